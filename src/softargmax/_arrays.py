@@ -1,0 +1,125 @@
+"""Namespaces, dtypes and blocks: where an array lives and how to walk over it.
+
+NumPy arrays never touch ``array_api_compat``; every other array is served through it.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+import numpy as np
+
+# An array of any supported namespace. The namespace is known only at run time, hence Any.
+Array: TypeAlias = Any
+ArrayLike: TypeAlias = Any
+Namespace: TypeAlias = Any
+Shape: TypeAlias = tuple[int, ...]
+
+BLOCK = 2**17  # elements in a block: large enough to amortise calls, small enough for a cache
+
+# A decorator: values may overflow on the way to their right limit, and that is no news.
+quiet = np.errstate(all="ignore")
+
+
+def is_foreign(x: object) -> bool:
+    """True for arrays of a namespace other than NumPy."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return False
+    return hasattr(x, "__array_namespace__") or type(x).__module__.partition(".")[0] == "torch"
+
+
+def namespace_of(*arrays: object) -> Namespace:
+    """The namespace of the first array that is not NumPy's, else NumPy."""
+    for x in arrays:
+        if is_foreign(x):
+            import array_api_compat
+
+            return array_api_compat.array_namespace(x)
+    return np
+
+
+def device_of(x: Array) -> Any:
+    """The device of an array of a foreign namespace."""
+    import array_api_compat
+
+    return array_api_compat.device(x)
+
+
+def to_numpy(x: Array) -> Any:
+    """The same values as a NumPy array, without a copy where the namespace allows it."""
+    return np.from_dlpack(x) if is_foreign(x) and hasattr(x, "__dlpack__") else np.asarray(x)
+
+
+def to_namespace(x: ArrayLike, xp: Namespace, like: Array, dtype: Any = None) -> Array:
+    """``x`` in the namespace ``xp``, on the device of ``like``."""
+    if xp is np:
+        return np.asarray(x, dtype=dtype)
+    if not is_foreign(x):
+        x = xp.asarray(np.asarray(x).tolist() if np.ndim(x) == 0 else x, device=device_of(like))
+    return x if dtype is None else xp.astype(x, dtype)
+
+
+_KINDS = {
+    "bool": "b",
+    "signed integer": "i",
+    "unsigned integer": "u",
+    "real floating": "f",
+    "complex floating": "c",
+}
+
+
+def kind_of(x: Array, xp: Namespace) -> str:
+    """The kind of an array's dtype, in NumPy's letters: b, i, u, f, c; any other is no number."""
+    if xp is np:
+        # bfloat16 is no dtype of NumPy's own, and says that it is of kind V
+        return "f" if x.dtype.name == "bfloat16" else str(x.dtype.kind)
+    return next((letter for name, letter in _KINDS.items() if xp.isdtype(x.dtype, name)), "?")
+
+
+def widest_float(xp: Namespace) -> Any:
+    """float64 where the namespace has one, else float32."""
+    return getattr(xp, "float64", xp.float32)
+
+
+def working_dtype(x: Array, xp: Namespace) -> Any:
+    """float32 for float16, bfloat16 and float32; float64 for all other real numbers."""
+    if kind_of(x, xp) != "f" or x.dtype == widest_float(xp):
+        return widest_float(xp)
+    if xp is np and x.dtype.itemsize > 4:
+        return np.float64
+    return xp.float32
+
+
+def read_only(x: Any) -> Any:
+    """Mark a NumPy array that is ours as read-only."""
+    if isinstance(x, np.ndarray):
+        x.flags.writeable = False
+    return x
+
+
+def unwrap(x: Any) -> Any:
+    """A NumPy scalar for a 0-d NumPy array; anything else as it is."""
+    return x[()] if isinstance(x, np.ndarray) else x
+
+
+def as_rows(x: Array, batch_shape: Shape) -> Any:
+    """A NumPy array whose last axis is the categories, as a (rows, K) array over the batch."""
+    full = batch_shape + x.shape[-1:]
+    return (x if x.shape == full else np.broadcast_to(x, full)).reshape(-1, full[-1])
+
+
+def blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices that cover ``rows`` rows of ``width`` elements, each about BLOCK elements."""
+    step = max(1, BLOCK // max(width, 1))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def for_each_block(work: Callable[[slice], None], rows: int, width: int, workers: int = 1) -> None:
+    """Run ``work`` on every block of rows, in threads where there are several workers."""
+    if workers == 1 or rows * width <= BLOCK:
+        for block in blocks(rows, width):
+            work(block)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(work, blocks(rows, width)):
+            pass

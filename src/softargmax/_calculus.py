@@ -1,0 +1,150 @@
+"""Moments of values over the categories, and derivatives in the logits."""
+
+from typing import Any
+
+from softargmax import _checks
+from softargmax._arrays import ArrayLike, quiet, unwrap
+from softargmax._information import Information
+
+
+class Calculus(Information):
+    """Expectations, variances and gradients in closed form, for those without autodiff."""
+
+    # ------------------------------------------------------------------ moments
+
+    @quiet
+    def expectation(self, values: ArrayLike) -> Any:
+        """Σ p·v, where terms with p = 0 count 0 whatever their value.
+
+        Parameters
+        ----------
+        values : array, shape (..., K)
+            One real number a category; broadcasts against the batch.
+
+        Returns
+        -------
+        array, the broadcast of values.shape[:-1] and batch_shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            For values of another shape or that are not real numbers.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical.from_weights([1, 3, 0]).expectation([0.0, 4.0, float("inf")]))
+        3.0
+        """
+        xp = self._given.xp
+        p, v = self._weighted(values)
+        return unwrap(xp.sum(p * v, axis=-1))
+
+    @quiet
+    def variance(self, values: ArrayLike) -> Any:
+        """Σ p·(v - E v)², measured from the likeliest value so that no digit cancels.
+
+        Parameters, shapes and errors as for :meth:`expectation`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical.from_weights([1, 3]).variance([0.0, 4.0]))
+        3.0
+        """
+        xp = self._given.xp
+        p, v = self._weighted(values)
+        index = xp.arange(self.num_categories, device=self._given.scores.device)
+        likeliest = index == xp.argmax(self._ranking, axis=-1, keepdims=True)
+        base = xp.sum(xp.where(likeliest, v, xp.zeros_like(v)), axis=-1, keepdims=True)
+        v = xp.where(p > 0, v - base, xp.zeros_like(v))
+        v = v - xp.sum(p * v, axis=-1, keepdims=True)
+        return unwrap(xp.sum(p * v * v, axis=-1))
+
+    # ------------------------------------------------------------------ calculus
+
+    @quiet
+    def score(self, category: ArrayLike) -> Any:
+        """∂ log p(x)/∂z = β(e_x - p), the gradient that REINFORCE needs.
+
+        0 at β = ±inf, for a category outside the support, and at masked categories.
+
+        Parameters
+        ----------
+        category : int or array of integers
+            The x; broadcasts against batch_shape.
+
+        Returns
+        -------
+        array, the broadcast of category.shape and batch_shape, + (K,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`log_prob`.
+
+        References
+        ----------
+        Williams (1992), https://doi.org/10.1007/BF00992696.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0], temperature=0.5).score(1)
+        array([-1.,  1.])
+        """
+        given, xp = self._given, self._given.xp
+        x = _checks.category(category, xp, given.scores, self.num_categories)
+        index = xp.arange(self.num_categories, device=given.scores.device)
+        chosen = index == x[..., None]
+        possible = self._take(xp.astype(self._support, xp.int64), x)[..., None] > 0
+        p, log_p = self.probs, self.log_probs
+        rise = 0 - xp.expm1(log_p)  # 1 - p, with its digits where p is next to 1
+        slope = self._beta() * xp.where(chosen, rise, 0 - p)
+        return xp.where(possible, slope + 0.0, xp.zeros_like(slope))
+
+    @quiet
+    def entropy_gradient(self) -> Any:
+        """∂H/∂z = -β p (log p + H), shape batch_shape + (K,); 0 at β = ±inf.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0, 1.0]).entropy_gradient().round(4)
+        array([ 0.1221,  0.1221, -0.2442])
+        """
+        xp, p, ranking = self._given.xp, self.probs, self._ranking
+        d = xp.where(p > 0, ranking, xp.zeros_like(p))
+        mean = xp.sum(p * d, axis=-1, keepdims=True)
+        return self._beta() * (p * (mean - d)) + 0.0
+
+    @quiet
+    def fisher_information(self) -> Any:
+        """β²(diag p - p pᵀ), the Fisher information of the logits, shape batch_shape + (K, K).
+
+        Also the Hessian of KL in the logits at p = q. 0 at β = ±inf.
+
+        References
+        ----------
+        Amari (1998), https://doi.org/10.1162/089976698300017746.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0]).fisher_information()
+        array([[ 0.25, -0.25],
+               [-0.25,  0.25]])
+        """
+        xp, p = self._given.xp, self.probs
+        index = xp.arange(self.num_categories, device=self._given.scores.device)
+        diagonal = index[:, None] == index
+        own = (p * (0 - xp.expm1(self.log_probs)))[..., None]
+        matrix = xp.where(diagonal, own, 0 - p[..., :, None] * p[..., None, :])
+        beta = self._beta()[..., None]
+        return beta * (beta * matrix) + 0.0
+
+    def _weighted(self, values: ArrayLike) -> tuple[Any, Any]:
+        """Probabilities, and the values that count: 0 where p = 0."""
+        given, xp, p = self._given, self._given.xp, self.probs
+        v = _checks.values_of_categories(values, xp, given.scores, self.batch_shape)
+        return p, xp.where(p > 0, v, xp.zeros_like(v))

@@ -1,0 +1,224 @@
+"""Argument checks and their wording: the name, what it must be, what it got."""
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays import (
+    Array,
+    ArrayLike,
+    Namespace,
+    Shape,
+    is_foreign,
+    kind_of,
+    namespace_of,
+    quiet,
+    to_namespace,
+    to_numpy,
+    widest_float,
+    working_dtype,
+)
+
+
+def check_categories(x: Array, name: str) -> None:
+    """A last axis of one or more categories."""
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(
+            f"{name} must have a last axis of one or more categories, got shape {tuple(x.shape)}"
+        )
+
+
+def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
+    """``x`` as an array of real numbers in the namespace ``xp``."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be a plain array, got a masked array; pass prior=~{name}.mask"
+        )
+    if is_foreign(x):
+        if kind_of(x, xp) not in "biuf":
+            raise TypeError(f"{name} must be real numbers, got dtype {x.dtype}")
+        return xp.asarray(x, copy=True) if copy else x
+    try:
+        array = np.array(x, order="C") if copy else np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of real numbers: {error}") from None
+    if kind_of(array, np) not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
+    return array if xp is np else to_namespace(array, xp, _anchor(like, xp))
+
+
+def _anchor(like: Any, xp: Namespace) -> Array:
+    """An array of the namespace whose device new arrays join."""
+    return like if is_foreign(like) else xp.asarray(0.0)
+
+
+@quiet
+def cast(x: Array, xp: Namespace) -> Array:
+    """``x`` in its working dtype, native byte order and C order."""
+    dtype = working_dtype(x, xp)
+    if xp is np:
+        return np.ascontiguousarray(x, dtype=dtype)
+    return x if x.dtype == dtype else xp.astype(x, dtype)
+
+
+def checked_weights(
+    x: ArrayLike, name: str, xp: Namespace, like: Array, *, copy: bool = False
+) -> Array:
+    """Non-negative finite weights, in the dtype given."""
+    array = real_array(x, name, xp, like, copy=copy)
+    kind = kind_of(array, xp)
+    if kind in "if":
+        wrong = array < 0 if kind == "i" else ~((array >= 0) & (array < math.inf))
+        if any_of(wrong):
+            raise ValueError(
+                f"{name} must be non-negative and finite, "
+                f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
+            )
+    return array
+
+
+def any_of(mask: Any) -> bool:
+    return mask if isinstance(mask, bool) else bool(to_numpy(mask).any())
+
+
+def first_of(values: Any, mask: Any) -> float:
+    """The first value where the mask holds."""
+    return float(values) if isinstance(mask, bool) else float(to_numpy(values)[to_numpy(mask)][0])
+
+
+def in_row(mask: Any) -> str:
+    """' in row i', the index of the first row that the mask marks; '' without a batch."""
+    found = np.argwhere(to_numpy(mask))
+    if not found.shape[1]:
+        return ""
+    index = tuple(int(i) for i in found[0])
+    return f" in row {index[0] if len(index) == 1 else index}"
+
+
+# ---------------------------------------------------------------------------- other arguments
+
+
+def category(
+    x: ArrayLike, xp: Namespace, like: Array, num_categories: int, name: str = "category"
+) -> Array:
+    """Integer categories in 0 … K-1, in the namespace's default integer."""
+    array = x if is_foreign(x) else _integers(x, name)
+    if kind_of(array, namespace_of(array)) not in "iu":
+        raise TypeError(f"{name} must be integers, got dtype {array.dtype}")
+    wrong = (array < 0) | (array >= num_categories)
+    if any_of(wrong):
+        raise ValueError(
+            f"{name} must be in 0 … {num_categories - 1}, got {first_of(array, wrong):.0f}"
+        )
+    return array.astype(np.int64) if xp is np else to_namespace(array, xp, like, xp.int64)
+
+
+def _integers(x: ArrayLike, name: str) -> Any:
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of integers: {error}") from None
+    return array.astype(np.int64) if array.size == 0 and not hasattr(x, "dtype") else array
+
+
+def check_fits(shape: Shape, batch: Shape, name: str) -> Shape:
+    """The broadcast of an argument's shape with the batch."""
+    try:
+        return np.broadcast_shapes(shape, batch)
+    except ValueError:
+        raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}") from None
+
+
+def sample_shape(shape: Any) -> Shape:
+    """A shape is an int or a tuple of ints."""
+    try:
+        axes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+        result = tuple(operator.index(axis) for axis in axes)
+    except TypeError:
+        raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}") from None
+    if any(axis < 0 for axis in result):
+        raise ValueError(f"shape must be non-negative, got {shape!r}")
+    return result
+
+
+def count(x: Any, name: str, low: int, high: int) -> int:
+    """An integer in [low, high]."""
+    try:
+        value = operator.index(x)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {x!r}") from None
+    if isinstance(x, bool) or not low <= value <= high:
+        raise ValueError(f"{name} must be in {low} … {high}, got {x!r}")
+    return value
+
+
+def check_workers(workers: int | None) -> int:
+    """A positive number of threads; None is 1."""
+    return 1 if workers is None else count(workers, "workers", 1, 2**15)
+
+
+def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if x not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {x!r}")
+    return str(x)
+
+
+def unit_interval(u: ArrayLike, xp: Namespace, like: Array, name: str = "u") -> Array:
+    """Numbers in [0, 1], in float64 where there is one."""
+    array = real_array(u, name, xp, like)
+    wrong = ~((array >= 0) & (array <= 1))
+    if any_of(wrong):
+        raise ValueError(f"{name} must be in [0, 1], got {first_of(array, wrong):g}")
+    return xp.astype(array, widest_float(xp))
+
+
+def keep_mask(x: ArrayLike, xp: Namespace, like: Array) -> Array:
+    """Booleans, or integers 0 and 1, as booleans."""
+    array = real_array(x, "keep", xp, like)
+    kind = kind_of(array, xp)
+    if kind not in "biu":
+        raise TypeError(f"keep must be booleans or integers 0 and 1, got dtype {array.dtype}")
+    if kind == "b":
+        return array
+    wrong = (array != 0) & (array != 1)
+    if any_of(wrong):
+        raise ValueError(
+            f"keep must be booleans or integers 0 and 1, got {first_of(array, wrong):g}"
+        )
+    return array == 1
+
+
+def values_of_categories(
+    x: ArrayLike, xp: Namespace, like: Array, batch: Shape, name: str = "values"
+) -> Array:
+    """Real values with the categories on the last axis, in a floating dtype."""
+    array = real_array(x, name, xp, like)
+    num_categories = like.shape[-1]
+    if array.ndim == 0 or array.shape[-1] != num_categories:
+        raise ValueError(
+            f"{name} must have {num_categories} categories on its last axis, "
+            f"got shape {tuple(array.shape)}"
+        )
+    check_fits(tuple(array.shape[:-1]), batch, name)
+    return cast(array, xp) if kind_of(array, xp) == "f" else xp.astype(array, like.dtype)
+
+
+def check_subset(k: int, support: Array, xp: Namespace) -> None:
+    """No more categories than any row's support has."""
+    sizes = to_numpy(xp.sum(xp.astype(support, xp.int64), axis=-1))
+    if (sizes < k).any():
+        raise ValueError(
+            f"k must be at most the number of categories in the support, "
+            f"got k={k} for {sizes[sizes < k][0]}{in_row(sizes < k)}"
+        )
+
+
+def check_distinct(indices: Any, name: str = "indices") -> None:
+    """No index twice on the last axis of a NumPy array."""
+    ordered = np.sort(indices, axis=-1)
+    twice = (ordered[..., 1:] == ordered[..., :-1]).any(axis=-1)
+    if twice.any():
+        raise ValueError(f"{name} must be distinct on the last axis, got a repeat{in_row(twice)}")

@@ -1,0 +1,327 @@
+"""The state of a categorical distribution: what defines it, its shapes, what follows from it."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from softargmax import _formula, _kernels, draws
+from softargmax._arrays import (
+    Array,
+    ArrayLike,
+    Namespace,
+    Shape,
+    is_foreign,
+    namespace_of,
+    quiet,
+    read_only,
+    to_namespace,
+    to_numpy,
+    widest_float,
+)
+from softargmax._checks import check_fits, keep_mask
+from softargmax._inputs import (
+    Heat,
+    Inputs,
+    batch_shape,
+    check_support,
+    checked_heat,
+    inputs,
+    inverse,
+)
+
+
+def derived(compute: Callable[[Any], Any]) -> Any:
+    """A property computed once and read-only in NumPy, anew elsewhere.
+
+    A cached graph would break no_grad, a second backward pass and jit.
+    """
+    name = f"{compute.__name__} (derived)"
+
+    def get(self: "Distribution") -> Any:
+        if self._given.xp is not np:
+            return compute(self)
+        if name not in self.__dict__:
+            self.__dict__[name] = read_only(compute(self))
+        return self.__dict__[name]
+
+    return property(get, doc=compute.__doc__)
+
+
+class Distribution:
+    """Logits, temperature and prior, and the arrays that follow from them."""
+
+    _given: Inputs
+
+    def __init__(
+        self,
+        logits: ArrayLike,
+        temperature: ArrayLike | None = None,
+        *,
+        coldness: ArrayLike | None = None,
+        prior: ArrayLike | None = None,
+    ) -> None:
+        self.__dict__["_given"] = inputs(logits, temperature, coldness, prior, copy=True)
+
+    @classmethod
+    def _of(cls, given: Inputs) -> Self:
+        """An object of checked inputs that nobody else can change."""
+        made = cls.__new__(cls)
+        made.__dict__["_given"] = given
+        return made
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def logits(self) -> Array:
+        """The logits as given, shape (..., K)."""
+        return self._given.logits
+
+    @property
+    def temperature(self) -> Any:
+        """The temperature as given; 1/β where coldness was given."""
+        coldness, temperature = self._given.heat
+        if temperature is not None:
+            return temperature
+        return read_only(inverse(coldness, self._given.xp))
+
+    @property
+    def coldness(self) -> Any:
+        """The coldness β as given; 1/T where temperature was given."""
+        return self._given.heat.coldness
+
+    @property
+    def prior(self) -> Array | None:
+        """The prior weights π₀ as given, shape (..., K); None without one."""
+        return self._given.prior
+
+    @property
+    def num_categories(self) -> int:
+        """K, the length of the last axis of the logits."""
+        return int(self._given.logits.shape[-1])
+
+    @property
+    def batch_shape(self) -> Shape:
+        """The broadcast of the batch axes of logits, temperature and prior."""
+        return self._given.batch_shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of results: float32 or float64."""
+        return self._given.scores.dtype
+
+    def __repr__(self) -> str:
+        coldness, temperature = self._given.heat
+        name, value = (
+            ("coldness", coldness) if temperature is None else ("temperature", temperature)
+        )
+        if not isinstance(value, float):
+            value = np.array2string(to_numpy(value), threshold=8, precision=4, separator=", ")
+            value = " ".join(value.split())
+        return (
+            f"{type(self).__name__}(batch_shape={self.batch_shape}, "
+            f"num_categories={self.num_categories}, dtype={self.dtype}, {name}={value})"
+        )
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(
+            f"a {type(self).__name__} is immutable: tempered(…) and masked(…) return new ones"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        coldness, temperature = self._given.heat
+        cold = coldness if temperature is None else None
+        return _rebuild, (type(self), self.logits, temperature, cold, self.prior)
+
+    # ------------------------------------------------------------------ its batch
+
+    def __len__(self) -> int:
+        if not self.batch_shape:
+            raise TypeError(f"a {type(self).__name__} without batch axes has no len()")
+        return self.batch_shape[0]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Self:
+        """Index the batch as a NumPy array of shape batch_shape, K left alone."""
+        given, batch = self._given, self.batch_shape
+        if is_foreign(index):
+            index = to_numpy(index)
+        position = np.arange(math.prod(batch)).reshape(batch)[index]
+        logits, scores = given.logits, given.scores
+        if logits.ndim > 1:
+            logits = _gather(logits, batch, position, 1)
+            scores = logits if given.scores is given.logits else _gather(scores, batch, position, 1)
+        heat = Heat(
+            *(_gather(part, batch, position, 0) if np.ndim(part) else part for part in given.heat)
+        )
+        prior = given.prior
+        if prior is not None and prior.ndim > 1:
+            prior = _gather(prior, batch, position, 1)
+        return self._of(Inputs(given.xp, logits, scores, heat, prior, np.shape(position)))
+
+    # ------------------------------------------------------------------ its relatives
+
+    def tempered(
+        self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
+    ) -> Self:
+        """The same logits and prior at another temperature, which replaces the present one.
+
+        Parameters
+        ----------
+        temperature, coldness : float or array
+            One of the two, as for the constructor.
+
+        Raises
+        ------
+        TypeError
+            For both or neither.
+        ValueError
+            For a temperature that is negative, NaN or of a shape that does not fit.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([1.0, 5.0, 5.0]).tempered(0).probs
+        array([0. , 0.5, 0.5])
+        """
+        if temperature is None and coldness is None:
+            raise TypeError("pass temperature or coldness, got neither")
+        given = self._given
+        new = temperature if coldness is None else coldness
+        if given.xp is np and is_foreign(new):
+            return type(self)(given.logits, temperature, coldness=coldness, prior=given.prior)
+        heat = checked_heat(temperature, coldness, given.xp, given.logits)
+        for part in heat:
+            read_only(part)
+        shape = batch_shape(tuple(given.logits.shape), heat, given.prior)
+        return self._of(given._replace(heat=heat, batch_shape=shape))
+
+    def masked(self, keep: ArrayLike) -> Self:
+        """The same distribution on fewer categories: the prior is multiplied by a mask.
+
+        Parameters
+        ----------
+        keep : array of bool (or 0 and 1), shape (..., K)
+            The categories that stay; broadcasts against the batch.
+
+        Raises
+        ------
+        ValueError
+            For a shape that does not fit, or a row that would keep nothing.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 1.0, 0.0]).masked([True, False, True]).probs
+        array([0.5, 0. , 0.5])
+        """
+        given = self._given
+        if given.xp is np and namespace_of(keep) is not np:
+            keep = to_numpy(keep)
+        mask = keep_mask(keep, given.xp, given.logits)
+        if mask.ndim == 0 or mask.shape[-1] != self.num_categories:
+            raise ValueError(
+                f"keep must have {self.num_categories} categories on its last axis, "
+                f"got shape {tuple(mask.shape)}"
+            )
+        shape = check_fits(tuple(mask.shape[:-1]), self.batch_shape, "keep")
+        if given.prior is None:
+            prior = given.xp.asarray(mask, copy=True)
+        else:
+            prior = given.xp.where(mask, given.prior, given.xp.zeros_like(given.prior))
+        check_support(given.scores, prior, given.xp)
+        return self._of(given._replace(prior=read_only(prior), batch_shape=shape))
+
+    # ------------------------------------------------------------------ what follows
+
+    @derived
+    def log_probs(self) -> Any:
+        """log p of every category, shape batch_shape + (K,); -inf outside the support.
+
+        Where p merely underflows, log p is still finite, as far as the dtype reaches.
+        Relative accuracy holds next to 1 too: see :func:`softargmax.log_softargmax`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, -40.0]).log_probs.tolist()
+        [-4.248354255291589e-18, -40.0]
+        """
+        xp = self._given.xp
+        return _kernels.log_probs(self._scores) if xp is np else _formula.log_probs(self._law, xp)
+
+    @derived
+    def probs(self) -> Any:
+        """P of every category, shape batch_shape + (K,); k ties share exactly 1/k.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0, -1.0], temperature=0).probs
+        array([0.5, 0.5, 0. ])
+        """
+        xp = self._given.xp
+        return _kernels.probs(self._scores) if xp is np else _formula.probs(self._law, xp)
+
+    @derived
+    def _scores(self) -> Any:
+        """NumPy: β·gap + log π₀, the largest 0; -inf off the support."""
+        return _kernels.scores(self._given)
+
+    @property
+    def _law(self) -> _formula.Law:
+        """Elsewhere: the formula's terms."""
+        return _formula.law(self._given)
+
+    @derived
+    def _support(self) -> Any:
+        """Where a category has a logit above -inf and a prior above 0, batch_shape + (K,)."""
+        given, full = self._given, (*self.batch_shape, self.num_categories)
+        alive = given.scores > -math.inf
+        if given.prior is not None:
+            alive = alive & given.xp.astype(given.prior, given.xp.bool)
+        return given.xp.broadcast_to(alive, full)
+
+    @derived
+    def _cumulative(self) -> Any:
+        """The cumulative distribution in float64 where there is one; its last value is 1."""
+        xp = self._given.xp
+        if xp is np:
+            return draws.cumulative(self.probs)
+        total = xp.cumulative_sum(xp.astype(self.probs, widest_float(xp)), axis=-1)
+        return total / total[..., -1:]
+
+    @quiet
+    def _beta(self) -> Array:
+        """β in the working dtype, shape (…, 1), 0 where infinite: no derivative passes there."""
+        given = self._given
+        beta = to_namespace(given.heat.coldness, given.xp, given.scores)
+        beta = given.xp.where(given.xp.abs(beta) == math.inf, given.xp.zeros_like(beta), beta)
+        beta = given.xp.astype(beta, self.dtype)
+        beta = given.xp.where(given.xp.abs(beta) == math.inf, given.xp.zeros_like(beta), beta)
+        return given.xp.reshape(beta, (*beta.shape, 1))
+
+
+def _rebuild(
+    cls: type[Distribution], logits: Any, temperature: Any, coldness: Any, prior: Any
+) -> Distribution:
+    """Unpickle."""
+    return cls(logits, temperature, coldness=coldness, prior=prior)
+
+
+def _gather(x: Array, batch: Shape, position: Any, core: int) -> Array:
+    """The rows of ``x`` (batch axes, then ``core`` axes) at flat positions, as a new array."""
+    xp: Namespace = namespace_of(x)
+    tail = tuple(x.shape[x.ndim - core :])
+    rows = xp.reshape(xp.broadcast_to(x, (*batch, *tail)), (math.prod(batch), *tail))
+    flat = to_namespace(np.ravel(position), xp, x)
+    taken = xp.reshape(xp.take(rows, flat, axis=0), (*np.shape(position), *tail))
+    if taken.ndim == 0 and xp is np:
+        return float(taken)
+    return read_only(taken)

@@ -1,0 +1,284 @@
+"""Questions to a categorical distribution that need no randomness."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from softargmax import _checks, _formula, _kernels, draws
+from softargmax._arrays import Array, ArrayLike, Namespace, as_rows, quiet, unwrap
+from softargmax._distribution import Distribution, derived
+
+
+class Information(Distribution):
+    """Probabilities of categories, entropies, moments and derivatives."""
+
+    # ------------------------------------------------------------------ of a category
+
+    def log_prob(self, category: ArrayLike) -> Any:
+        """log p of given categories; -inf outside the support.
+
+        Parameters
+        ----------
+        category : int or array of integers
+            In 0 … K-1; broadcasts against batch_shape.
+
+        Returns
+        -------
+        array, the broadcast of category.shape and batch_shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a category out of range, of another dtype, or of a shape that does not fit.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([0.0, -40.0]).log_prob(0))
+        -4.248354255291589e-18
+        """
+        return self._of_category(self.log_probs, category)
+
+    def prob(self, category: ArrayLike) -> Any:
+        """P of given categories; shapes and errors as for :meth:`log_prob`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([1.0, 5.0, 5.0], 0).prob(2))
+        0.5
+        """
+        return self._of_category(self.probs, category)
+
+    @quiet
+    def cdf(self, category: ArrayLike) -> Any:
+        """P(X ≤ category) in the order of the indices; shapes and errors as for :meth:`log_prob`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical.from_weights([1, 0, 3]).cdf([0, 1, 2])
+        array([0.25, 0.25, 1.  ])
+        """
+        return self._of_category(self._given.xp.astype(self._cumulative, self.dtype), category)
+
+    def quantile(self, u: ArrayLike) -> Any:
+        """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0.
+
+        A draw is quantile(u) of a uniform u, and a category with p = 0 is never the answer.
+
+        Parameters
+        ----------
+        u : float or array
+            In [0, 1]; broadcasts against batch_shape.
+
+        Returns
+        -------
+        int64, the broadcast of u.shape and batch_shape
+
+        Raises
+        ------
+        ValueError
+            For u outside [0, 1] or of a shape that does not fit.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical.from_weights([0, 1, 3, 0]).quantile([0.0, 0.25, 1.0])
+        array([1, 2, 2])
+        """
+        given, xp = self._given, self._given.xp
+        points = _checks.unit_interval(u, xp, given.scores)
+        shape = _checks.check_fits(tuple(points.shape), self.batch_shape, "u")
+        points = xp.broadcast_to(points, shape)
+        if xp is np:
+            rows = math.prod(self.batch_shape)
+            grid = points.reshape(math.prod(shape[: len(shape) - len(self.batch_shape)]), rows)
+            found = draws.invert(as_rows(self._cumulative, self.batch_shape), self._last, grid)
+            return unwrap(found.reshape(shape))
+        below = xp.astype(self._cumulative <= points[..., None], xp.int64)
+        index = xp.arange(self.num_categories, device=given.scores.device)
+        last = xp.max(xp.where(self.probs > 0, index, xp.zeros_like(index)), axis=-1)
+        return xp.minimum(xp.sum(below, axis=-1), xp.astype(last, xp.int64))
+
+    @derived
+    def _last(self) -> Any:
+        """The last category with p > 0 of every row, NumPy."""
+        return draws.last_positive(as_rows(self.probs, self.batch_shape))
+
+    def mode(self) -> Any:
+        """The likeliest category, of tied ones the lowest index; shape batch_shape.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> int(Categorical([1.0, 5.0, 5.0]).mode())
+        1
+        """
+        xp = self._given.xp
+        return unwrap(xp.astype(xp.argmax(self._ranking, axis=-1), xp.int64, copy=False))
+
+    def top(self, k: int) -> tuple[Any, Any]:
+        """The k likeliest categories in falling order, and their log-probabilities.
+
+        Ties go by lowest index; where fewer than k have p > 0 the log-probabilities end in -inf.
+
+        Parameters
+        ----------
+        k : int
+            In 0 … K.
+
+        Returns
+        -------
+        indices : int64, shape batch_shape + (k,)
+        log_probs : array, shape batch_shape + (k,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another k.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> indices, log_probs = Categorical([0.0, 2.0, 1.0]).top(2)
+        >>> indices, log_probs.round(4)
+        (array([1, 2]), array([-0.4076, -1.4076]))
+        """
+        xp, ranking = self._given.xp, self._ranking
+        k = _checks.count(k, "k", 0, self.num_categories)
+        if xp is np:
+            rows = as_rows(ranking, self.batch_shape)
+            falling = np.broadcast_to(-np.arange(self.num_categories), rows.shape)
+            indices = draws.largest((rows, falling), k).reshape(*self.batch_shape, k)
+        else:
+            indices = xp.argsort(ranking, axis=-1, descending=True, stable=True)[..., :k]
+        return indices, self._take(self.log_probs, indices, core=1)
+
+    # ------------------------------------------------------------------ information, in nats
+
+    def entropy(self) -> Any:
+        """Shannon entropy H = -Σ p log p in nats, shape batch_shape.
+
+        H = log1p(s) - Σ p·d, with d the logits centred on the likeliest one and scaled, keeps its
+        digits where p is next to 1. Without a prior it lies in [log k, log K], k being the number
+        of tied maximisers.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([0.0, -40.0]).entropy())
+        1.7418252446695514e-16
+        """
+        return unwrap(self._entropy)
+
+    @derived
+    def _entropy(self) -> Any:
+        xp = self._given.xp
+        return _kernels.entropy(self._scores) if xp is np else _formula.entropy(self._law, xp)
+
+    @quiet
+    def perplexity(self) -> Any:
+        """exp(H), the effective number of categories, shape batch_shape.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([3.0, 3.0, -float("inf")]).perplexity())
+        2.0
+        """
+        return unwrap(self._given.xp.exp(self._entropy))
+
+    @quiet
+    def cross_entropy(self, other: "Information") -> Any:
+        """-Σ p log q in nats, p of this distribution and q of the other.
+
+        +inf where the other gives probability 0 to what this one can draw.
+
+        Parameters
+        ----------
+        other : Categorical
+            Over as many categories, of a batch that broadcasts.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything else.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> p, q = Categorical([0.0, 0.0]), Categorical([0.0, 1.0])
+        >>> round(float(p.cross_entropy(q)), 4)
+        0.8133
+        """
+        xp = self._pair(other)
+        p, log_q = self.probs, other.log_probs
+        terms = p * (0 - xp.where(p > 0, log_q, xp.zeros_like(log_q)))
+        return unwrap(xp.sum(terms, axis=-1))
+
+    @quiet
+    def kl_divergence(self, other: "Information") -> Any:
+        """KL(self ‖ other) = Σ p log(p/q) in nats: never negative, 0 with itself.
+
+        Parameters, errors and limits as for :meth:`cross_entropy`.
+
+        References
+        ----------
+        Kullback & Leibler (1951), https://doi.org/10.1214/aoms/1177729694.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> p, q = Categorical([0.0, 0.0]), Categorical([0.0, 1.0])
+        >>> round(float(p.kl_divergence(q)), 4)
+        0.1201
+        """
+        xp = self._pair(other)
+        p, log_p, log_q = self.probs, self.log_probs, other.log_probs
+        zero = xp.zeros_like(p)
+        terms = p * (xp.where(p > 0, log_p, zero) - xp.where(p > 0, log_q, zero))
+        total = xp.sum(terms, axis=-1)
+        return unwrap(xp.where(total < 0, xp.zeros_like(total), total))
+
+    # ------------------------------------------------------------------ shared
+
+    @property
+    def _ranking(self) -> Any:
+        """Scores that rank the categories: -inf where p = 0 at any precision."""
+        xp = self._given.xp
+        if xp is np:
+            return self._scores
+        law = self._law
+        return xp.where(law.alive, law.d, -math.inf)
+
+    def _of_category(self, table: Array, category: ArrayLike) -> Any:
+        given = self._given
+        x = _checks.category(category, given.xp, given.scores, self.num_categories)
+        return unwrap(self._take(table, x))
+
+    def _take(self, table: Array, x: Array, core: int = 0) -> Array:
+        """Entries of a table of shape batch_shape + (K,) at categories whose last ``core`` axes are
+        not the batch's.
+        """
+        xp, batch = self._given.xp, self.batch_shape
+        lead = tuple(x.shape[: x.ndim - core])
+        shape = (*_checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
+        row = xp.arange(math.prod(batch), device=self._given.scores.device)
+        row = xp.reshape(row, (*batch, *([1] * core)))
+        flat = xp.broadcast_to(row * self.num_categories + x, shape)
+        return xp.reshape(xp.take(xp.reshape(table, (-1,)), xp.reshape(flat, (-1,))), shape)
+
+    def _pair(self, other: "Information") -> Namespace:
+        """The namespace of two distributions that can be compared."""
+        if not isinstance(other, Information):
+            raise TypeError(f"other must be a Categorical, got {type(other).__name__}")
+        if other.num_categories != self.num_categories:
+            raise ValueError(
+                f"other must have {self.num_categories} categories, got {other.num_categories}"
+            )
+        _checks.check_fits(other.batch_shape, self.batch_shape, "other")
+        if other._given.xp is not self._given.xp:
+            raise TypeError("other must hold arrays of the same library as this distribution")
+        return self._given.xp

@@ -1,0 +1,203 @@
+"""What defines a distribution, checked: logits, temperature or coldness, prior."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays import (
+    Array,
+    ArrayLike,
+    Namespace,
+    Shape,
+    kind_of,
+    namespace_of,
+    quiet,
+    read_only,
+    to_numpy,
+    widest_float,
+)
+from softargmax._checks import (
+    any_of,
+    cast,
+    check_categories,
+    checked_weights,
+    first_of,
+    in_row,
+    real_array,
+)
+
+
+class Heat(NamedTuple):
+    """Temperature and coldness of a batch; ``temperature`` is None where coldness was given.
+
+    Both are kept because β·gap and gap/T differ in their last digit: the one that was given has
+    one rounding less.
+    """
+
+    coldness: Any
+    temperature: Any
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(getattr(self.coldness, "shape", ()))
+
+
+class Inputs(NamedTuple):
+    """What defines a distribution, checked."""
+
+    xp: Namespace
+    logits: Array  # as given
+    scores: Array  # the logits in the working dtype
+    heat: Heat
+    prior: Array | None
+    batch_shape: Shape
+
+
+def inputs(
+    logits: ArrayLike,
+    temperature: ArrayLike | None,
+    coldness: ArrayLike | None,
+    prior: ArrayLike | None,
+    *,
+    copy: bool,
+    prior_name: str = "prior",
+) -> Inputs:
+    """Check what defines a distribution; ``copy`` takes it out of the caller's hands."""
+    xp = namespace_of(logits, temperature if coldness is None else coldness, prior)
+    given = real_array(logits, "logits", xp, logits, copy=copy)
+    check_categories(given, "logits")
+    scores = cast(given, xp)
+    heat = checked_heat(temperature, coldness, xp, given)
+    if prior is not None:
+        prior = checked_weights(prior, prior_name, xp, given, copy=copy)
+    shape = batch_shape(tuple(given.shape), heat, prior, prior_name)
+    check_support(scores, prior, xp)
+    if copy:
+        for array in (given, scores, prior, *heat):
+            read_only(array)
+    return Inputs(xp, given, scores, heat, prior, shape)
+
+
+def checked_heat(
+    temperature: ArrayLike | None, coldness: ArrayLike | None, xp: Namespace, like: Array
+) -> Heat:
+    """Temperature and coldness in float64, from the one that was given (1 when neither was)."""
+    if temperature is not None and coldness is not None:
+        raise TypeError("pass temperature or coldness, not both")
+    if coldness is not None:
+        value = _real_scalar_or_array(coldness, "coldness", xp, like)
+        if any_of(value != value):
+            raise ValueError(f"coldness must be a number or ±inf, got nan{in_row(value != value)}")
+        return Heat(value + 0.0, None)  # -0.0 becomes 0.0
+    value = (
+        1.0 if temperature is None else _real_scalar_or_array(temperature, "temperature", xp, like)
+    )
+    wrong = (value != value) | (value < 0)
+    if any_of(wrong):
+        worst = first_of(value, wrong)
+        hint = f"; for arg min pass coldness={1 / worst}" if worst < 0 else ""
+        raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
+    value = value + 0.0
+    return Heat(inverse(value, xp), value)
+
+
+def _real_scalar_or_array(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Any:
+    """A Python float for a scalar, a float64 array (ours) for an array."""
+    if isinstance(x, float | int) and not isinstance(x, bool):
+        return _to_float(x)
+    array = real_array(x, name, xp, like)
+    if kind_of(array, xp) == "b":
+        raise TypeError(f"{name} must be real numbers, got dtype bool")
+    if xp is np:
+        return float(array) if array.ndim == 0 else array.astype(np.float64)
+    return xp.astype(array, widest_float(xp))
+
+
+def _to_float(x: float | int) -> float:
+    try:
+        return float(x)
+    except OverflowError:  # an int beyond the range of float64
+        return math.inf if x > 0 else -math.inf
+
+
+@quiet
+def inverse(value: Any, xp: Namespace) -> Any:
+    """1/T or 1/β, with 1/0 = inf and without a warning."""
+    if isinstance(value, float):
+        return 1 / value if value else math.inf
+    zero = value == 0
+    return xp.where(zero, math.inf, 1 / xp.where(zero, xp.ones_like(value), value))
+
+
+def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str = "prior") -> Shape:
+    """The broadcast of the batch axes; temperature meets the batch only."""
+    batch = logits[:-1]
+    name = "coldness" if heat.temperature is None else "temperature"
+    if batch and len(heat.shape) > len(batch):
+        raise ValueError(
+            f"{name} must fit the batch axes {batch} of the logits, got shape {heat.shape}; "
+            f"it never meets the category axis: to combine every {name} with every row, "
+            f"pass logits[None]"
+        )
+    try:
+        shape = np.broadcast_shapes(batch, heat.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} must fit the batch axes {batch} of the logits, got shape {heat.shape}"
+        ) from None
+    if prior is None:
+        return shape
+    if prior.ndim == 0 or prior.shape[-1] != logits[-1]:
+        raise ValueError(
+            f"{prior_name} must have {logits[-1]} categories on its last axis, "
+            f"got shape {tuple(prior.shape)}"
+        )
+    try:
+        return np.broadcast_shapes(shape, tuple(prior.shape[:-1]))
+    except ValueError:
+        raise ValueError(
+            f"{prior_name} must fit the batch axes {shape}, got shape {tuple(prior.shape)}"
+        ) from None
+
+
+def check_support(scores: Array, prior: Array | None, xp: Namespace) -> None:
+    """No NaN, no +inf, and a non-empty support in every row."""
+    top = xp.max(scores, axis=-1)  # NaN where the row has one
+    wrong = ~(top < math.inf)
+    if any_of(wrong):
+        value = "nan" if math.isnan(first_of(top, wrong)) else "inf"
+        raise ValueError(f"logits must be finite or -inf, got {value}{in_row(wrong)}")
+    alive = top > -math.inf
+    if prior is not None:
+        alive = xp.any((scores > -math.inf) & xp.astype(prior, xp.bool), axis=-1)
+    if not bool(xp.all(alive)):
+        because = "every logit is -inf" + (" or has prior 0" if prior is not None else "")
+        raise ValueError(
+            f"logits must leave at least one category in the support of every row, "
+            f"got none{in_row(~alive)}: {because}"
+        )
+
+
+def nonzero_rows(weights: Array, xp: Namespace, name: str = "weights") -> Array:
+    """The largest weight of each row, (…, 1), all of them positive."""
+    top = xp.max(weights, axis=-1, keepdims=True)
+    if any_of(top <= 0):
+        raise ValueError(
+            f"{name} must have a positive entry in every row, got none{in_row((top <= 0)[..., 0])}"
+        )
+    return top
+
+
+def checked_energies(x: ArrayLike) -> Array:
+    """Energies in their working dtype: finite, or +inf for a forbidden state."""
+    xp = namespace_of(x)
+    array = cast(real_array(x, "energies", xp, x), xp)
+    check_categories(array, "energies")
+    wrong = ~(array > -math.inf)
+    if any_of(wrong):
+        raise ValueError(
+            f"energies must be finite or +inf, "
+            f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
+        )
+    return array

@@ -1,0 +1,124 @@
+"""Accuracy against mpmath: relative, in units of the last place."""
+
+import numpy as np
+import pytest
+
+from reference import MP, law, ulps
+from softargmax import Categorical
+
+CASES = 10_000
+SMALLEST = {np.float64: 1e-300, np.float32: 1e-37}  # below, floats are no longer normal
+
+
+def random_case(rng):
+    num_categories = int(2 * 500 ** (rng.random() ** 1.5))  # from 2 to 1,000, small ones more often
+    z = rng.standard_normal((2, num_categories)) * 10 ** rng.uniform(-4, 4)
+    z[1] = z[0] + (z[1] - z[0]) * 10 ** rng.uniform(-6, 0)  # from next to z[0] to unrelated
+    return z, 10 ** rng.uniform(-3, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_random_cases_within_their_bars(dtype):
+    rng = np.random.default_rng(20)
+    worst = dict.fromkeys(["rest", "top", "entropy", "kl"], 0.0)
+    eps, smallest = float(np.finfo(dtype).eps), SMALLEST[dtype]
+    near_zero = 0
+    for _ in range(CASES):
+        z, t = random_case(rng)
+        z = z.astype(dtype)
+        dist, other = Categorical(z[0], t), Categorical(z[1], t)
+        p, q = law(z[0], t), law(z[1], t)
+        bar = 16 + 2 * p.gap
+        log_probs = dist.log_probs
+        # Rounding the exact values to float64 adds half a unit at most.
+        exact = np.array([float(x) for x in p.log_probs])
+        errors = np.abs(log_probs - exact) / np.spacing(np.abs(exact).astype(dtype))
+        worst["rest"] = max(worst["rest"], (np.delete(errors, p.top).max() + 0.5) / 16)
+        if -p.log_probs[p.top] >= smallest:
+            near_zero += p.log_probs[p.top] > -1e-10
+            error = ulps(log_probs[p.top], p.log_probs[p.top], dtype)
+            worst["top"] = max(worst["top"], error / bar)
+        if p.entropy >= smallest:
+            worst["entropy"] = max(worst["entropy"], ulps(dist.entropy(), p.entropy, dtype) / bar)
+        cross = -MP.fsum(a * b for a, b in zip(p.probs, q.log_probs, strict=True))
+        kl = float(dist.kl_divergence(other))
+        assert kl >= 0
+        limit = (16 + 2 * max(p.gap, q.gap)) * eps * float(p.entropy + cross)
+        error = abs(float(kl - (cross - p.entropy)))
+        worst["kl"] = max(worst["kl"], error / max(limit, smallest))
+    assert max(worst.values()) <= 1, worst
+    assert near_zero > CASES / 100  # the hard cases were among them
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_priors_and_negative_coldness_within_their_bars(dtype):
+    rng = np.random.default_rng(21)
+    for case in range(500):
+        z, t = random_case(rng)
+        z = z[0, :50].astype(dtype)
+        prior = np.exp(rng.normal(0, 5, z.size)) * (rng.random(z.size) < 0.8)
+        prior[0] = 1
+        sign = (-1) ** case
+        dist = Categorical(z, coldness=sign / t, prior=prior)
+        exact = law(sign * z.astype(np.float64), 1 / (1 / t), prior)
+        allowance = float(np.abs(np.log(prior[prior > 0])).max()) * float(np.finfo(dtype).eps)
+        bar = 16 + 2 * exact.gap
+        for i, log_p in enumerate(exact.log_probs):
+            if prior[i] == 0:
+                assert dist.log_probs[i] == -np.inf
+                continue
+            error = abs(float(MP.mpf(float(dist.log_probs[i])) - log_p))
+            unit = float(np.spacing(np.abs(np.array(float(log_p)).astype(dtype))))
+            assert error <= (bar if i == exact.top else 16) * unit + allowance
+        entropy_unit = float(np.spacing(np.array(float(exact.entropy)).astype(dtype)))
+        error = abs(float(MP.mpf(float(dist.entropy())) - exact.entropy))
+        assert error <= bar * entropy_unit + allowance
+
+
+def test_published_values():
+    dist = Categorical([0.0, -40.0])
+    assert dist.log_prob(0) == -4.248354255291589e-18
+    assert dist.entropy() == 1.7418252446695514e-16
+    assert Categorical([0.0, -690.0]).log_prob(0) == pytest.approx(-np.exp(-690.0), rel=1e-12)
+    assert ulps(Categorical([0.0, 690.0]).log_prob(1), law([0.0, 690.0]).log_probs[1], float) < 1400
+
+
+def test_variance_keeps_its_digits_next_to_one_category():
+    p = law([0.0, -60.0])
+    exact = float(p.probs[0] * p.probs[1]) * 2.0**-20
+    got = Categorical([0.0, -60.0]).variance([5.0, 5.0 + 2.0**-10])
+    assert got == pytest.approx(exact, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("coldness", [0.7, -1.3, 40.0])
+def test_derivatives_against_high_precision_differences(coldness):
+    z = np.array([0.3, -0.2, 0.9, 0.9, -1.0])
+    prior = np.array([1.0, 2.0, 0.5, 0.5, 0.0])
+    dist = Categorical(z, coldness=coldness, prior=prior)
+    h = MP.mpf(2) ** -60
+
+    def shifted(j, step):
+        """log p and H with logit j moved, everything in high precision."""
+        e = [
+            MP.mpf(float(w))
+            * MP.exp(MP.mpf(coldness) * (MP.mpf(float(v)) + (step if i == j else 0)))
+            for i, (v, w) in enumerate(zip(z, prior, strict=True))
+        ]
+        total = MP.fsum(e)
+        log_p = [MP.log(x / total) if x else MP.zero for x in e]
+        return log_p, -MP.fsum(x / total * y for x, y in zip(e, log_p, strict=True))
+
+    entropy_gradient, score = dist.entropy_gradient(), dist.score(np.arange(5))
+    fisher = dist.fisher_information()
+    p = dist.probs
+    assert (entropy_gradient[4], *score[4], *score[:, 4], *fisher[4], *fisher[:, 4]) == (0,) * 21
+    for j in range(4):
+        (up, h_up), (down, h_down) = shifted(j, h), shifted(j, -h)
+        slope = np.array([float((a - b) / (2 * h)) for a, b in zip(up, down, strict=True)])
+        np.testing.assert_allclose(score[:4, j], slope[:4], rtol=1e-12, atol=1e-14)
+        assert entropy_gradient[j] == pytest.approx(float((h_up - h_down) / (2 * h)), abs=1e-13)
+        # The Fisher information is the mean of the score's products.
+        np.testing.assert_allclose(
+            fisher[j], (p[:, None] * score * score[:, [j]]).sum(0), atol=1e-12
+        )
+    assert np.isfinite(fisher).all()

@@ -1,0 +1,159 @@
+"""Bad input: each a clear error that says the name, what it must be and what it got."""
+
+import numpy as np
+import pytest
+
+from softargmax import Categorical, log_softargmax, smooth_max, softargmax
+
+NAN, INF = np.nan, np.inf
+BATCH = np.zeros((3, 4))
+DIST = Categorical(BATCH)
+
+
+def with_row(row, value):
+    z = np.zeros((3, 4))
+    z[row] = value
+    return z
+
+
+CASES = [
+    # logits
+    (lambda: Categorical(with_row((1, 2), NAN)), ValueError, r"logits.*nan in row 1$"),
+    (lambda: Categorical(with_row((2, 0), INF)), ValueError, r"logits.*inf in row 2$"),
+    (lambda: Categorical(with_row(1, -INF)), ValueError, r"logits.*none in row 1: every"),
+    (lambda: Categorical(with_row((1, 2), NAN)[:, None]), ValueError, r"in row \(1, 0\)"),
+    (lambda: Categorical([NAN, 1.0]), ValueError, r"finite or -inf, got nan$"),
+    (lambda: Categorical([NAN, 1.0], prior=[0, 1]), ValueError, r"got nan$"),
+    (lambda: Categorical([-INF, -INF]), ValueError, "at least one category"),
+    (lambda: Categorical(3.0), ValueError, r"got shape \(\)"),
+    (lambda: Categorical(np.zeros((3, 0))), ValueError, r"got shape \(3, 0\)"),
+    (lambda: Categorical("abc"), TypeError, "logits must be real numbers, got dtype <U3"),
+    (lambda: Categorical([1j, 0]), TypeError, "got dtype complex128"),
+    (lambda: Categorical([None, 1]), TypeError, "got dtype object"),
+    (lambda: Categorical([[1, 2], [3]]), ValueError, "logits must be a rectangular array"),
+    (lambda: Categorical(np.ma.masked_less([1, 2], 2)), TypeError, "masked array; pass prior="),
+    # temperature and coldness
+    (
+        lambda: Categorical(BATCH, -0.5),
+        ValueError,
+        r"temperature must be in \[0, inf\], got -0.5; for arg min pass coldness=-2.0",
+    ),
+    (lambda: Categorical(BATCH, NAN), ValueError, r"temperature must be in \[0, inf\], got nan$"),
+    (lambda: Categorical(BATCH, [1, NAN, 1]), ValueError, "got nan in row 1"),
+    (lambda: Categorical(BATCH, coldness=NAN), ValueError, "coldness must be a number"),
+    (lambda: Categorical(BATCH, 1, coldness=1), TypeError, "temperature or coldness, not both"),
+    (lambda: Categorical(BATCH, "hot"), TypeError, "temperature must be real numbers"),
+    (lambda: Categorical(BATCH, True), TypeError, "temperature must be real numbers, got.*bool"),
+    (lambda: Categorical(BATCH, 1j), TypeError, "temperature must be real"),
+    (lambda: Categorical(BATCH, [1, 2]), ValueError, r"temperature must fit the batch axes \(3,\)"),
+    (
+        lambda: Categorical(BATCH, [[1], [2], [3]]),
+        ValueError,
+        r"got shape \(3, 1\).*logits\[None\]",
+    ),
+    (lambda: Categorical(BATCH, coldness=[[1]]), ValueError, r"coldness.*got shape \(1, 1\)"),
+    (lambda: DIST.tempered(), TypeError, "got neither"),
+    (lambda: DIST.tempered(1, coldness=1), TypeError, "not both"),
+    (lambda: DIST.tempered(-1), ValueError, "temperature must be"),
+    # priors, masks and weights
+    (lambda: Categorical(BATCH, prior=[1, -1, 1, 1]), ValueError, "prior.*non-neg.*got -1$"),
+    (lambda: Categorical(BATCH, prior=with_row((2, 1), NAN)), ValueError, "prior.*nan in row 2"),
+    (lambda: Categorical(BATCH, prior=with_row((1, 1), INF)), ValueError, "prior.*inf in row 1"),
+    (lambda: Categorical(BATCH, prior=[1, 1]), ValueError, r"prior must have 4 cat.*shape \(2,\)"),
+    (lambda: Categorical(BATCH, prior=1), ValueError, r"prior must have 4 cat.*shape \(\)"),
+    (lambda: Categorical(BATCH, prior=np.ones((2, 4))), ValueError, "prior must fit the batch"),
+    (lambda: Categorical(BATCH, prior=np.eye(4)[:3] * 0), ValueError, "row 0.* or has prior 0"),
+    (lambda: Categorical([-INF, 1], prior=[1, 0]), ValueError, "got none: every logit is -inf or"),
+    (lambda: DIST.masked([1, 0]), ValueError, "keep must have 4 categories"),
+    (lambda: DIST.masked([0.5, 1, 1, 1]), TypeError, "keep must be booleans"),
+    (lambda: DIST.masked([2, 1, 1, 1]), ValueError, "keep must be booleans.*got 2"),
+    (lambda: DIST.masked(with_row(1, 1) == 0), ValueError, "none in row 1"),
+    (lambda: DIST.masked(np.ones((2, 4), bool)), ValueError, r"keep must fit.*\(2,\)"),
+    (lambda: Categorical.from_weights([[1, 1], [0, 0]]), ValueError, "weights.*none in row 1"),
+    (lambda: Categorical.from_weights([1, -1]), ValueError, "weights.*non-negative.*got -1"),
+    (lambda: Categorical.from_weights([1, NAN]), ValueError, "weights.*got nan"),
+    (lambda: Categorical.from_weights([1, INF]), ValueError, "weights.*got inf"),
+    (lambda: Categorical.from_weights(2), ValueError, "weights must have a last axis"),
+    (lambda: Categorical.from_weights("ab"), TypeError, "weights must be real"),
+    (lambda: Categorical.from_energies([1, -INF]), ValueError, "energies.*got -inf"),
+    (lambda: Categorical.from_energies([1, NAN]), ValueError, "energies.*got nan"),
+    (lambda: Categorical.from_energies([INF, INF]), ValueError, "at least one category"),
+    (
+        lambda: Categorical.from_energies([1, 2], degeneracies=[1, -1]),
+        ValueError,
+        "degeneracies must be non-negative",
+    ),
+    # categories and other arguments of the methods
+    (lambda: DIST.log_prob(4), ValueError, "category must be in 0 … 3, got 4"),
+    (lambda: DIST.log_prob(-1), ValueError, "category must be in 0 … 3, got -1"),
+    (lambda: DIST.log_prob(1.0), TypeError, "category must be integers, got dtype float64"),
+    (lambda: DIST.log_prob("a"), TypeError, "category must be integers"),
+    (lambda: DIST.log_prob(True), TypeError, "category must be integers, got dtype bool"),
+    (lambda: DIST.log_prob([0, 1]), ValueError, r"category must fit the batch axes \(3,\)"),
+    (lambda: DIST.score(7), ValueError, "category must be in"),
+    (lambda: DIST.cdf(9), ValueError, "category must be in"),
+    (lambda: DIST.quantile(1.5), ValueError, r"u must be in \[0, 1\], got 1.5"),
+    (lambda: DIST.quantile(NAN), ValueError, r"u must be in \[0, 1\], got nan"),
+    (lambda: DIST.quantile([0.5, 0.5]), ValueError, "u must fit the batch"),
+    (lambda: DIST.top(5), ValueError, "k must be in 0 … 4, got 5"),
+    (lambda: DIST.top(1.5), TypeError, "k must be an integer, got 1.5"),
+    (lambda: DIST.expectation([1, 2]), ValueError, "values must have 4 categories"),
+    (lambda: DIST.expectation(np.zeros((2, 4))), ValueError, "values must fit the batch"),
+    (lambda: DIST.expectation([1j] * 4), TypeError, "values must be real"),
+    (lambda: DIST.variance(1.0), ValueError, "values must have 4 categories"),
+    (lambda: DIST.kl_divergence([0.25] * 4), TypeError, "other must be a Categorical, got list"),
+    (lambda: DIST.cross_entropy(Categorical([0, 0])), ValueError, "4 categories, got 2"),
+    (lambda: DIST.kl_divergence(Categorical(np.zeros((2, 4)))), ValueError, "other must fit"),
+    (lambda: DIST.log_prob_ordered([1, 1]), ValueError, "indices must be distinct"),
+    (lambda: DIST.log_prob_ordered([1, 4]), ValueError, "indices must be in 0 … 3, got 4"),
+    (lambda: DIST.log_prob_ordered([1.0]), TypeError, "indices must be integers"),
+    (lambda: DIST.log_prob_ordered(1), ValueError, "indices must have an axis"),
+    (lambda: DIST.log_prob_ordered([[0], [1]]), ValueError, "indices must fit"),
+    # draws
+    (lambda: DIST.sample(-1), ValueError, "shape must be non-negative, got -1"),
+    (lambda: DIST.sample(2.5), TypeError, "shape must be an int or a tuple of ints, got 2.5"),
+    (lambda: DIST.sample((2, "a")), TypeError, "shape must be an int or a tuple"),
+    (lambda: DIST.sample(method="best"), ValueError, "method must be one of 'auto', .*got 'best'"),
+    (lambda: DIST.sample(workers=0), ValueError, "workers must be in"),
+    (lambda: softargmax(BATCH, workers=1.5), TypeError, "workers must be an integer"),
+    (lambda: DIST.sample(rng="x"), TypeError, "rng must be None, an int, .*got 'x'"),
+    (lambda: DIST.sample(rng=1.5), TypeError, "rng must be None"),
+    (lambda: DIST.sample(rng=True), TypeError, "rng must be None"),
+    (lambda: DIST.sample(rng=-1), ValueError, "rng must be a non-negative int, got -1"),
+    (lambda: DIST.sample(rng=[1, 2]), ValueError, "rng must have one entry a row, 3 in all, got 2"),
+    (lambda: DIST.sample(rng=[1, 2, "x"]), TypeError, "rng must be None"),
+    (lambda: DIST[0].sample(rng=[1]), ValueError, r"1-d batch; got 1 rngs.*a list is never a seed"),
+    (lambda: Categorical(np.zeros((2, 2, 4))).sample(rng=[1, 2]), ValueError, "1-d batch"),
+    (lambda: DIST.sample_counts(-1), ValueError, "n must be in"),
+    (lambda: DIST.sample_counts(2**62 + 1), ValueError, "n must be in"),
+    (lambda: DIST.sample_counts(1.0), TypeError, "n must be an integer"),
+    (lambda: DIST.sample_without_replacement(5), ValueError, "got k=5 for 4 in row 0"),
+    (
+        lambda: Categorical(with_row((1, 2), -INF)).sample_without_replacement(4),
+        ValueError,
+        "k must be at most the number.*got k=4 for 3 in row 1",
+    ),
+    (lambda: DIST.sample_without_replacement(-1), ValueError, "k must be in"),
+    # the batch
+    (lambda: DIST[3], IndexError, "out of bounds"),
+    (lambda: DIST[0, 0], IndexError, "too many indices"),
+    (lambda: DIST[0][0], IndexError, "too many indices"),
+    (lambda: len(DIST[0]), TypeError, "no len"),
+    (lambda: list(DIST[0]), TypeError, "no len"),
+    (lambda: setattr(DIST, "temperature", 2), AttributeError, "immutable"),
+    # functions
+    (lambda: log_softargmax([NAN]), ValueError, "logits.*nan"),
+    (lambda: smooth_max([[0, 1], [NAN, 0]]), ValueError, "nan in row 1"),
+    (lambda: smooth_max([0, 1], -1), ValueError, "temperature"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), CASES)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_integers_beyond_float64_are_limits():
+    assert softargmax([0, 1], 10**400).tolist() == [0.5, 0.5]
+    assert softargmax([0, 1], coldness=-(10**400)).tolist() == [1, 0]

@@ -1,0 +1,124 @@
+"""The house: public names, layers, what may be imported where."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import softargmax
+
+SOURCE = Path(softargmax.__file__).parent
+# A file imports only from files further up this list.
+LAYERS = [
+    "_arrays",
+    "_noise",
+    "_checks",
+    "_inputs",
+    "_kernels",
+    "_formula",
+    "functional",
+    "draws",
+    "_distribution",
+    "_information",
+    "_calculus",
+    "_sampling",
+    "categorical",
+]
+MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
+
+
+def test_every_file_has_its_layer():
+    assert sorted(LAYERS) == MODULES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_go_strictly_downward(name):
+    for node in ast.walk(ast.parse((SOURCE / f"{name}.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("softargmax"):
+            module = (node.module or "").partition(".")[2]
+            targets = [module] if module else [alias.name for alias in node.names]
+            for target in targets:
+                assert LAYERS.index(target) < LAYERS.index(name), (name, target)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_the_lowest_files_name_random_modules_and_frameworks(name):
+    text = (SOURCE / f"{name}.py").read_text()
+    if name != "_noise":
+        assert "np.random" not in text.replace(">>> ", "")
+    if name not in {"_arrays", "_noise"}:
+        tree = ast.parse(text)
+        imported = {
+            alias.name.partition(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        assert not imported & {"torch", "jax", "array_api_compat"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_files_hold_one_subject(name):
+    text = (SOURCE / f"{name}.py").read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= 400
+
+
+def public_objects():
+    names = [m.name for m in pkgutil.iter_modules(softargmax.__path__) if m.name[0] != "_"]
+    modules = [softargmax, *(importlib.import_module(f"softargmax.{name}") for name in names)]
+    for module in modules:
+        for name in module.__all__:
+            yield f"{module.__name__}.{name}", getattr(module, name)
+            if inspect.isclass(value := getattr(module, name)):
+                for member in dir(value):
+                    if member[0] != "_" and not hasattr(tuple, member):
+                        yield f"{module.__name__}.{name}.{member}", getattr(value, member)
+
+
+@pytest.mark.parametrize(("name", "value"), list(public_objects()))
+def test_public_names_are_documented_and_annotated(name, value):
+    assert inspect.getdoc(value), name
+    if inspect.isfunction(value):
+        signature = inspect.signature(value)
+        assert signature.return_annotation is not inspect.Signature.empty, name
+        for parameter in signature.parameters.values():
+            assert parameter.name == "self" or parameter.annotation is not parameter.empty, name
+
+
+def test_all_names_what_the_package_offers():
+    assert softargmax.__all__ == ["Categorical", "log_softargmax", "smooth_max", "softargmax"]
+    visible = {name for name in vars(softargmax.Categorical) if name[0] != "_"}
+    assert visible == {"from_weights", "from_energies"}
+
+
+SURFACE = """
+batch_shape cdf coldness cross_entropy dtype entropy entropy_gradient expectation
+fisher_information from_energies from_weights kl_divergence log_prob log_prob_ordered log_probs
+logits masked mode num_categories perplexity prior prob probs quantile sample sample_and_log_prob
+sample_counts sample_without_replacement score temperature tempered top variance
+"""
+
+
+def test_the_surface_of_the_object():
+    public = [name for name in dir(softargmax.Categorical) if name[0] != "_"]
+    assert public == SURFACE.split()
+
+
+def test_numpy_users_never_load_another_library():
+    code = (
+        "import sys, softargmax\n"
+        "d = softargmax.Categorical([[0.0, 1.0]] * 3, 0.5, prior=[1, 2])\n"
+        "d.sample(5000), d.entropy(), d.sample_counts(5), d.log_prob_ordered([1, 0])\n"
+        "names = ['array_api_compat', 'torch', 'jax', 'scipy', 'dask', 'matplotlib']\n"
+        "print([name for name in names if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
