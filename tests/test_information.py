@@ -120,6 +120,12 @@ def test_information_of_a_published_example():
     assert q.kl_divergence(p) == pytest.approx(stats.entropy([1, 1, 1], w), rel=1e-13)
 
 
+def test_kl_of_next_to_equal_distributions_is_never_negative():
+    z = np.random.default_rng(0).standard_normal((1000, 20))
+    near = z + 1e-12 * np.random.default_rng(1).standard_normal(z.shape)
+    assert (Categorical(z).kl_divergence(Categorical(near)) >= 0).all()
+
+
 def test_what_cannot_happen_costs_nothing_and_what_the_other_forbids_costs_infinity():
     full, part = Categorical([0.0, 0, 0]), Categorical([0.0, 0, -INF])
     assert part.kl_divergence(full) == pytest.approx(np.log(1.5))

@@ -68,6 +68,7 @@ def checked_weights(
 ) -> Array:
     """Non-negative finite weights, in the dtype given."""
     array = real_array(x, name, xp, like, copy=copy)
+    check_categories(array, name)
     kind = kind_of(array, xp)
     if kind in "if":
         wrong = array < 0 if kind == "i" else ~((array >= 0) & (array < math.inf))
@@ -149,7 +150,7 @@ def count(x: Any, name: str, low: int, high: int) -> int:
         value = operator.index(x)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {x!r}") from None
-    if isinstance(x, bool) or not low <= value <= high:
+    if not low <= value <= high:
         raise ValueError(f"{name} must be in {low} … {high}, got {x!r}")
     return value
 

@@ -148,7 +148,7 @@ def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str 
         ) from None
     if prior is None:
         return shape
-    if prior.ndim == 0 or prior.shape[-1] != logits[-1]:
+    if prior.shape[-1] != logits[-1]:
         raise ValueError(
             f"{prior_name} must have {logits[-1]} categories on its last axis, "
             f"got shape {tuple(prior.shape)}"

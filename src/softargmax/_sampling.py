@@ -264,12 +264,9 @@ class Sampling(Calculus):
     def _alias_tables(self) -> Any:
         return [draws.AliasTable.build(row) for row in as_rows(self.probs, self.batch_shape)]
 
-    @quiet
     def _count_rows(self, n: int, rng: Generator) -> Any:
-        weights = np.exp(self._scores, dtype=np.float64)
-        weights[self.probs == 0] = 0  # float32 probabilities underflow earlier
-        counts = draws.draw_counts(rng, as_rows(weights, self.batch_shape), n)
-        return counts.reshape(weights.shape)
+        weights = as_rows(self.probs, self.batch_shape).astype(np.float64)
+        return draws.draw_counts(rng, weights, n).reshape(self.probs.shape)
 
     def _order_rows(self, k: int, size: Shape, rng: Generator) -> Any:
         z, coldness, log_prior = self._ordering

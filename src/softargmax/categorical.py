@@ -3,7 +3,7 @@
 from typing import Self
 
 from softargmax._arrays import ArrayLike, namespace_of, quiet, widest_float, working_dtype
-from softargmax._checks import check_categories, checked_weights, real_array
+from softargmax._checks import checked_weights, real_array
 from softargmax._inputs import checked_energies, inputs, nonzero_rows
 from softargmax._sampling import Sampling
 
@@ -101,7 +101,6 @@ class Categorical(Sampling):
         """
         xp = namespace_of(weights, temperature if coldness is None else coldness)
         given = real_array(weights, "weights", xp, weights)
-        check_categories(given, "weights")
         w = xp.astype(checked_weights(given, "weights", xp, given), widest_float(xp))
         top = nonzero_rows(w, xp)
         positive = w > 0

@@ -173,7 +173,8 @@ def draw_counts(rng: Generator, weights: Any, n: int) -> Any:
 def _row_counts(rng: Generator, p: Any, n: int) -> Any:
     """Counts of one row: how many draws are rare, then which, then the common ones.
 
-    NumPy's binomial forms 1 - p, which has no digits of a rare p left. A binomial of a rare p is a
+    NumPy's binomial forms 1 - p in some releases, with no digits of a rare p left (2.2.0 never
+    draws p = 4e-18, at any n). A binomial of a rare p is a
     Poisson variable up to a total variation of p (Barbour & Hall, 1984,
     https://doi.org/10.1017/S0305004100061806).
     """
