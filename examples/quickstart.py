@@ -71,8 +71,7 @@ class Bigrams:
     def logits(self, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log of the smoothed counts after each word, shape contexts.shape + (vocabulary,)."""
         rows = self.counts[contexts.ravel()].toarray() + SMOOTHING * self.frequency
-        with np.errstate(divide="ignore"):  # a word that never follows another gets -inf
-            logits: NDArray[np.float64] = np.log(rows)
+        logits: NDArray[np.float64] = np.log(rows)
         return logits.reshape(*contexts.shape, len(self.words))
 
     def sentences(self, number: int, longest: int, rng: np.random.Generator) -> list[list[str]]:

@@ -95,6 +95,21 @@ def test_categories_and_levels_broadcast_against_the_batch():
     assert dist.expectation(np.ones((2, 1, 4))).shape == (2, 3)
 
 
+@pytest.mark.parametrize(("batch", "asked"), [((1,), (3,)), ((2, 1), (2, 4)), ((1, 2), (5, 3, 2))])
+def test_batch_axes_of_length_one_broadcast_too(batch, asked):
+    rng = np.random.default_rng(6)
+    dist = Categorical(rng.standard_normal((*batch, 4)))
+    x, u = rng.integers(0, 4, asked), rng.random(asked)
+    got = [f(x) for f in (dist.log_prob, dist.prob, dist.cdf, dist.score)] + [dist.quantile(u)]
+    got.append(dist.log_prob_ordered(x[..., None]))
+    got.append(dist.expectation(np.broadcast_to(np.arange(4), (*asked, 4))))
+    assert all(array.shape[: len(asked)] == asked for array in got)
+    for i in np.ndindex(asked):
+        own = dist[tuple(0 if n == 1 else j for j, n in zip(i[-len(batch) :], batch, strict=True))]
+        assert got[0][i] == own.log_prob(x[i]) == pytest.approx(got[5][i], rel=1e-14)
+        assert got[4][i] == own.quantile(u[i])
+
+
 def test_without_a_batch_results_are_numpy_scalars():
     dist = Categorical(Z[0].astype(np.float32), np.array(0.5))
     for value in (dist.entropy(), dist.log_prob(0), dist.kl_divergence(dist), dist.cdf(2)):
@@ -134,6 +149,7 @@ def test_the_logits_rule_the_dtype(given_dtype, result):
             dist.score(1),
             dist.fisher_information(),
             dist.expectation([1, 2, 3]),
+            dist.variance(np.array([1.0, 2.0, 3.0])),
             dist.log_prob_ordered([1]),
         ):
             assert value.dtype == result

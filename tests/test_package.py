@@ -13,7 +13,7 @@ import pytest
 import softargmax
 
 SOURCE = Path(softargmax.__file__).parent
-# A file imports only from files further up this list.
+# A file imports only from files before it in this list.
 LAYERS = [
     "_arrays",
     "_noise",
@@ -37,7 +37,7 @@ def test_every_file_has_its_layer():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_imports_go_strictly_downward(name):
+def test_imports_go_one_way(name):
     for node in ast.walk(ast.parse((SOURCE / f"{name}.py").read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("softargmax"):
             module = (node.module or "").partition(".")[2]

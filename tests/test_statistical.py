@@ -36,7 +36,7 @@ def test_rejects_a_bias_as_large_as_it_says(cell, sign):
             check_counts(rng.multinomial(N, biased), P, detects=0.01)
         except AssertionError:
             rejected += 1
-    assert rejected >= 90
+    assert rejected >= 95  # 99 or more of 100 are expected
 
 
 def test_rejects_one_draw_of_an_impossible_category():

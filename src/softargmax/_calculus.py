@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from softargmax import _checks
-from softargmax._arrays import ArrayLike, quiet, unwrap
+from softargmax._arrays import Array, ArrayLike, quiet, unwrap
 from softargmax._information import Information
 
 
@@ -14,7 +16,7 @@ class Calculus(Information):
 
     @quiet
     def expectation(self, values: ArrayLike) -> Any:
-        """Σ p·v, where terms with p = 0 count 0 whatever their value.
+        """The mean Σ p·v, where terms with p = 0 count 0 whatever their value.
 
         Parameters
         ----------
@@ -24,6 +26,7 @@ class Calculus(Information):
         Returns
         -------
         array, the broadcast of values.shape[:-1] and batch_shape
+            In the distribution's dtype; the sum is formed in the wider of the two dtypes.
 
         Raises
         ------
@@ -38,13 +41,14 @@ class Calculus(Information):
         """
         xp = self._given.xp
         p, v = self._weighted(values)
-        return unwrap(xp.sum(p * v, axis=-1))
+        return self._narrowed(xp.sum(p * v, axis=-1))
 
     @quiet
     def variance(self, values: ArrayLike) -> Any:
-        """Σ p·(v - E v)², measured from the likeliest value so that no digit cancels.
+        """The variance Σ p·(v - Σ p·v)², in which terms with p = 0 count 0.
 
-        Parameters, shapes and errors as for :meth:`expectation`.
+        It is measured from the likeliest value, so that it keeps its digits where p is next to 1.
+        Parameters, shapes and errors are those of :meth:`expectation`.
 
         Examples
         --------
@@ -54,20 +58,21 @@ class Calculus(Information):
         """
         xp = self._given.xp
         p, v = self._weighted(values)
-        index = xp.arange(self.num_categories, device=self._given.scores.device)
+        index = xp.arange(self.num_categories, device=self._given.z.device)
         likeliest = index == xp.argmax(self._ranking, axis=-1, keepdims=True)
         base = xp.sum(xp.where(likeliest, v, xp.zeros_like(v)), axis=-1, keepdims=True)
         v = xp.where(p > 0, v - base, xp.zeros_like(v))
         v = v - xp.sum(p * v, axis=-1, keepdims=True)
-        return unwrap(xp.sum(p * v * v, axis=-1))
+        return self._narrowed(xp.sum(p * v * v, axis=-1))
 
     # ------------------------------------------------------------------ calculus
 
     @quiet
     def score(self, category: ArrayLike) -> Any:
-        """∂ log p(x)/∂z = β(e_x - p), the gradient that REINFORCE needs.
+        """The score ∂ log p(x)/∂z = β(e_x - p), the gradient that REINFORCE needs.
 
-        0 at β = ±inf, for a category outside the support, and at masked categories.
+        0 where β = ±inf in the distribution's dtype, for an x outside the support, and at masked
+        categories. It keeps its digits where p(x) is next to 1.
 
         Parameters
         ----------
@@ -94,8 +99,8 @@ class Calculus(Information):
         array([-1.,  1.])
         """
         given, xp = self._given, self._given.xp
-        x = _checks.category(category, xp, given.scores, self.num_categories)
-        index = xp.arange(self.num_categories, device=given.scores.device)
+        x = _checks.category(category, xp, given.z, self.num_categories)
+        index = xp.arange(self.num_categories, device=given.z.device)
         chosen = index == x[..., None]
         possible = self._take(xp.astype(self._support, xp.int64), x)[..., None] > 0
         p, log_p = self.probs, self.log_probs
@@ -105,7 +110,9 @@ class Calculus(Information):
 
     @quiet
     def entropy_gradient(self) -> Any:
-        """∂H/∂z = -β p (log p + H), shape batch_shape + (K,); 0 at β = ±inf.
+        """The gradient of the entropy, ∂H/∂z = -β p (log p + H), shape batch_shape + (K,).
+
+        In nats per unit of the logits; 0 at β = ±inf and at masked categories.
 
         Examples
         --------
@@ -120,9 +127,10 @@ class Calculus(Information):
 
     @quiet
     def fisher_information(self) -> Any:
-        """β²(diag p - p pᵀ), the Fisher information of the logits, shape batch_shape + (K, K).
+        """The Fisher information of the logits, β²(diag p - p pᵀ), shape batch_shape + (K, K).
 
-        Also the Hessian of KL in the logits at p = q. 0 at β = ±inf.
+        Also the Hessian of KL in the logits at p = q. 0 at β = ±inf and at masked categories; where
+        β² overflows, entries between ties are ±inf.
 
         References
         ----------
@@ -136,7 +144,7 @@ class Calculus(Information):
                [-0.25,  0.25]])
         """
         xp, p = self._given.xp, self.probs
-        index = xp.arange(self.num_categories, device=self._given.scores.device)
+        index = xp.arange(self.num_categories, device=self._given.z.device)
         diagonal = index[:, None] == index
         own = (p * (0 - xp.expm1(self.log_probs)))[..., None]
         matrix = xp.where(diagonal, own, 0 - p[..., :, None] * p[..., None, :])
@@ -146,5 +154,10 @@ class Calculus(Information):
     def _weighted(self, values: ArrayLike) -> tuple[Any, Any]:
         """Probabilities, and the values that count: 0 where p = 0."""
         given, xp, p = self._given, self._given.xp, self.probs
-        v = _checks.values_of_categories(values, xp, given.scores, self.batch_shape)
+        v = _checks.values_of_categories(values, xp, given.z, self.batch_shape)
         return p, xp.where(p > 0, v, xp.zeros_like(v))
+
+    def _narrowed(self, x: Array) -> Any:
+        """A result in the distribution's dtype, whatever the dtype of the values was."""
+        xp = self._given.xp
+        return unwrap(np.asarray(x, self.dtype)) if xp is np else xp.astype(x, self.dtype)

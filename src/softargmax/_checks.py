@@ -36,6 +36,8 @@ def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool 
         raise TypeError(
             f"{name} must be a plain array, got a masked array; pass prior=~{name}.mask"
         )
+    if is_foreign(x) and xp is np:
+        x = to_numpy(x)
     if is_foreign(x):
         if kind_of(x, xp) not in "biuf":
             raise TypeError(f"{name} must be real numbers, got dtype {x.dtype}")
@@ -104,7 +106,9 @@ def in_row(mask: Any) -> str:
 def category(
     x: ArrayLike, xp: Namespace, like: Array, num_categories: int, name: str = "category"
 ) -> Array:
-    """Integer categories in 0 … K-1, in the namespace's default integer."""
+    """Integer categories in 0 … K-1, as int64."""
+    if is_foreign(x) and xp is np:
+        x = to_numpy(x)
     array = x if is_foreign(x) else _integers(x, name)
     if kind_of(array, namespace_of(array)) not in "iu":
         raise TypeError(f"{name} must be integers, got dtype {array.dtype}")
@@ -149,7 +153,9 @@ def count(x: Any, name: str, low: int, high: int) -> int:
     try:
         value = operator.index(x)
     except TypeError:
-        raise TypeError(f"{name} must be an integer, got {x!r}") from None
+        value = None
+    if value is None or isinstance(x, bool):
+        raise TypeError(f"{name} must be an integer, got {x!r}")
     if not low <= value <= high:
         raise ValueError(f"{name} must be in {low} … {high}, got {x!r}")
     return value
@@ -157,7 +163,7 @@ def count(x: Any, name: str, low: int, high: int) -> int:
 
 def check_workers(workers: int | None) -> int:
     """A positive number of threads; None is 1."""
-    return 1 if workers is None else count(workers, "workers", 1, 2**15)
+    return 1 if workers is None else count(workers, "workers", 1, 1024)
 
 
 def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
@@ -167,12 +173,12 @@ def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
     return str(x)
 
 
-def unit_interval(u: ArrayLike, xp: Namespace, like: Array, name: str = "u") -> Array:
+def unit_interval(u: ArrayLike, xp: Namespace, like: Array) -> Array:
     """Numbers in [0, 1], in float64 where there is one."""
-    array = real_array(u, name, xp, like)
+    array = real_array(u, "u", xp, like)
     wrong = ~((array >= 0) & (array <= 1))
     if any_of(wrong):
-        raise ValueError(f"{name} must be in [0, 1], got {first_of(array, wrong):g}")
+        raise ValueError(f"u must be in [0, 1], got {first_of(array, wrong):g}")
     return xp.astype(array, widest_float(xp))
 
 
@@ -192,18 +198,16 @@ def keep_mask(x: ArrayLike, xp: Namespace, like: Array) -> Array:
     return array == 1
 
 
-def values_of_categories(
-    x: ArrayLike, xp: Namespace, like: Array, batch: Shape, name: str = "values"
-) -> Array:
+def values_of_categories(x: ArrayLike, xp: Namespace, like: Array, batch: Shape) -> Array:
     """Real values with the categories on the last axis, in a floating dtype."""
-    array = real_array(x, name, xp, like)
+    array = real_array(x, "values", xp, like)
     num_categories = like.shape[-1]
     if array.ndim == 0 or array.shape[-1] != num_categories:
         raise ValueError(
-            f"{name} must have {num_categories} categories on its last axis, "
+            f"values must have {num_categories} categories on its last axis, "
             f"got shape {tuple(array.shape)}"
         )
-    check_fits(tuple(array.shape[:-1]), batch, name)
+    check_fits(tuple(array.shape[:-1]), batch, "values")
     return cast(array, xp) if kind_of(array, xp) == "f" else xp.astype(array, like.dtype)
 
 
@@ -217,9 +221,9 @@ def check_subset(k: int, support: Array, xp: Namespace) -> None:
         )
 
 
-def check_distinct(indices: Any, name: str = "indices") -> None:
+def check_distinct(indices: Any) -> None:
     """No index twice on the last axis of a NumPy array."""
     ordered = np.sort(indices, axis=-1)
     twice = (ordered[..., 1:] == ordered[..., :-1]).any(axis=-1)
     if twice.any():
-        raise ValueError(f"{name} must be distinct on the last axis, got a repeat{in_row(twice)}")
+        raise ValueError(f"indices must be distinct on the last axis, got a repeat{in_row(twice)}")

@@ -29,6 +29,7 @@ from softargmax._inputs import (
     checked_heat,
     inputs,
     inverse,
+    support_of,
 )
 
 
@@ -37,7 +38,7 @@ def derived(compute: Callable[[Any], Any]) -> Any:
 
     A cached graph would break no_grad, a second backward pass and jit.
     """
-    name = f"{compute.__name__} (derived)"
+    name = compute.__name__
 
     def get(self: "Distribution") -> Any:
         if self._given.xp is not np:
@@ -75,7 +76,7 @@ class Distribution:
 
     @property
     def logits(self) -> Array:
-        """The logits as given, shape (..., K)."""
+        """The logits as given (as made, by the other constructors), shape (..., K)."""
         return self._given.logits
 
     @property
@@ -93,7 +94,7 @@ class Distribution:
 
     @property
     def prior(self) -> Array | None:
-        """The prior weights π₀ as given, shape (..., K); None without one."""
+        """The prior weights π₀ as given, times the masks, shape (..., K); None without any."""
         return self._given.prior
 
     @property
@@ -109,7 +110,7 @@ class Distribution:
     @property
     def dtype(self) -> Any:
         """The dtype of results: float32 or float64."""
-        return self._given.scores.dtype
+        return self._given.z.dtype
 
     def __repr__(self) -> str:
         coldness, temperature = self._given.heat
@@ -128,6 +129,9 @@ class Distribution:
         raise AttributeError(
             f"a {type(self).__name__} is immutable: tempered(…) and masked(…) return new ones"
         )
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self.__setattr__(name, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         coldness, temperature = self._given.heat
@@ -153,17 +157,17 @@ class Distribution:
         if is_foreign(index):
             index = to_numpy(index)
         position = np.arange(math.prod(batch)).reshape(batch)[index]
-        logits, scores = given.logits, given.scores
+        logits, z = given.logits, given.z
         if logits.ndim > 1:
             logits = _gather(logits, batch, position, 1)
-            scores = logits if given.scores is given.logits else _gather(scores, batch, position, 1)
+            z = logits if given.z is given.logits else _gather(z, batch, position, 1)
         heat = Heat(
             *(_gather(part, batch, position, 0) if np.ndim(part) else part for part in given.heat)
         )
         prior = given.prior
         if prior is not None and prior.ndim > 1:
             prior = _gather(prior, batch, position, 1)
-        return self._of(Inputs(given.xp, logits, scores, heat, prior, np.shape(position)))
+        return self._of(Inputs(given.xp, logits, z, heat, prior, np.shape(position)))
 
     # ------------------------------------------------------------------ its relatives
 
@@ -176,6 +180,10 @@ class Distribution:
         ----------
         temperature, coldness : float or array
             One of the two, as for the constructor.
+
+        Returns
+        -------
+        Categorical
 
         Raises
         ------
@@ -212,8 +220,8 @@ class Distribution:
 
         Raises
         ------
-        ValueError
-            For a shape that does not fit, or a row that would keep nothing.
+        ValueError, TypeError
+            For a shape that does not fit, a row that would keep nothing, or what is no mask.
 
         Examples
         --------
@@ -221,9 +229,13 @@ class Distribution:
         >>> Categorical([0.0, 1.0, 0.0]).masked([True, False, True]).probs
         array([0.5, 0. , 0.5])
         """
-        given = self._given
-        if given.xp is np and namespace_of(keep) is not np:
-            keep = to_numpy(keep)
+        given, xp = self._given, namespace_of(keep)
+        if given.xp is np and xp is not np:  # as the constructor would, go where the mask lives
+            coldness, temperature = given.heat
+            logits = to_namespace(given.logits, xp, keep)
+            cold = coldness if temperature is None else None
+            moved = type(self)(logits, temperature, coldness=cold, prior=given.prior)
+            return moved.masked(keep)
         mask = keep_mask(keep, given.xp, given.logits)
         if mask.ndim == 0 or mask.shape[-1] != self.num_categories:
             raise ValueError(
@@ -235,14 +247,14 @@ class Distribution:
             prior = given.xp.asarray(mask, copy=True)
         else:
             prior = given.xp.where(mask, given.prior, given.xp.zeros_like(given.prior))
-        check_support(given.scores, prior, given.xp)
+        check_support(given.z, prior, given.xp, "keep")
         return self._of(given._replace(prior=read_only(prior), batch_shape=shape))
 
     # ------------------------------------------------------------------ what follows
 
     @derived
     def log_probs(self) -> Any:
-        """log p of every category, shape batch_shape + (K,); -inf outside the support.
+        """log p of every category in nats, batch_shape + (K,); -inf outside the support.
 
         Where p merely underflows, log p is still finite, as far as the dtype reaches.
         Relative accuracy holds next to 1 too: see :func:`softargmax.log_softargmax`.
@@ -254,11 +266,11 @@ class Distribution:
         [-4.248354255291589e-18, -40.0]
         """
         xp = self._given.xp
-        return _kernels.log_probs(self._scores) if xp is np else _formula.log_probs(self._law, xp)
+        return _kernels.log_probs(self._d) if xp is np else _formula.log_probs(self._law, xp)
 
     @derived
     def probs(self) -> Any:
-        """P of every category, shape batch_shape + (K,); k ties share exactly 1/k.
+        """p of every category, shape batch_shape + (K,); k ties share exactly 1/k.
 
         Examples
         --------
@@ -267,12 +279,12 @@ class Distribution:
         array([0.5, 0.5, 0. ])
         """
         xp = self._given.xp
-        return _kernels.probs(self._scores) if xp is np else _formula.probs(self._law, xp)
+        return _kernels.probs(self._d) if xp is np else _formula.probs(self._law, xp)
 
     @derived
-    def _scores(self) -> Any:
+    def _d(self) -> Any:
         """NumPy: β·gap + log π₀, the largest 0; -inf off the support."""
-        return _kernels.scores(self._given)
+        return _kernels.centred(self._given)
 
     @property
     def _law(self) -> _formula.Law:
@@ -283,10 +295,7 @@ class Distribution:
     def _support(self) -> Any:
         """Where a category has a logit above -inf and a prior above 0, batch_shape + (K,)."""
         given, full = self._given, (*self.batch_shape, self.num_categories)
-        alive = given.scores > -math.inf
-        if given.prior is not None:
-            alive = alive & given.xp.astype(given.prior, given.xp.bool)
-        return given.xp.broadcast_to(alive, full)
+        return given.xp.broadcast_to(support_of(given.z, given.prior, given.xp), full)
 
     @derived
     def _cumulative(self) -> Any:
@@ -301,9 +310,7 @@ class Distribution:
     def _beta(self) -> Array:
         """β in the working dtype, shape (…, 1), 0 where infinite: no derivative passes there."""
         given = self._given
-        beta = to_namespace(given.heat.coldness, given.xp, given.scores)
-        beta = given.xp.where(given.xp.abs(beta) == math.inf, given.xp.zeros_like(beta), beta)
-        beta = given.xp.astype(beta, self.dtype)
+        beta = to_namespace(given.heat.coldness, given.xp, given.z, self.dtype)
         beta = given.xp.where(given.xp.abs(beta) == math.inf, given.xp.zeros_like(beta), beta)
         return given.xp.reshape(beta, (*beta.shape, 1))
 

@@ -9,7 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 from softargmax._arrays import Array, quiet, to_namespace, widest_float
-from softargmax._inputs import Inputs
+from softargmax._inputs import Inputs, support_of
 
 
 class Law(NamedTuple):
@@ -24,11 +24,9 @@ class Law(NamedTuple):
 @quiet
 def law(given: Inputs) -> Law:
     """Centre, scale, add the prior, normalise."""
-    xp, z = given.xp, given.scores
+    xp, z = given.xp, given.z
     coldness = _column(given, z.dtype)
-    support = z > -math.inf
-    if given.prior is not None:
-        support = support & xp.astype(given.prior, xp.bool)
+    support = support_of(z, given.prior, xp)
     y = xp.where(support, z, xp.zeros_like(z))
     high = xp.max(xp.where(support, y, -math.inf), axis=-1, keepdims=True)
     low = xp.min(xp.where(support, y, math.inf), axis=-1, keepdims=True)
@@ -62,13 +60,13 @@ def law(given: Inputs) -> Law:
 def _column(given: Inputs, dtype: Any) -> Array:
     """β as an array of this dtype with a last axis of 1."""
     xp = given.xp
-    coldness = to_namespace(given.heat.coldness, xp, given.scores, dtype)
+    coldness = to_namespace(given.heat.coldness, xp, given.z, dtype)
     return xp.reshape(coldness, (*coldness.shape, 1))
 
 
 def _log_prior(given: Inputs, support: Array) -> Array:
     """Log π₀ in z's dtype, 0 off the support."""
-    xp, z = given.xp, given.scores
+    xp, z = given.xp, given.z
     prior = xp.astype(given.prior, widest_float(xp))
     return xp.astype(xp.log(xp.where(support, prior, xp.ones_like(prior))), z.dtype)
 
@@ -104,4 +102,4 @@ def smooth_max(given: Inputs) -> Array:
     b = xp.where(warm, coldness, xp.ones_like(coldness))
     rise = xp.where(warm, xp.log1p(s) / b, xp.zeros_like(s))
     rise = xp.where((coldness == 0) & (s != 0), math.inf, rise)
-    return xp.astype(xp.astype(found.extremum, wide) + rise, given.scores.dtype)[..., 0]
+    return xp.astype(xp.astype(found.extremum, wide) + rise, given.z.dtype)[..., 0]

@@ -11,17 +11,18 @@ from softargmax._distribution import Distribution, derived
 
 
 class Information(Distribution):
-    """Probabilities of categories, entropies, moments and derivatives."""
+    """Probabilities of categories, the order of the categories, entropies and divergences."""
 
     # ------------------------------------------------------------------ of a category
 
     def log_prob(self, category: ArrayLike) -> Any:
-        """log p of given categories; -inf outside the support.
+        """log p of given categories, in nats; -inf outside the support.
 
         Parameters
         ----------
         category : int or array of integers
-            In 0 … K-1; broadcasts against batch_shape.
+            In 0 … K-1; broadcasts against batch_shape, so the k axis of what :meth:`top` and
+            ``sample_without_replacement`` return has to move first: ``np.moveaxis(x, -1, 0)``.
 
         Returns
         -------
@@ -89,16 +90,15 @@ class Information(Distribution):
         array([1, 2, 2])
         """
         given, xp = self._given, self._given.xp
-        points = _checks.unit_interval(u, xp, given.scores)
+        points = _checks.unit_interval(u, xp, given.z)
         shape = _checks.check_fits(tuple(points.shape), self.batch_shape, "u")
         points = xp.broadcast_to(points, shape)
         if xp is np:
-            rows = math.prod(self.batch_shape)
-            grid = points.reshape(math.prod(shape[: len(shape) - len(self.batch_shape)]), rows)
-            found = draws.invert(as_rows(self._cumulative, self.batch_shape), self._last, grid)
-            return unwrap(found.reshape(shape))
+            cdf = as_rows(self._cumulative, self.batch_shape)
+            row = np.arange(len(cdf)).reshape(self.batch_shape)
+            return unwrap(draws.invert(cdf, self._last, points, row))
         below = xp.astype(self._cumulative <= points[..., None], xp.int64)
-        index = xp.arange(self.num_categories, device=given.scores.device)
+        index = xp.arange(self.num_categories, device=given.z.device)
         last = xp.max(xp.where(self.probs > 0, index, xp.zeros_like(index)), axis=-1)
         return xp.minimum(xp.sum(below, axis=-1), xp.astype(last, xp.int64))
 
@@ -122,7 +122,8 @@ class Information(Distribution):
     def top(self, k: int) -> tuple[Any, Any]:
         """The k likeliest categories in falling order, and their log-probabilities.
 
-        Ties go by lowest index; where fewer than k have p > 0 the log-probabilities end in -inf.
+        Ties go by lowest index; where fewer than k are in the support the log-probabilities (in
+        nats) end in -inf.
 
         Parameters
         ----------
@@ -159,11 +160,15 @@ class Information(Distribution):
     # ------------------------------------------------------------------ information, in nats
 
     def entropy(self) -> Any:
-        """Shannon entropy H = -Σ p log p in nats, shape batch_shape.
+        """Shannon's entropy H = -Σ p log p in nats, shape batch_shape.
 
         H = log1p(s) - Σ p·d, with d the logits centred on the likeliest one and scaled, keeps its
         digits where p is next to 1. Without a prior it lies in [log k, log K], k being the number
-        of tied maximisers.
+        of tied maximisers (minimisers for β < 0).
+
+        References
+        ----------
+        Shannon (1948), https://doi.org/10.1002/j.1538-7305.1948.tb01338.x.
 
         Examples
         --------
@@ -176,7 +181,7 @@ class Information(Distribution):
     @derived
     def _entropy(self) -> Any:
         xp = self._given.xp
-        return _kernels.entropy(self._scores) if xp is np else _formula.entropy(self._law, xp)
+        return _kernels.entropy(self._d) if xp is np else _formula.entropy(self._law, xp)
 
     @quiet
     def perplexity(self) -> Any:
@@ -192,7 +197,7 @@ class Information(Distribution):
 
     @quiet
     def cross_entropy(self, other: "Information") -> Any:
-        """-Σ p log q in nats, p of this distribution and q of the other.
+        """The cross-entropy -Σ p log q in nats, p of this distribution and q of the other.
 
         +inf where the other gives probability 0 to what this one can draw.
 
@@ -200,6 +205,10 @@ class Information(Distribution):
         ----------
         other : Categorical
             Over as many categories, of a batch that broadcasts.
+
+        Returns
+        -------
+        array, the broadcast of the two batch shapes, in the wider of the two dtypes
 
         Raises
         ------
@@ -220,9 +229,9 @@ class Information(Distribution):
 
     @quiet
     def kl_divergence(self, other: "Information") -> Any:
-        """KL(self ‖ other) = Σ p log(p/q) in nats: never negative, 0 with itself.
+        """The divergence KL(self ‖ other) = Σ p log(p/q) in nats: never negative, 0 with itself.
 
-        Parameters, errors and limits as for :meth:`cross_entropy`.
+        Parameters, shape, errors and limits as for :meth:`cross_entropy`.
 
         References
         ----------
@@ -249,13 +258,13 @@ class Information(Distribution):
         """Scores that rank the categories: -inf where p = 0 at any precision."""
         xp = self._given.xp
         if xp is np:
-            return self._scores
+            return self._d
         law = self._law
         return xp.where(law.alive, law.d, -math.inf)
 
     def _of_category(self, table: Array, category: ArrayLike) -> Any:
         given = self._given
-        x = _checks.category(category, given.xp, given.scores, self.num_categories)
+        x = _checks.category(category, given.xp, given.z, self.num_categories)
         return unwrap(self._take(table, x))
 
     def _take(self, table: Array, x: Array, core: int = 0) -> Array:
@@ -265,7 +274,7 @@ class Information(Distribution):
         xp, batch = self._given.xp, self.batch_shape
         lead = tuple(x.shape[: x.ndim - core])
         shape = (*_checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
-        row = xp.arange(math.prod(batch), device=self._given.scores.device)
+        row = xp.arange(math.prod(batch), device=self._given.z.device)
         row = xp.reshape(row, (*batch, *([1] * core)))
         flat = xp.broadcast_to(row * self.num_categories + x, shape)
         return xp.reshape(xp.take(xp.reshape(table, (-1,)), xp.reshape(flat, (-1,))), shape)

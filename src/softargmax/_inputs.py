@@ -48,7 +48,7 @@ class Inputs(NamedTuple):
 
     xp: Namespace
     logits: Array  # as given
-    scores: Array  # the logits in the working dtype
+    z: Array  # the logits in the working dtype
     heat: Heat
     prior: Array | None
     batch_shape: Shape
@@ -61,22 +61,23 @@ def inputs(
     prior: ArrayLike | None,
     *,
     copy: bool,
+    name: str = "logits",
     prior_name: str = "prior",
 ) -> Inputs:
     """Check what defines a distribution; ``copy`` takes it out of the caller's hands."""
     xp = namespace_of(logits, temperature if coldness is None else coldness, prior)
     given = real_array(logits, "logits", xp, logits, copy=copy)
     check_categories(given, "logits")
-    scores = cast(given, xp)
+    z = cast(given, xp)
     heat = checked_heat(temperature, coldness, xp, given)
     if prior is not None:
         prior = checked_weights(prior, prior_name, xp, given, copy=copy)
     shape = batch_shape(tuple(given.shape), heat, prior, prior_name)
-    check_support(scores, prior, xp)
+    check_support(z, prior, xp, name)
     if copy:
-        for array in (given, scores, prior, *heat):
+        for array in (given, z, prior, *heat):
             read_only(array)
-    return Inputs(xp, given, scores, heat, prior, shape)
+    return Inputs(xp, given, z, heat, prior, shape)
 
 
 def checked_heat(
@@ -161,30 +162,41 @@ def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str 
         ) from None
 
 
-def check_support(scores: Array, prior: Array | None, xp: Namespace) -> None:
+def support_of(z: Array, prior: Array | None, xp: Namespace) -> Array:
+    """Where a category has a logit above -inf and a prior above 0."""
+    alive = z > -math.inf
+    return alive if prior is None else alive & xp.astype(prior, xp.bool)
+
+
+def check_support(z: Array, prior: Array | None, xp: Namespace, name: str = "logits") -> None:
     """No NaN, no +inf, and a non-empty support in every row."""
-    top = xp.max(scores, axis=-1)  # NaN where the row has one
+    top = xp.max(z, axis=-1)  # NaN where the row has one
     wrong = ~(top < math.inf)
     if any_of(wrong):
         value = "nan" if math.isnan(first_of(top, wrong)) else "inf"
-        raise ValueError(f"logits must be finite or -inf, got {value}{in_row(wrong)}")
-    alive = top > -math.inf
-    if prior is not None:
-        alive = xp.any((scores > -math.inf) & xp.astype(prior, xp.bool), axis=-1)
+        raise ValueError(f"{name} must be finite or -inf, got {value}{in_row(wrong)}")
+    alive = top > -math.inf if prior is None else xp.any(support_of(z, prior, xp), axis=-1)
     if not bool(xp.all(alive)):
-        because = "every logit is -inf" + (" or has prior 0" if prior is not None else "")
+        because = _IMPOSSIBLE[name] + ("" if prior is None else " or has prior 0")
         raise ValueError(
-            f"logits must leave at least one category in the support of every row, "
-            f"got none{in_row(~alive)}: {because}"
+            f"{name} must leave at least one category in the support of every row, "
+            f"got none{in_row(~alive)}: every category {because}"
         )
 
 
-def nonzero_rows(weights: Array, xp: Namespace, name: str = "weights") -> Array:
+_IMPOSSIBLE = {
+    "logits": "has logit -inf",
+    "energies": "has energy inf",
+    "keep": "is masked, or has logit -inf",
+}
+
+
+def largest_weights(weights: Array, xp: Namespace) -> Array:
     """The largest weight of each row, (…, 1), all of them positive."""
     top = xp.max(weights, axis=-1, keepdims=True)
     if any_of(top <= 0):
         raise ValueError(
-            f"{name} must have a positive entry in every row, got none{in_row((top <= 0)[..., 0])}"
+            f"weights must have a positive entry in every row, got none{in_row((top <= 0)[..., 0])}"
         )
     return top
 

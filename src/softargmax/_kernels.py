@@ -19,16 +19,16 @@ from softargmax._inputs import Heat, Inputs
 _FLOOR = -800.0
 
 
-def scores(given: Inputs, workers: int = 1) -> Any:
+def centred(given: Inputs, workers: int = 1) -> Any:
     """β·gap + log π₀, shifted so that every row's largest is 0; -inf off the support."""
     shape = given.batch_shape
-    z = as_rows(given.scores, shape)
+    z = as_rows(given.z, shape)
     heat = Heat(*(_column(part, shape) for part in given.heat))
     support, log_prior = prior_rows(given)
     out = np.empty(z.shape, z.dtype)
 
     def work(block: slice) -> None:
-        _scores_block(
+        _centre_block(
             z[block],
             Heat(*(part[block] if isinstance(part, np.ndarray) else part for part in heat)),
             None if support is None else support[block],
@@ -49,7 +49,7 @@ def prior_rows(given: Inputs) -> tuple[Any, Any]:
     support = as_rows(prior.astype(bool), given.batch_shape)
     if prior.dtype.kind == "b":
         return support, None
-    log_prior = np.log(prior.astype(np.float64)).astype(given.scores.dtype)
+    log_prior = np.log(prior.astype(np.float64)).astype(given.z.dtype)
     return support, as_rows(log_prior, given.batch_shape)
 
 
@@ -67,7 +67,7 @@ def oriented(z: Any, coldness: Any, support: Any) -> Any:
 
 
 @quiet
-def _scores_block(z: Any, heat: Heat, support: Any, log_prior: Any, out: Any) -> None:
+def _centre_block(z: Any, heat: Heat, support: Any, log_prior: Any, out: Any) -> None:
     z = oriented(z, heat.coldness, support)
     top = z.max(axis=-1, keepdims=True, initial=-np.inf)
     # A gap can overflow only where the maximum is within an ulp of the largest float.
@@ -130,7 +130,7 @@ def log_probs(d: Any, workers: int = 1, out: Any = None) -> Any:
     def work(block: Any, o: Any) -> None:
         np.subtract(block, np.log1p(excess(block)), out=o)
 
-    return _by_blocks(work, d, workers, out)
+    return _map_rows(work, d, workers, out)
 
 
 def probs(d: Any, workers: int = 1, out: Any = None) -> Any:
@@ -140,12 +140,12 @@ def probs(d: Any, workers: int = 1, out: Any = None) -> Any:
         np.exp(block, out=o)
         o /= o.sum(axis=-1, keepdims=True)
 
-    return _by_blocks(work, d, workers, out)
+    return _map_rows(work, d, workers, out)
 
 
-def _by_blocks(work: Any, d: Any, workers: int, out: Any) -> Any:
+def _map_rows(work: Any, d: Any, workers: int, out: Any) -> Any:
     """Apply ``work`` to blocks of rows of ``d``, into ``out``."""
-    out = np.empty_like(d) if out is None else out
+    out = np.empty(d.shape, d.dtype) if out is None else out
     rows_in, rows_out = as_rows(d, d.shape[:-1]), as_rows(out, d.shape[:-1])
 
     @quiet
@@ -166,17 +166,17 @@ def entropy(d: Any) -> Any:
         s = excess(block, e)
         np.subtract(np.log1p(s), mean / (1 + s), out=o)
 
-    return _by_blocks(work, d, 1, result)[..., 0]
+    return _map_rows(work, d, 1, result)[..., 0]
 
 
 @quiet
 def smooth_max(given: Inputs) -> Any:
     """m + log1p(s)/β, m being the extremum."""
     coldness, temperature = given.heat
-    s = excess(scores(given))[..., 0].astype(np.float64)
-    low = -oriented(given.scores, -1.0, None).max(axis=-1)
-    extremum = np.where(np.less(coldness, 0), low, given.scores.max(axis=-1))
+    s = excess(centred(given))[..., 0].astype(np.float64)
+    low = -oriented(given.z, -1.0, None).max(axis=-1)
+    extremum = np.where(np.less(coldness, 0), low, given.z.max(axis=-1))
     rise = np.log1p(s) / coldness if temperature is None else np.log1p(s) * temperature
     # With s = 0 nothing rises above the extremum, and the product may be 0·inf.
     result = np.where(s == 0, extremum, extremum + rise)
-    return result.astype(given.scores.dtype)
+    return result.astype(given.z.dtype)

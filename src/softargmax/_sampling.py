@@ -22,7 +22,7 @@ from softargmax._distribution import derived
 from softargmax._inputs import Heat, Inputs
 from softargmax._noise import Generator, Rngs
 
-METHODS = ("auto", "inverse", "gumbel", "alias")
+_METHODS = ("auto", "inverse", "gumbel", "alias")
 
 
 class Sampling(Calculus):
@@ -48,8 +48,9 @@ class Sampling(Calculus):
         method : {"auto", "inverse", "gumbel", "alias"}
             "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks
             the uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw
-            (as a race of exponential clocks, which is the same). "auto" is "alias" from 4,096
-            draws and 4 K draws a row on, else "inverse".
+            (as a race of exponential clocks, which is the same). "auto" is "alias" for at least
+            4,096 and at least 4 K draws of every row, else "inverse"; so 4,095 draws are not the
+            first of 4,096.
         workers : int, optional
             Threads; None is 1. The draws do not depend on it.
 
@@ -79,7 +80,7 @@ class Sampling(Calculus):
         array([2, 1, 0, 0, 2, 2, 2, 2])
         """
         size = _checks.sample_shape(shape)
-        method = _checks.one_of(method, "method", METHODS)
+        method = _checks.one_of(method, "method", _METHODS)
         threads = _checks.check_workers(workers)
         return self._draw(
             rng, lambda dist, source: dist._sample_rows(size, source, method, threads), len(size)
@@ -88,7 +89,17 @@ class Sampling(Calculus):
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Any]:
-        """What :meth:`sample` draws, and its log-probabilities.
+        """What :meth:`sample` draws, and its log-probabilities in nats.
+
+        Parameters
+        ----------
+        shape, rng
+            As for :meth:`sample`, and so are the errors.
+
+        Returns
+        -------
+        x : int64, shape + batch_shape
+        log_p : array, the same shape
 
         Examples
         --------
@@ -117,7 +128,12 @@ class Sampling(Calculus):
         Raises
         ------
         ValueError, TypeError
-            For n outside its range or not an integer.
+            For n outside its range or not an integer, or an rng that is none.
+
+        Notes
+        -----
+        NumPy's multinomial in pieces of 2⁵², beyond which its variances fail, and Poisson variables
+        for what is rarer than 2⁻³⁶.
 
         Examples
         --------
@@ -131,7 +147,7 @@ class Sampling(Calculus):
     def sample_without_replacement(
         self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> Any:
-        """K different categories in the order drawn, by Gumbel-top-k.
+        """Draw k different categories in the order drawn, by Gumbel-top-k.
 
         Each next one is drawn from what is left, in proportion to p. At T = 0 the order is that of
         the logits, ties by luck.
@@ -150,12 +166,11 @@ class Sampling(Calculus):
         Raises
         ------
         ValueError, TypeError
-            For k beyond a row's support, which it names.
+            For k beyond a row's support, which it names, or a shape or rng that is none.
 
         References
         ----------
-        Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059; Vieira (2014) on
-        Gumbel-top-k.
+        Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059.
 
         Examples
         --------
@@ -169,7 +184,7 @@ class Sampling(Calculus):
         return self._draw(rng, lambda dist, source: dist._order_rows(k, size, source), len(size))
 
     def log_prob_ordered(self, indices: ArrayLike) -> Any:
-        r"""log P of drawing these categories in this order without replacement (Plackett-Luce).
+        r"""log P of drawing categories in this order without replacement (Plackett-Luce), in nats.
 
         .. math:: \sum_j \log \frac{p_{i_j}}{1 - \sum_{l < j} p_{i_l}}
 
@@ -202,9 +217,7 @@ class Sampling(Calculus):
         0.3333
         """
         given = self._given
-        x = to_numpy(
-            _checks.category(indices, given.xp, given.scores, self.num_categories, "indices")
-        )
+        x = to_numpy(_checks.category(indices, given.xp, given.z, self.num_categories, "indices"))
         if x.ndim == 0:
             raise ValueError("indices must have an axis of categories, got shape ()")
         _checks.check_distinct(x)
@@ -231,13 +244,13 @@ class Sampling(Calculus):
             return self
         heat = Heat(*(p if isinstance(p, float | None) else to_numpy(p) for p in given.heat))
         prior = None if given.prior is None else to_numpy(given.prior)
-        logits, scores = to_numpy(given.logits), to_numpy(given.scores)
-        return self._of(Inputs(np, logits, scores, heat, prior, given.batch_shape))
+        logits, z = to_numpy(given.logits), to_numpy(given.z)
+        return self._of(Inputs(np, logits, z, heat, prior, given.batch_shape))
 
     def _home(self, x: Any) -> Any:
         """A NumPy result in the namespace and on the device of the logits."""
         xp = self._given.xp
-        return unwrap(x) if xp is np else to_namespace(np.asarray(x), xp, self._given.scores)
+        return unwrap(x) if xp is np else to_namespace(np.asarray(x), xp, self._given.z)
 
     @derived
     def _rows(self) -> Any:
@@ -248,12 +261,12 @@ class Sampling(Calculus):
 
     def _sample_rows(self, size: Shape, rng: Generator, method: str, workers: int) -> Any:
         n, num_categories = math.prod(size), self.num_categories
-        if method == "auto":
+        if method == "auto":  # a table pays for itself from a few draws a category on
             method = "alias" if n >= 4096 and n >= 4 * num_categories else "inverse"
-        weights = as_rows(self.probs, self.batch_shape)
         if method == "alias":
             found = draws.by_alias(rng, self._alias_tables, n, workers)
         elif method == "gumbel":
+            weights = as_rows(self.probs, self.batch_shape)
             found = draws.by_race(rng, weights, n, workers)
         else:
             cdf = as_rows(self._cumulative, self.batch_shape)
@@ -298,7 +311,7 @@ class Sampling(Calculus):
         given, shape = self._given, self.batch_shape
         cold = np.broadcast_to(np.asarray(given.heat.coldness), shape).reshape(-1, 1)
         support = as_rows(self._support, shape)
-        z = _kernels.oriented(as_rows(given.scores, shape).astype(np.float64), cold, support)
+        z = _kernels.oriented(as_rows(given.z, shape).astype(np.float64), cold, support)
         _, log_prior = _kernels.prior_rows(given)
         level = np.zeros(z.shape) if log_prior is None else log_prior.astype(np.float64)
         return z, np.abs(cold), np.where(support, level, -np.inf)

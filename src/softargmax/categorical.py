@@ -3,8 +3,8 @@
 from typing import Self
 
 from softargmax._arrays import ArrayLike, namespace_of, quiet, widest_float, working_dtype
-from softargmax._checks import checked_weights, real_array
-from softargmax._inputs import checked_energies, inputs, nonzero_rows
+from softargmax._checks import checked_weights
+from softargmax._inputs import checked_energies, inputs, largest_weights
 from softargmax._sampling import Sampling
 
 __all__ = ["Categorical"]
@@ -44,8 +44,9 @@ class Categorical(Sampling):
     shared in proportion to the prior; at T = inf (β = 0) the prior on the support; at β = -inf
     arg min. Nothing is clamped and no epsilon is added.
 
-    Objects are immutable, safe to share between threads, and picklable. Their arrays are computed
-    once, on first use, and read-only.
+    ``dist[i]`` indexes the batch as NumPy would an array of shape batch_shape; ``len`` and
+    iteration follow its first axis. Objects are immutable, safe to share between threads, and
+    picklable. Their arrays are computed once, on first use, and read-only.
 
     References
     ----------
@@ -92,6 +93,8 @@ class Categorical(Sampling):
         ------
         ValueError
             For a negative, NaN or infinite weight, or a row without a positive one.
+        TypeError
+            For weights that are not real numbers.
 
         Examples
         --------
@@ -100,9 +103,9 @@ class Categorical(Sampling):
         array([0.25, 0.75, 0.  ])
         """
         xp = namespace_of(weights, temperature if coldness is None else coldness)
-        given = real_array(weights, "weights", xp, weights)
-        w = xp.astype(checked_weights(given, "weights", xp, given), widest_float(xp))
-        top = nonzero_rows(w, xp)
+        given = checked_weights(weights, "weights", xp, weights)
+        w = xp.astype(given, widest_float(xp))
+        top = largest_weights(w, xp)
         positive = w > 0
         w = xp.where(positive, w, top)
         ratio = w / top
@@ -127,7 +130,7 @@ class Categorical(Sampling):
         Parameters
         ----------
         energies : array, shape (..., K)
-            In units of k_B T; +inf forbids a state at every temperature.
+            In the units of the temperature (k_B = 1); +inf forbids a state at every temperature.
         temperature, coldness
             As for the class.
         degeneracies : array, shape (..., K), optional
@@ -137,6 +140,8 @@ class Categorical(Sampling):
         ------
         ValueError
             For energies of NaN or -inf, a row without a possible state, or bad degeneracies.
+        TypeError
+            For energies or degeneracies that are not real numbers.
 
         Examples
         --------
@@ -147,6 +152,12 @@ class Categorical(Sampling):
         logits = 0 - checked_energies(energies)
         return cls._of(
             inputs(
-                logits, temperature, coldness, degeneracies, copy=True, prior_name="degeneracies"
+                logits,
+                temperature,
+                coldness,
+                degeneracies,
+                copy=True,
+                name="energies",
+                prior_name="degeneracies",
             )
         )

@@ -31,7 +31,10 @@ __all__ = [
 
 # Generator.multinomial is right up to here; at 2^62 its variances are off by several per cent.
 _PIECE = 2**52
+# Below it 1 - p keeps less than 17 bits of p, and a Poisson variable is a binomial within 2⁻³⁶.
 _RARE = 2.0**-36
+# In shorter rows a sort costs less than finding the candidates for the top k first.
+_SHORT_ROW = 256
 
 
 @quiet
@@ -61,26 +64,28 @@ def last_positive(weights: Any) -> Any:
     return weights.shape[-1] - 1 - (weights[..., ::-1] > 0).argmax(axis=-1)
 
 
-def invert(cdf: Any, last: Any, u: Any) -> Any:
-    """The smallest category x of each row with cdf(x) > u, and ``last`` at u = 1.
+def invert(cdf: Any, last: Any, u: Any, row: Any) -> Any:
+    """The smallest category x with cdf(x) > u, and ``last`` at u = 1.
 
-    ``cdf`` has shape (rows, K), ``last`` (rows,) is the last category of positive weight, ``u`` in
-    [0, 1] has shape (n, rows), and so has the result, in int64.
+    ``cdf`` has shape (rows, K), ``last`` (rows,) is the last category of positive weight, ``row``
+    says which row each ``u`` in [0, 1] asks; the result is int64 of their broadcast shape.
 
     Examples
     --------
     >>> import numpy as np
-    >>> weights = np.array([[0.0, 1.0, 3.0, 0.0]])
+    >>> weights = np.array([[0.0, 1.0, 3.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
     >>> u = np.array([[0.0], [0.25], [1.0]])
-    >>> invert(cumulative(weights), last_positive(weights), u).ravel()
-    array([1, 2, 2])
+    >>> invert(cumulative(weights), last_positive(weights), u, np.arange(2))
+    array([[1, 0],
+           [2, 0],
+           [2, 0]])
     """
     rows, num_categories = cdf.shape
     if rows == 1:
-        found = np.searchsorted(cdf[0], u[:, 0], side="right")[:, None]
-        return np.minimum(found, last, dtype=np.int64)
-    flat, base = cdf.ravel(), np.arange(rows) * num_categories
-    low, high = np.zeros(u.shape, np.int64), np.broadcast_to(last, u.shape)
+        return np.minimum(np.searchsorted(cdf[0], u, side="right"), last[0], dtype=np.int64)
+    flat, base = cdf.ravel(), row * num_categories
+    u, high = np.broadcast_arrays(u, last[row])
+    low = np.zeros(u.shape, np.int64)
     for _ in range(num_categories.bit_length()):
         middle = (low + high) >> 1
         above = flat.take(base + middle) > u
@@ -244,7 +249,7 @@ def largest(keys: tuple[Any, ...], k: int) -> Any:
     """
     first = keys[0]
     num_categories = first.shape[-1]
-    if num_categories <= 256 or 4 * k >= num_categories or k == 0:
+    if num_categories <= _SHORT_ROW or 4 * k >= num_categories or k == 0:
         return np.lexsort(keys[::-1], axis=-1)[..., ::-1][..., :k].astype(np.int64, copy=False)
     out = np.empty((len(first), k), np.int64)
     for row in range(len(first)):
@@ -301,19 +306,19 @@ def _rise(a: Any, b: Any, coldness: Any) -> Any:
     return np.where(a == -np.inf, -np.inf, rise)
 
 
-def by_inversion(rng: Generator, cdf: Any, last: Any, n: int, workers: int = 1) -> Any:
-    """N draws a row, (n, rows), by inverting the cumulative distribution."""
+def by_inversion(rng: Generator, cdf: Any, last: Any, n: int, workers: int) -> Any:
+    """n draws a row, (n, rows), by inverting the cumulative distribution."""
     out = np.empty((n, len(cdf)), np.int64)
 
     def work(block: slice, u: Any) -> None:
-        out[block] = invert(cdf, last, u)
+        out[block] = invert(cdf, last, u, np.arange(len(cdf)))
 
-    _by_blocks(work, n, len(cdf), lambda size: uniforms(rng, (size, len(cdf))), workers)
+    _by_noise_blocks(work, n, len(cdf), lambda size: uniforms(rng, (size, len(cdf))), workers)
     return out
 
 
-def by_race(rng: Generator, weights: Any, n: int, workers: int = 1) -> Any:
-    """N draws a row, (n, rows), by a race of exponential clocks."""
+def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
+    """n draws a row, (n, rows), by a race of exponential clocks."""
     rows, num_categories = weights.shape
     out = np.empty(n * rows, np.int64)
 
@@ -324,23 +329,23 @@ def by_race(rng: Generator, weights: Any, n: int, workers: int = 1) -> Any:
     def noise(size: int) -> Any:
         return exponentials(rng, (size, num_categories))
 
-    _by_blocks(work, n * rows, num_categories, noise, workers)
+    _by_noise_blocks(work, n * rows, num_categories, noise, workers)
     return out.reshape(n, rows)
 
 
-def by_alias(rng: Generator, tables: list[AliasTable], n: int, workers: int = 1) -> Any:
-    """N draws a row, (n, rows), by one alias table a row."""
+def by_alias(rng: Generator, tables: list[AliasTable], n: int, workers: int) -> Any:
+    """n draws a row, (n, rows), by one alias table a row."""
     out = np.empty((n, len(tables)), np.int64)
 
     def work(block: slice, u: Any) -> None:
         for row, table in enumerate(tables):
             out[block, row] = table.take(u[:, row])
 
-    _by_blocks(work, n, len(tables), lambda size: uniforms(rng, (size, len(tables))), workers)
+    _by_noise_blocks(work, n, len(tables), lambda size: uniforms(rng, (size, len(tables))), workers)
     return out
 
 
-def _by_blocks(
+def _by_noise_blocks(
     work: Callable[[slice, Any], None],
     n: int,
     width: int,

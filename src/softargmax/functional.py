@@ -39,13 +39,14 @@ def softargmax(
     Returns
     -------
     array, shape batch_shape + (K,)
-        The probabilities, in float32 for float16, bfloat16 and float32 logits, else in float64.
+        batch_shape is the broadcast of the batch axes of logits, temperature and prior. The
+        probabilities are in float32 for float16, bfloat16 and float32 logits, else in float64.
 
     Raises
     ------
     ValueError
-        For NaN or +inf logits, a row without support, a negative or NaN temperature, shapes that
-        do not fit.
+        For NaN or +inf logits, a row without support, a negative or NaN temperature, a prior that
+        is negative, NaN or infinite, shapes that do not fit, workers below 1.
     TypeError
         For both temperature and coldness, or for arguments that are not real numbers.
 
@@ -71,7 +72,7 @@ def softargmax(
     threads = check_workers(workers)
     if given.xp is not np:
         return _formula.probs(_formula.law(given), given.xp)
-    d = _kernels.scores(given, threads)
+    d = _kernels.centred(given, threads)
     return _kernels.probs(d, threads, out=d)
 
 
@@ -108,7 +109,8 @@ def log_softargmax(
     Notes
     -----
     The relative error is a few units in the last place for every category; for the likeliest it
-    grows with its gap to the second one, as the rounding of the logits does.
+    grows with its gap to the second one, as the rounding of the logits does. A prior adds the
+    rounding of its logarithm.
 
     References
     ----------
@@ -125,7 +127,7 @@ def log_softargmax(
     threads = check_workers(workers)
     if given.xp is not np:
         return _formula.log_probs(_formula.law(given), given.xp)
-    d = _kernels.scores(given, threads)
+    d = _kernels.centred(given, threads)
     return _kernels.log_probs(d, threads, out=d)
 
 
@@ -137,7 +139,7 @@ def smooth_max(
 ) -> Array:
     r"""The smooth maximum :math:`T \log \sum_i \exp(z_i / T)`.
 
-    Its gradient is :func:`softargmax`.
+    Its gradient is :func:`softargmax`. With logits -E it is minus the free energy.
 
     Parameters
     ----------
