@@ -38,7 +38,12 @@ CASES = [
         ValueError,
         r"temperature must be in \[0, inf\], got -0.5; for arg min pass coldness=-2.0",
     ),
-    (lambda: Categorical(BATCH, NAN), ValueError, r"temperature must be in \[0, inf\], got nan$"),
+    (
+        lambda: Categorical(BATCH, NAN),
+        ValueError,
+        r"in \[0, inf\], got nan; for arg min pass coldness=-inf",
+    ),
+    (lambda: Categorical(BATCH, -INF), ValueError, "got -inf; for arg min pass coldness=-inf"),
     (lambda: Categorical(BATCH, [1, NAN, 1]), ValueError, "got nan in row 1"),
     (lambda: Categorical(BATCH, coldness=NAN), ValueError, "coldness must be a number"),
     (lambda: Categorical(BATCH, 1, coldness=1), TypeError, "temperature or coldness, not both"),
@@ -81,6 +86,7 @@ CASES = [
     (lambda: Categorical.from_weights(2), ValueError, "weights must have a last axis"),
     (lambda: Categorical.from_weights("ab"), TypeError, "weights must be real"),
     (lambda: Categorical.from_energies([1, -INF]), ValueError, "energies.*got -inf"),
+    (lambda: Categorical.from_energies(3.0), ValueError, "energies must have a last axis"),
     (lambda: Categorical.from_energies([1, NAN]), ValueError, "energies.*got nan"),
     (lambda: Categorical.from_energies([INF, INF]), ValueError, "energies.*has energy inf"),
     (
@@ -93,6 +99,8 @@ CASES = [
     (lambda: DIST.log_prob(-1), ValueError, "category must be in 0 … 3, got -1"),
     (lambda: DIST.log_prob(1.0), TypeError, "category must be integers, got dtype float64"),
     (lambda: DIST.log_prob("a"), TypeError, "category must be integers"),
+    (lambda: DIST.log_prob(2**70), ValueError, "category must be in 0 … 3, got 1180591620717"),
+    (lambda: DIST.quantile(10**400), ValueError, "u must fit float64"),
     (lambda: DIST.log_prob(True), TypeError, "category must be integers, got dtype bool"),
     (lambda: DIST.log_prob([0, 1]), ValueError, r"category must fit the batch axes \(3,\)"),
     (lambda: DIST.score(7), ValueError, "category must be in"),
@@ -159,6 +167,23 @@ CASES = [
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_long_doubles_and_long_integers_must_fit_float64():
+    huge = np.array(["1e4000", "1"]).astype(np.longdouble)
+    for call in (
+        lambda: Categorical([0, 1], prior=huge),
+        lambda: Categorical.from_weights(huge),
+        lambda: Categorical(-huge),
+        lambda: Categorical([10**400, 1]),
+    ):
+        with pytest.raises(ValueError, match="must fit float64"):
+            call()
+    inside = np.array([-INF, 1], np.longdouble)
+    assert Categorical(inside).logits.dtype == np.float64
+    assert Categorical([2**70, 0]).probs.tolist() == [1, 0]
+    by_prior = Categorical([0, 0], prior=[3 * 2**70, 2**70])
+    assert by_prior.probs == pytest.approx([0.75, 0.25], rel=1e-15)
 
 
 def test_integers_beyond_float64_are_limits():

@@ -124,6 +124,8 @@ def test_ordered_keys_are_exact_where_luck_is_lost_in_rounding():
     assert order_of([1.7e308, -1.7e308, 0], 1e-300, [0, 40, 3]) == [0, 2, 1]
     assert order_of([1.7e308, -1.7e308, 0], 1e-308, [-4, 4, 0]) == [1, 2, 0]
     assert order_of([1.7e308, -1.7e308, 0], 1e-308, [0, 0, 0]) == [0, 2, 1]
+    assert order_of([1.79e308, -1.79e308], 5e-309, [0, 1.7]) == [0, 1]  # 1.79 apart
+    assert order_of([1.79e308, -1.79e308], 5e-309, [0, 1.9]) == [1, 0]
     assert order_of([-inf, 1, 0], 1.0, [-inf, 0, 0]) == [1, 2, 0]
 
 

@@ -64,6 +64,15 @@ def test_accuracy_of_the_formula():
             assert abs(log_p) < 1e-300 or ulps(float(got[i]), log_p, np.float64) <= bar
 
 
+def test_limits_of_smooth_max_and_dtypes_of_scalars():
+    eight = xp.full(8, -1.7e308)
+    assert float(smooth_max(eight, 1e308)) == pytest.approx(1e308 * (np.log(8) - 1.7))
+    dist = Categorical(xp.asarray([0.0, 1.0], dtype=xp.float32))
+    assert dist.log_prob_ordered([0]).dtype == dist.entropy().dtype == xp.float32
+    swapped = np.array([1.0, 3.0], ">f4")
+    assert_same(softargmax(xp.asarray([0.0, 0.0]), prior=swapped), np.array([0.25, 0.75]), 1e-13)
+
+
 def surface(dist, array):
     """Every result of every method, arrays made by ``array``."""
     yield from (dist.logits, dist.log_probs, dist.probs)

@@ -172,10 +172,24 @@ def test_smooth_max_and_its_limits(dtype):
     assert smooth_max(big) == big[0]
     assert smooth_max(big, coldness=-1.0) == big[1]
     assert smooth_max(z, 1e308) == pytest.approx(1e308 * np.log(3), rel=1e-6) or dtype == np.float32
+    for sign in (1, -1):  # the rise alone overflows, the sum does not
+        eight = np.full(8, -sign * BIG[dtype])
+        t = 1e308 if dtype is np.float64 else 2e38
+        expected = sign * (t * (np.log(8) - BIG[dtype] / t))
+        got = smooth_max(eight.astype(dtype), coldness=sign / t)
+        assert got == pytest.approx(expected, rel=1e-5)
     ladder = smooth_max(z, temperature=[0.0, 1e-300, 1.0, INF])
     assert ladder.dtype == dtype
     assert (ladder[:2] == 3).all()
     assert ladder[3] == INF
+
+
+def test_a_coldness_beyond_the_dtype_is_infinite():
+    """β is cast to the logits' dtype, and then p, its score and the array-API formula agree."""
+    dist = Categorical(np.array([0, 1e-39], np.float32), 1e-39)
+    assert dist.probs.tolist() == [0, 1]
+    assert not dist.score(1).any()
+    assert Categorical(np.array([0, 1e-39]), 1e-39).probs[1] == pytest.approx(1 / (1 + 1 / np.e))
 
 
 def test_convergence_to_arg_max_is_pointwise_not_uniform():

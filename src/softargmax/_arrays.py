@@ -55,7 +55,7 @@ def to_namespace(x: ArrayLike, xp: Namespace, like: Array, dtype: Any = None) ->
     if xp is np:
         return np.asarray(x, dtype=dtype)
     if not is_foreign(x):
-        x = xp.asarray(np.asarray(x).tolist() if np.ndim(x) == 0 else x, device=device_of(like))
+        x = xp.asarray(np.asarray(x), device=device_of(like))
     return x if dtype is None else xp.astype(x, dtype)
 
 
@@ -91,9 +91,11 @@ def working_dtype(x: Array, xp: Namespace) -> Any:
 
 
 def read_only(x: Any) -> Any:
-    """Mark a NumPy array that is ours as read-only."""
-    if isinstance(x, np.ndarray):
-        x.flags.writeable = False
+    """Mark a NumPy array that is ours, and what it is a view of, as read-only."""
+    part = x
+    while isinstance(part, np.ndarray):
+        part.flags.writeable = False
+        part = part.base
     return x
 
 

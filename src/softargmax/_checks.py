@@ -33,9 +33,8 @@ def check_categories(x: Array, name: str) -> None:
 def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
     """``x`` as an array of real numbers in the namespace ``xp``."""
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} must be a plain array, got a masked array; pass prior=~{name}.mask"
-        )
+        hint = "; pass prior=~logits.mask" if name == "logits" else ""
+        raise TypeError(f"{name} must be a plain array, got a masked array{hint}")
     if is_foreign(x) and xp is np:
         x = to_numpy(x)
     if is_foreign(x):
@@ -46,9 +45,29 @@ def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool 
         array = np.array(x, order="C") if copy else np.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of real numbers: {error}") from None
+    if array.dtype == object and all(isinstance(v, int | float) for v in array.flat):
+        array = _as_float64(array, name)  # integers too large for int64
     if kind_of(array, np) not in "biuf":
         raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
-    return array if xp is np else to_namespace(array, xp, _anchor(like, xp))
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = _as_float64(array, name)
+    if xp is np:
+        return array
+    if kind_of(array, np) == "f":  # half and foreign-endian floats are not for every namespace
+        array = cast(array, np)
+    return to_namespace(array, xp, _anchor(like, xp))
+
+
+@quiet
+def _as_float64(x: Any, name: str) -> Any:
+    """Integers beyond int64, or long doubles, as float64, where they fit."""
+    try:
+        array = x.astype(np.float64)
+    except OverflowError:
+        array = None
+    if array is None or (np.isinf(array) & (np.abs(x) != math.inf)).any():
+        raise ValueError(f"{name} must fit float64, got a number beyond its range")
+    return array
 
 
 def _anchor(like: Any, xp: Namespace) -> Array:
@@ -61,7 +80,7 @@ def cast(x: Array, xp: Namespace) -> Array:
     """``x`` in its working dtype, native byte order and C order."""
     dtype = working_dtype(x, xp)
     if xp is np:
-        return np.ascontiguousarray(x, dtype=dtype)
+        return np.asarray(x, dtype=dtype, order="C")
     return x if x.dtype == dtype else xp.astype(x, dtype)
 
 
@@ -110,6 +129,8 @@ def category(
     if is_foreign(x) and xp is np:
         x = to_numpy(x)
     array = x if is_foreign(x) else _integers(x, name)
+    if array.dtype == object and all(isinstance(v, int) for v in array.flat):
+        raise ValueError(f"{name} must be in 0 … {num_categories - 1}, got {array.flat[0]}")
     if kind_of(array, namespace_of(array)) not in "iu":
         raise TypeError(f"{name} must be integers, got dtype {array.dtype}")
     wrong = (array < 0) | (array >= num_categories)

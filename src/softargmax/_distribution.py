@@ -81,7 +81,7 @@ class Distribution:
 
     @property
     def temperature(self) -> Any:
-        """The temperature as given; 1/β where coldness was given."""
+        """The temperature as given, in float64; 1/β where coldness was given."""
         coldness, temperature = self._given.heat
         if temperature is not None:
             return temperature
@@ -89,7 +89,7 @@ class Distribution:
 
     @property
     def coldness(self) -> Any:
-        """The coldness β as given; 1/T where temperature was given."""
+        """The coldness β as given, in float64; 1/T where temperature was given."""
         return self._given.heat.coldness
 
     @property
@@ -167,7 +167,11 @@ class Distribution:
         prior = given.prior
         if prior is not None and prior.ndim > 1:
             prior = _gather(prior, batch, position, 1)
-        return self._of(Inputs(given.xp, logits, z, heat, prior, np.shape(position)))
+        shape = np.shape(position)
+        if batch_shape(tuple(logits.shape), heat, prior) != shape:  # an axis that none of them has
+            logits = _gather(logits, (), np.zeros(shape, np.int64), 1)
+            z = logits if given.z is given.logits else _gather(z, (), np.zeros(shape, np.int64), 1)
+        return self._of(Inputs(given.xp, logits, z, heat, prior, shape))
 
     # ------------------------------------------------------------------ its relatives
 

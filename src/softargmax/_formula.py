@@ -100,6 +100,9 @@ def smooth_max(given: Inputs) -> Array:
     coldness, s = _column(given, wide), xp.astype(found.s, wide)
     warm = (coldness != 0) & (s != 0)
     b = xp.where(warm, coldness, xp.ones_like(coldness))
-    rise = xp.where(warm, xp.log1p(s) / b, xp.zeros_like(s))
-    rise = xp.where((coldness == 0) & (s != 0), math.inf, rise)
-    return xp.astype(xp.astype(found.extremum, wide) + rise, given.z.dtype)[..., 0]
+    half = xp.where(warm, xp.log1p(s) / 2 / b, xp.zeros_like(s))
+    half = xp.where((coldness == 0) & (s != 0), math.inf, half)
+    # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
+    extremum = xp.astype(found.extremum, wide)
+    result = xp.where(xp.abs(half) > 1e300, 2 * (extremum / 2 + half), extremum + 2 * half)
+    return xp.astype(result, given.z.dtype)[..., 0]

@@ -67,7 +67,8 @@ class Information(Distribution):
     def quantile(self, u: ArrayLike) -> Any:
         """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0.
 
-        A draw is quantile(u) of a uniform u, and a category with p = 0 is never the answer.
+        A draw is quantile(u) of a uniform u, and a category with p = 0 is never the answer. The
+        sums are float64, which a float32 distribution's :meth:`cdf` rounds.
 
         Parameters
         ----------

@@ -97,7 +97,8 @@ def checked_heat(
     wrong = (value != value) | (value < 0)
     if any_of(wrong):
         worst = first_of(value, wrong)
-        hint = f"; for arg min pass coldness={1 / worst}" if worst < 0 else ""
+        cold = 1 / worst if -math.inf < worst < 0 else -math.inf
+        hint = f"; for arg min pass coldness={cold}"
         raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
     value = value + 0.0
     return Heat(inverse(value, xp), value)
@@ -191,21 +192,30 @@ _IMPOSSIBLE = {
 }
 
 
-def largest_weights(weights: Array, xp: Namespace) -> Array:
-    """The largest weight of each row, (…, 1), all of them positive."""
-    top = xp.max(weights, axis=-1, keepdims=True)
+@quiet
+def log_weights(weights: Array, xp: Namespace) -> Array:
+    """log(w / max w) of each row in float64 where there is one; -inf for a weight of 0."""
+    w = xp.astype(weights, widest_float(xp))
+    top = xp.max(w, axis=-1, keepdims=True)
     if any_of(top <= 0):
         raise ValueError(
             f"weights must have a positive entry in every row, got none{in_row((top <= 0)[..., 0])}"
         )
-    return top
+    positive = w > 0
+    w = xp.where(positive, w, top)
+    ratio = w / top
+    # log(w/max) keeps its digits near 1 only as log1p, and would lose a ratio that underflows.
+    near = xp.log1p((w - top) / top)
+    far = xp.where(ratio > 1e-290, xp.log(ratio), xp.log(w) - xp.log(top))
+    return xp.where(positive, xp.where(ratio > 0.5, near, far), -math.inf)
 
 
 def checked_energies(x: ArrayLike) -> Array:
     """Energies in their working dtype: finite, or +inf for a forbidden state."""
     xp = namespace_of(x)
-    array = cast(real_array(x, "energies", xp, x), xp)
+    array = real_array(x, "energies", xp, x)
     check_categories(array, "energies")
+    array = cast(array, xp)
     wrong = ~(array > -math.inf)
     if any_of(wrong):
         raise ValueError(

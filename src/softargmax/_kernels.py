@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays import as_rows, for_each_block, quiet
-from softargmax._inputs import Heat, Inputs
+from softargmax._inputs import Heat, Inputs, log_weights
 
 # exp(d) is exactly 0 below this, so that d may be clipped there: 0·log 0 = 0 without a branch.
 _FLOOR = -800.0
@@ -49,7 +49,8 @@ def prior_rows(given: Inputs) -> tuple[Any, Any]:
     support = as_rows(prior.astype(bool), given.batch_shape)
     if prior.dtype.kind == "b":
         return support, None
-    log_prior = np.log(prior.astype(np.float64)).astype(given.z.dtype)
+    # A common factor is of no account, and smaller logarithms have smaller errors.
+    log_prior = log_weights(prior, np)
     return support, as_rows(log_prior, given.batch_shape)
 
 
@@ -68,6 +69,11 @@ def oriented(z: Any, coldness: Any, support: Any) -> Any:
 
 @quiet
 def _centre_block(z: Any, heat: Heat, support: Any, log_prior: Any, out: Any) -> None:
+    if log_prior is not None and z.dtype != np.float64:  # logits and priors may cancel
+        wide = np.empty(out.shape)
+        _centre_block(z.astype(np.float64), heat, support, log_prior, wide)
+        out[...] = wide
+        return
     z = oriented(z, heat.coldness, support)
     top = z.max(axis=-1, keepdims=True, initial=-np.inf)
     # A gap can overflow only where the maximum is within an ulp of the largest float.
@@ -89,7 +95,8 @@ def _centre_block(z: Any, heat: Heat, support: Any, log_prior: Any, out: Any) ->
 def _scale(gap: Any, heat: Heat) -> None:
     """β·gap in place, for gaps ≤ 0 and |β|; a gap of 0 stays 0 and one of -inf stays -inf."""
     coldness = np.abs(heat.coldness)
-    special = np.isinf(coldness) | (coldness == 0)
+    cold = np.isinf(np.asarray(coldness, gap.dtype))
+    special = cold | (coldness == 0)
     if not special.any():
         _multiply(gap, coldness, heat.temperature)
         return
@@ -98,7 +105,7 @@ def _scale(gap: Any, heat: Heat) -> None:
         finite = np.where(special, 1.0, coldness)
         kept = None if heat.temperature is None else np.where(special, 1.0, heat.temperature)
         _multiply(gap, finite, kept)
-    keep = np.where(np.isinf(coldness), ground, support)
+    keep = np.where(cold, ground, support)
     np.copyto(gap, np.where(keep, 0, -np.inf), where=special)
 
 
@@ -158,7 +165,7 @@ def _map_rows(work: Any, d: Any, workers: int, out: Any) -> Any:
 
 def entropy(d: Any) -> Any:
     """H = log1p(s) - Σ p·d, in nats."""
-    result = np.empty((*d.shape[:-1], 1), d.dtype)
+    result = np.empty(d.shape[:-1], d.dtype)
 
     def work(block: Any, o: Any) -> None:
         e = np.exp(block)
@@ -166,7 +173,8 @@ def entropy(d: Any) -> Any:
         s = excess(block, e)
         np.subtract(np.log1p(s), mean / (1 + s), out=o)
 
-    return _map_rows(work, d, 1, result)[..., 0]
+    _map_rows(work, d, 1, result[..., None])
+    return result
 
 
 @quiet
@@ -176,7 +184,10 @@ def smooth_max(given: Inputs) -> Any:
     s = excess(centred(given))[..., 0].astype(np.float64)
     low = -oriented(given.z, -1.0, None).max(axis=-1)
     extremum = np.where(np.less(coldness, 0), low, given.z.max(axis=-1))
-    rise = np.log1p(s) / coldness if temperature is None else np.log1p(s) * temperature
+    # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
+    half = np.log1p(s) / 2
+    rise = half / coldness if temperature is None else half * temperature
     # With s = 0 nothing rises above the extremum, and the product may be 0·inf.
-    result = np.where(s == 0, extremum, extremum + rise)
+    near = np.where(np.isinf(2 * rise), 2 * (extremum / 2 + rise), extremum + 2 * rise)
+    result = np.where(s == 0, extremum, near)
     return result.astype(given.z.dtype)

@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from softargmax._arrays import ArrayLike, namespace_of, quiet, widest_float, working_dtype
+from softargmax._arrays import ArrayLike, namespace_of, quiet, working_dtype
 from softargmax._checks import checked_weights
-from softargmax._inputs import checked_energies, inputs, largest_weights
+from softargmax._inputs import checked_energies, inputs, log_weights
 from softargmax._sampling import Sampling
 
 __all__ = ["Categorical"]
@@ -104,16 +104,7 @@ class Categorical(Sampling):
         """
         xp = namespace_of(weights, temperature if coldness is None else coldness)
         given = checked_weights(weights, "weights", xp, weights)
-        w = xp.astype(given, widest_float(xp))
-        top = largest_weights(w, xp)
-        positive = w > 0
-        w = xp.where(positive, w, top)
-        ratio = w / top
-        # log(w/max) keeps its digits near 1 only as log1p, and would lose a ratio that underflows.
-        near = xp.log1p((w - top) / top)
-        log_ratio = xp.where(ratio > 1e-290, xp.log(ratio), xp.log(w) - xp.log(top))
-        logits = xp.where(positive, xp.where(ratio > 0.5, near, log_ratio), -float("inf"))
-        logits = xp.astype(logits, working_dtype(given, xp))
+        logits = xp.astype(log_weights(given, xp), working_dtype(given, xp))
         return cls(logits, temperature, coldness=coldness)
 
     @classmethod

@@ -226,11 +226,11 @@ def ordered_keys(z: Any, coldness: Any, luck: Any) -> tuple[Any, Any, Any]:
     >>> largest(ordered_keys(z, np.array([[1e300]]), luck), 3)
     array([[1, 0, 2]])
     """
-    temperature = 1 / coldness
-    scale = np.where(temperature > 1e290, 2.0**-40, 1.0)  # or T·luck could overflow
-    uniform = np.isinf(temperature)
-    a = np.where(uniform, 0, z * scale)
-    b = np.where(uniform, luck, temperature * scale * luck)
+    hot = coldness < 1e-300  # there T·luck could overflow, and β·z is of no more than 9 digits
+    temperature = np.where(hot, 1, 1 / coldness)
+    scale = np.where(temperature > 1e290, 2.0**-40, 1.0)  # so that z + T·luck cannot overflow
+    a = np.where(hot, coldness * z, z * scale)
+    b = np.where(hot, luck, temperature * scale * luck)
     high = a + b
     rest = high - a
     low = (a - (high - rest)) + (b - rest)
