@@ -88,6 +88,8 @@ def test_variance_keeps_its_digits_next_to_one_category():
     exact = float(p.probs[0] * p.probs[1]) * 2.0**-20
     got = Categorical([0.0, -60.0]).variance([5.0, 5.0 + 2.0**-10])
     assert got == pytest.approx(exact, rel=1e-12, abs=0)
+    far = Categorical.from_weights([7, 3]).variance([1e9, 1e9 + 2.0**-10])  # the mean is rounded
+    assert far == pytest.approx(0.21 * 2.0**-20, rel=1e-12)
 
 
 @pytest.mark.parametrize("coldness", [0.7, -1.3, 40.0])
