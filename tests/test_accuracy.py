@@ -1,5 +1,7 @@
 """Accuracy against mpmath: relative, in units of the last place."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -88,8 +90,18 @@ def test_variance_keeps_its_digits_next_to_one_category():
     exact = float(p.probs[0] * p.probs[1]) * 2.0**-20
     got = Categorical([0.0, -60.0]).variance([5.0, 5.0 + 2.0**-10])
     assert got == pytest.approx(exact, rel=1e-12, abs=0)
-    far = Categorical.from_weights([7, 3]).variance([1e9, 1e9 + 2.0**-10])  # the mean is rounded
-    assert far == pytest.approx(0.21 * 2.0**-20, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_variance_keeps_its_digits_far_from_zero(seed):
+    """Where the mean itself is rounded, at values a little above 10⁹."""
+    rng = np.random.default_rng(seed)
+    weights, steps = rng.integers(1, 9, 6), rng.integers(0, 9, 6)
+    mean = Fraction(int((weights * steps).sum()), int(weights.sum()))
+    squares = sum(int(w) * (int(k) - mean) ** 2 for w, k in zip(weights, steps, strict=True))
+    exact = float(squares / int(weights.sum())) * 2.0**-20
+    got = Categorical.from_weights(weights).variance(1e9 + steps * 2.0**-10)
+    assert got == pytest.approx(exact, rel=1e-14)
 
 
 @pytest.mark.parametrize("coldness", [0.7, -1.3, 40.0])
