@@ -165,11 +165,11 @@ def test_log_prob_ordered_meets_enumeration_and_its_limits():
     zero = np.zeros((1, 4))
     expected = np.log(2 / 6.5 * 3 / 4.5 * 0.5 / 1.5)
     got = draws.log_prob_ordered(np.log(w), np.ones((1, 1)), zero, x)
-    assert got[0] == pytest.approx(expected, rel=1e-14)
+    assert got[0] == pytest.approx(expected, rel=1e-14, abs=0)
     # The same as a prior at β = 0, and as ties at β = inf.
     for coldness in (0.0, np.inf):
         got = draws.log_prob_ordered(zero, np.full((1, 1), coldness), np.log(w), x)
-        assert got[0] == pytest.approx(expected, rel=1e-14)
+        assert got[0] == pytest.approx(expected, rel=1e-14, abs=0)
     # What is off the support is never drawn, not even when nothing else is left.
     masked = np.array([[0.0, -np.inf]])
     level = np.array([[0.0, -np.inf]])
@@ -178,4 +178,4 @@ def test_log_prob_ordered_meets_enumeration_and_its_limits():
     # Nearly certain orders keep their digits.
     z = np.array([[0.0, -40.0, -80.0]])
     got = draws.log_prob_ordered(z, np.ones((1, 1)), np.zeros((1, 3)), np.array([[0, 1, 2]]))
-    assert got[0] == pytest.approx(-2 * np.exp(-40.0), rel=1e-14)
+    assert got[0] == pytest.approx(-2 * np.exp(-40.0), rel=1e-14, abs=0)
