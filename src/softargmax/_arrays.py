@@ -15,7 +15,7 @@ ArrayLike: TypeAlias = Any
 Namespace: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
 
-BLOCK = 2**17  # elements in a block: large enough to amortise calls, small enough for a cache
+BLOCK = 2**15  # elements in a block: enough to amortise calls, few enough for the cache
 
 # A decorator: values may overflow on the way to their right limit, and that is no news.
 quiet = np.errstate(all="ignore")

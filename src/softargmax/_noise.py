@@ -53,9 +53,9 @@ def one_a_row(rng: Any, batch_shape: Shape) -> list[Generator] | None:
     return [generator(one) for one in rng]
 
 
-def uniforms(rng: Generator, shape: Shape) -> Any:
+def uniforms(rng: Generator, shape: Shape, out: Any = None) -> Any:
     """Independent uniforms in [0, 1), multiples of 2⁻⁵³."""
-    return rng.random(shape)
+    return rng.random(shape, out=out)
 
 
 def exponentials(rng: Generator, shape: Shape) -> Any:
