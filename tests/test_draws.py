@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from softargmax import draws
+from softargmax import _orders, draws
 from statistical import check_counts
 
 BELOW_ONE = np.nextafter(1.0, 0.0)
@@ -97,7 +97,7 @@ def test_race_is_won_by_the_smallest_wait_over_weight():
 def test_largest_orders_by_all_its_keys(k):
     rng = np.random.default_rng(1)
     keys = (*rng.integers(0, 4, (2, 3, 1000)), rng.random((3, 1000)))
-    got = draws.largest(keys, k)
+    got = _orders.largest(keys, k)
     for row in range(3):
         order = sorted(range(1000), key=lambda i: tuple(-key[row, i] for key in keys))
         assert got[row].tolist() == order[:k]
@@ -105,8 +105,8 @@ def test_largest_orders_by_all_its_keys(k):
 
 def order_of(z, coldness, luck):
     z, luck = np.array([z], float), np.array([luck], float)
-    keys = draws.ordered_keys(z, np.array([[coldness]]), luck)
-    return draws.largest(keys, z.shape[1])[0].tolist()
+    keys = _orders.ordered_keys(z, np.array([[coldness]]), luck)
+    return _orders.largest(keys, z.shape[1])[0].tolist()
 
 
 def test_ordered_keys_are_exact_where_luck_is_lost_in_rounding():
@@ -164,18 +164,41 @@ def test_log_prob_ordered_meets_enumeration_and_its_limits():
     x = np.array([[2, 0, 3]])
     zero = np.zeros((1, 4))
     expected = np.log(2 / 6.5 * 3 / 4.5 * 0.5 / 1.5)
-    got = draws.log_prob_ordered(np.log(w), np.ones((1, 1)), zero, x)
+    got = _orders.log_prob_ordered(np.log(w), np.ones((1, 1)), zero, x)
     assert got[0] == pytest.approx(expected, rel=1e-14, abs=0)
     # The same as a prior at β = 0, and as ties at β = inf.
     for coldness in (0.0, np.inf):
-        got = draws.log_prob_ordered(zero, np.full((1, 1), coldness), np.log(w), x)
+        got = _orders.log_prob_ordered(zero, np.full((1, 1), coldness), np.log(w), x)
         assert got[0] == pytest.approx(expected, rel=1e-14, abs=0)
     # What is off the support is never drawn, not even when nothing else is left.
     masked = np.array([[0.0, -np.inf]])
     level = np.array([[0.0, -np.inf]])
-    got = draws.log_prob_ordered(masked, np.ones((1, 1)), level, np.array([[0, 1]]))
+    got = _orders.log_prob_ordered(masked, np.ones((1, 1)), level, np.array([[0, 1]]))
     assert got[0] == -np.inf
     # Nearly certain orders keep their digits.
     z = np.array([[0.0, -40.0, -80.0]])
-    got = draws.log_prob_ordered(z, np.ones((1, 1)), np.zeros((1, 3)), np.array([[0, 1, 2]]))
+    got = _orders.log_prob_ordered(z, np.ones((1, 1)), np.zeros((1, 3)), np.array([[0, 1, 2]]))
     assert got[0] == pytest.approx(-2 * np.exp(-40.0), rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("num_categories", [1, 255, 256, 257, 5000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_block_sums_invert_as_the_whole_sum_does(num_categories, dtype):
+    rng = np.random.default_rng(3)
+    weights = (rng.random((3, num_categories)) ** 20).astype(dtype)
+    weights[:, rng.random(num_categories) < 0.5] = 0
+    weights[:, num_categories // 2] = 1
+    sums = draws.BlockSums.build(weights)
+    u = np.concatenate([rng.random((500, 3)), [[0.0] * 3, [BELOW_ONE] * 3]])
+    x = sums.invert(u)
+    assert (np.take_along_axis(weights.T, x, axis=0) > 0).all()
+    exact = draws.invert(draws.cumulative(weights), draws.last_positive(weights), u, np.arange(3))
+    assert (x == exact).mean() > (0.999 if dtype is np.float64 else 0.99)  # but for roundings
+
+
+def test_block_sums_of_nothing_but_one_weight():
+    for place in (0, 255, 256, 999):
+        weights = np.full((2, 1000), 1e-45, np.float32)  # subnormal: p may be 0
+        weights[:, place] = 1
+        sums = draws.BlockSums.build(weights)
+        assert (sums.invert(np.array([[0.0, 0.5], [BELOW_ONE, 1e-300]])) == place).all()

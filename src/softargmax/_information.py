@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import _checks, _formula, _kernels, draws
+from softargmax import _checks, _formula, _kernels, _orders, draws
 from softargmax._arrays import Array, ArrayLike, Namespace, as_rows, quiet, unwrap
 from softargmax._distribution import Distribution, derived
 
@@ -153,7 +153,7 @@ class Information(Distribution):
         if xp is np:
             rows = as_rows(ranking, self.batch_shape)
             falling = np.broadcast_to(-np.arange(self.num_categories), rows.shape)
-            indices = draws.largest((rows, falling), k).reshape(*self.batch_shape, k)
+            indices = _orders.largest((rows, falling), k).reshape(*self.batch_shape, k)
         else:
             indices = xp.argsort(ranking, axis=-1, descending=True, stable=True)[..., :k]
         return indices, self._take(self.log_probs, indices, core=1)

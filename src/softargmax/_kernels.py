@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import as_rows, for_each_block, quiet
+from softargmax._arrays import as_rows, blocks, for_each_block, quiet
 from softargmax._inputs import Heat, Inputs, log_weights
 
 # exp(d) is exactly 0 below this, so that d may be clipped there: 0·log 0 = 0 without a branch.
@@ -122,6 +122,37 @@ def _multiply(gap: Any, coldness: Any, temperature: Any) -> None:
         factor = narrow if exact else coldness
         dtype = gap.dtype if exact else np.float64
         np.multiply(gap, factor, out=gap, dtype=dtype, casting="same_kind")
+
+
+def weights(given: Inputs) -> Any:
+    """exp(β·gap)·π₀ with the largest 1, for draws: β in the logits' dtype, less exact."""
+    coldness, z = given.heat.coldness, given.z
+    if isinstance(coldness, float) and given.prior is None and z.shape[:-1] == given.batch_shape:
+        limits = np.finfo(z.dtype)
+        out = np.empty_like(z)
+        if _weights_in_place(z, coldness, limits, out):
+            return out
+    return _map_rows(_exponential, centred(given), 1, None)
+
+
+def _exponential(d: Any, out: Any) -> None:
+    np.exp(d, out=out)
+
+
+@quiet
+def _weights_in_place(z: Any, coldness: float, limits: Any, out: Any) -> bool:
+    """The plain case, row block by row block; False where it does not apply."""
+    if not limits.tiny <= coldness <= limits.max:
+        return False
+    rows_in, rows_out = as_rows(z, z.shape[:-1]), as_rows(out, z.shape[:-1])
+    for block in blocks(*rows_in.shape):
+        top = rows_in[block].max(axis=-1, keepdims=True, initial=-np.inf)
+        if (top > limits.max * limits.eps / 4).any():
+            return False
+        part = np.subtract(rows_in[block], top, out=rows_out[block])
+        part *= z.dtype.type(coldness)
+        np.exp(part, out=part)
+    return True
 
 
 def excess(d: Any, e: Any = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import _checks, _kernels, _noise, draws
+from softargmax import _checks, _kernels, _noise, _orders, draws
 from softargmax._arrays import (
     ArrayLike,
     Shape,
@@ -22,6 +22,8 @@ from softargmax._distribution import derived
 from softargmax._inputs import Heat, Inputs
 from softargmax._noise import Generator, Rngs
 
+# So many draws of so many categories are worth no cumulative sum over all of these.
+_FEW, _MANY = 16, 1024
 _METHODS = ("auto", "inverse", "gumbel", "alias")
 
 
@@ -46,7 +48,8 @@ class Sampling(Calculus):
             Source of randomness; None takes fresh entropy. A sequence holds one rng a row of a 1-d
             batch: each row's draws then depend on its own rng and its own logits alone.
         method : {"auto", "inverse", "gumbel", "alias"}
-            "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks
+            "inverse" inverts the cumulative distribution with one uniform a draw (up to 16 draws
+            of 1,024 or more categories by sums of blocks of 256, then one block), "alias" looks
             the uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw
             (as a race of exponential clocks, which is the same). "auto" is "alias" for at least
             4,096 and at least 4 K draws of every row, else "inverse"; so 4,095 draws are not the
@@ -263,7 +266,9 @@ class Sampling(Calculus):
         n, num_categories = math.prod(size), self.num_categories
         if method == "auto":  # a table pays for itself from a few draws a category on
             method = "alias" if n >= 4096 and n >= 4 * num_categories else "inverse"
-        if method == "alias":
+        if method == "inverse" and n <= _FEW and num_categories >= _MANY:
+            found = draws.by_blocks(rng, self._block_sums, n)
+        elif method == "alias":
             found = draws.by_alias(rng, self._alias_tables, n, workers)
         elif method == "gumbel":
             weights = as_rows(self.probs, self.batch_shape)
@@ -272,6 +277,10 @@ class Sampling(Calculus):
             cdf = as_rows(self._cumulative, self.batch_shape)
             found = draws.by_inversion(rng, cdf, self._last, n, workers)
         return found.reshape(size + self.batch_shape)
+
+    @derived
+    def _block_sums(self) -> Any:
+        return draws.BlockSums.build(as_rows(_kernels.weights(self._given), self.batch_shape))
 
     @derived
     def _alias_tables(self) -> Any:
@@ -289,7 +298,7 @@ class Sampling(Calculus):
         for block in blocks(n * rows, num_categories):
             row = np.arange(block.start, block.stop) % rows
             luck = _noise.gumbels(rng, (len(row), num_categories)) + log_prior[row]
-            out[block] = draws.largest(draws.ordered_keys(z[row], coldness[row], luck), k)
+            out[block] = _orders.largest(_orders.ordered_keys(z[row], coldness[row], luck), k)
         return out.reshape(*size, *self.batch_shape, k)
 
     @quiet
@@ -302,7 +311,7 @@ class Sampling(Calculus):
         out = np.empty(len(x))
         for block in blocks(len(x), z.shape[-1]):
             r = row[block]
-            out[block] = draws.log_prob_ordered(z[r], coldness[r], log_prior[r], x[block])
+            out[block] = _orders.log_prob_ordered(z[r], coldness[r], log_prior[r], x[block])
         return out.reshape(lead).astype(self.dtype)
 
     @derived

@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from softargmax._alias import AliasTable
 from softargmax._arrays import BLOCK, blocks, quiet
 from softargmax._noise import Generator, exponentials, uniforms
 
 __all__ = [
     "AliasTable",
+    "BlockSums",
     "by_alias",
+    "by_blocks",
     "by_inversion",
     "by_race",
     "cumulative",
     "draw_counts",
     "invert",
-    "largest",
     "last_positive",
-    "log_prob_ordered",
-    "ordered_keys",
     "race",
 ]
 
@@ -33,8 +33,7 @@ __all__ = [
 _PIECE = 2**52
 # Below it 1 - p keeps less than 17 bits of p, and a Poisson variable is a binomial within 2⁻³⁶.
 _RARE = 2.0**-36
-# In shorter rows a sort costs less than finding the candidates for the top k first.
-_SHORT_ROW = 256
+_BLOCK_WIDTH = 256
 
 
 @quiet
@@ -108,66 +107,6 @@ def race(weights: Any, waits: Any) -> Any:
     return np.argmin(waits / weights, axis=-1).astype(np.int64, copy=False)
 
 
-class AliasTable(NamedTuple):
-    """Walker's alias table of one row: column i keeps i below its threshold, else its alias.
-
-    Built by prefix sums: light columns (K·p < 1) and heavy ones lie along one line each, the
-    deficits of the light ones filled by the excesses of the heavy ones in turn. A heavy column that
-    is used up becomes light for the next one (Vose, 1991, https://doi.org/10.1109/32.92917).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> table = AliasTable.build(np.array([1.0, 0.0, 3.0]))
-    >>> table.take(np.array([0.0, 0.3, 0.5, 0.99])).tolist()
-    [0, 2, 2, 2]
-    """
-
-    threshold: Any  # (K,) in [0, 1]
-    alias: Any  # (K,) int32 where that suffices
-
-    @classmethod
-    @quiet
-    def build(cls, weights: Any) -> "AliasTable":
-        """The table of the weights, shape (K,)."""
-        num_categories = len(weights)
-        share = np.asarray(weights, np.float64)
-        share = share * (num_categories / share.sum())  # K·p, so that 1 is the column's height
-        light = np.flatnonzero(share < 1)
-        heavy = np.flatnonzero(share >= 1)
-        # Half the bytes of int64, and so twice the columns in the cache.
-        dtype = np.int32 if num_categories <= 2**31 - 1 else np.int64
-        threshold, alias = np.ones(num_categories), np.arange(num_categories, dtype=dtype)
-        if len(light) == 0:
-            return cls(threshold, alias)
-        # Rounding can leave every share just below 1; then the heaviest serves as the heavy one.
-        if len(heavy) == 0:
-            heavy = np.array([share.argmax()])
-            light = light[light != heavy[0]]
-        deficit = np.concatenate([[0.0], np.cumsum(1 - share[light])])
-        supply = np.cumsum(share[heavy] - 1)  # what the heavy columns up to this one can give
-        # A light column takes from the heavy one in whose supply its deficit starts.
-        giver = np.searchsorted(supply, deficit[:-1], side="right").clip(max=len(heavy) - 1)
-        threshold[light], alias[light] = share[light], heavy[giver]
-        # Heavy column j is overdrawn by the light column that crosses its supply; the next heavy
-        # column tops it up. Columns at the end, short by rounding alone, stay as they are.
-        crossing = np.searchsorted(deficit, supply[:-1], side="left")
-        crossed = crossing < len(deficit)
-        overdrawn = deficit[crossing[crossed]] - supply[:-1][crossed]
-        donors = heavy[:-1][crossed]
-        threshold[donors] = 1 - np.clip(overdrawn, 0, 1)
-        alias[donors] = heavy[1:][crossed]
-        return cls(threshold, alias)
-
-    @quiet
-    def take(self, u: Any) -> Any:
-        """The categories that uniforms in [0, 1) select, of u's shape."""
-        column = u * len(self.threshold)
-        index = column.astype(self.alias.dtype)
-        column -= index
-        return np.where(column < self.threshold.take(index), index, self.alias.take(index))
-
-
 @quiet
 def draw_counts(rng: Generator, weights: Any, n: int) -> Any:
     """Multinomial counts of n draws from each row of float64 weights, int64 (rows, K)."""
@@ -213,101 +152,6 @@ def _common_counts(rng: Generator, p: Any, n: int) -> Any:
     return np.take_along_axis(counts, order, axis=-1)
 
 
-@quiet
-def ordered_keys(z: Any, coldness: Any, luck: Any) -> tuple[Any, Any, Any]:
-    """Keys that order categories exactly as β·z + luck does, β ≥ 0; the first decides first.
-
-    At a tiny temperature the luck vanishes in the rounding of β·z + luck. So the sum is scaled to
-    z + T·luck and kept with its rounding error (Knuth's two-sum), and what is still equal, as all
-    ties are at T = 0, is left to the luck. A luck of -inf puts a category last.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> z, luck = np.array([[1.0, 1.0, 0.0]]), np.array([[0.1, 0.2, 9.0]])
-    >>> largest(ordered_keys(z, np.array([[1e300]]), luck), 3)
-    array([[1, 0, 2]])
-    """
-    hot = coldness < 1e-300  # there T·luck could overflow, and β·z is of no more than 9 digits
-    temperature = np.where(hot, 1, 1 / coldness)
-    scale = np.where(temperature > 1e290, 2.0**-40, 1.0)  # so that z + T·luck cannot overflow
-    a = np.where(hot, coldness * z, z * scale)
-    b = np.where(hot, luck, temperature * scale * luck)
-    high = a + b
-    rest = high - a
-    low = (a - (high - rest)) + (b - rest)
-    out = luck == -np.inf
-    return np.where(out, -np.inf, high), np.where(out, 0, low), luck
-
-
-def largest(keys: tuple[Any, ...], k: int) -> Any:
-    """Indices of the k largest of each row in falling order, int64; the first key decides first.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> largest((np.array([[1, 3, 3]]), np.array([[0, 1, 2]])), 2)
-    array([[2, 1]])
-    """
-    first = keys[0]
-    num_categories = first.shape[-1]
-    if num_categories <= _SHORT_ROW or 4 * k >= num_categories or k == 0:
-        return np.lexsort(keys[::-1], axis=-1)[..., ::-1][..., :k].astype(np.int64, copy=False)
-    out = np.empty((len(first), k), np.int64)
-    for row in range(len(first)):
-        threshold = np.partition(first[row], num_categories - k)[num_categories - k]
-        kept = np.flatnonzero(first[row] >= threshold)
-        order = np.lexsort([key[row][kept] for key in keys[::-1]])
-        out[row] = kept[order[::-1][:k]]
-    return out
-
-
-@quiet
-def log_prob_ordered(z: Any, coldness: Any, log_prior: Any, x: Any) -> Any:
-    """log P of the order ``x`` (rows, k) drawn without replacement; float64, (rows,).
-
-    ``z`` (rows, K) are logits, -inf off the support, ``coldness`` (rows, 1) is ≥ 0. What is left
-    after the last choice is summed once; then the choices join it from the last to the first. The
-    sum is kept as exp(level) at its largest logit, so that every step has its limit at T = 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> z, zero = np.log([[1.0, 2.0, 3.0]]), np.zeros((1, 3))
-    >>> np.exp(log_prob_ordered(z, np.ones((1, 1)), zero, np.array([[2, 1]]))).round(4)
-    array([0.3333])
-    """
-    coldness = coldness[:, 0]
-    left = z.copy()
-    np.put_along_axis(left, x, -np.inf, axis=-1)
-    total = np.zeros(len(z))
-    best = left.max(axis=-1)
-    terms = _rise(left, best[:, None], coldness[:, None]) + log_prior
-    terms = np.where(left == -np.inf, -np.inf, terms)
-    peak = terms.max(axis=-1)
-    base = np.where(peak == -np.inf, 0, peak)
-    level = base + np.log(np.exp(terms - base[:, None]).sum(axis=-1))
-    for choice in x.T[::-1]:
-        own = np.take_along_axis(z, choice[:, None], axis=-1)[:, 0]
-        own_level = np.take_along_axis(log_prior, choice[:, None], axis=-1)[:, 0]
-        rest = _rise(best, own, coldness) + (level - own_level)
-        total -= np.where(own == -np.inf, np.inf, np.logaddexp(0, rest))
-        joint = np.maximum(best, own)
-        level = np.logaddexp(
-            _rise(best, joint, coldness) + level, _rise(own, joint, coldness) + own_level
-        )
-        best = joint
-    return total
-
-
-def _rise(a: Any, b: Any, coldness: Any) -> Any:
-    """β(a - b) with its limits: 0 where a = b, at β = inf too; -inf where a = -inf."""
-    gap = a - b
-    rise = np.where(np.isinf(gap), 2 * (coldness * (a / 2 - b / 2)), coldness * gap)
-    rise = np.where(a == b, 0, np.where(b == -np.inf, np.inf, rise))
-    return np.where(a == -np.inf, -np.inf, rise)
-
-
 def by_inversion(rng: Generator, cdf: Any, last: Any, n: int, workers: int) -> Any:
     """n draws a row, (n, rows), by inverting the cumulative distribution."""
     out = np.empty((n, len(cdf)), np.int64)
@@ -317,6 +161,52 @@ def by_inversion(rng: Generator, cdf: Any, last: Any, n: int, workers: int) -> A
 
     _by_noise_blocks(work, n, len(cdf), lambda size: uniforms(rng, (size, len(cdf))), workers)
     return out
+
+
+class BlockSums(NamedTuple):
+    """Weights of shape (rows, K) and the cumulative sums of their blocks, for a few draws a row."""
+
+    weights: Any
+    cdf: Any  # (rows, blocks) in float64, ending in 1
+    floor: Any  # (rows,) the weight below which a probability is no normal float, or 0
+
+    @classmethod
+    @quiet
+    def build(cls, weights: Any) -> "BlockSums":
+        """One pass over the weights; the last block may be shorter."""
+        rows, num_categories = weights.shape
+        whole = num_categories // _BLOCK_WIDTH
+        split = whole * _BLOCK_WIDTH
+        sums = np.empty((rows, whole + (split < num_categories)))
+        parts = weights[:, :split].reshape(rows, whole, _BLOCK_WIDTH)
+        np.add.reduce(parts, axis=-1, out=sums[:, :whole], dtype=weights.dtype)
+        if split < num_categories:
+            sums[:, whole] = weights[:, split:].sum(axis=-1)
+        floor = np.finfo(weights.dtype).tiny * sums.sum(axis=-1)
+        return cls(weights, cumulative(sums), floor)
+
+    @quiet
+    def invert(self, u: Any) -> Any:
+        """Categories for uniforms (n, rows) in [0, 1): pick the block, then scan it alone."""
+        rows = np.arange(len(self.weights))
+        block = invert(self.cdf, last_positive(np.diff(self.cdf, prepend=0)), u, rows)
+        before = np.where(block > 0, self.cdf[rows, block - 1], 0)
+        inside = (u - before) / (self.cdf[rows, block] - before)
+        index = block[..., None] * _BLOCK_WIDTH + np.arange(_BLOCK_WIDTH)
+        beyond = index >= self.weights.shape[1]
+        index = np.minimum(index, self.weights.shape[1] - 1)
+        scan = self.weights[rows[:, None], index].astype(np.float64)
+        scan[beyond | (scan < self.floor[:, None])] = 0
+        total = np.cumsum(scan, axis=-1)
+        place = (total <= (inside * total[..., -1])[..., None]).sum(axis=-1)
+        found = block * _BLOCK_WIDTH + np.minimum(place, last_positive(scan))
+        # A first block below the floor is drawn at u = 0; the likeliest category stands in.
+        return np.where(total[..., -1] > 0, found, self.weights.argmax(axis=-1))
+
+
+def by_blocks(rng: Generator, sums: BlockSums, n: int) -> Any:
+    """A few draws a row, (n, rows), of many categories."""
+    return sums.invert(uniforms(rng, (n, len(sums.weights))))
 
 
 def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:

@@ -1,0 +1,67 @@
+"""Walker's alias method: one table, then two look-ups a draw."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays import quiet
+
+
+class AliasTable(NamedTuple):
+    """Walker's alias table of one row: column i keeps i below its threshold, else its alias.
+
+    Built by prefix sums: light columns (K·p < 1) and heavy ones lie along one line each, the
+    deficits of the light ones filled by the excesses of the heavy ones in turn. A heavy column that
+    is used up becomes light for the next one (Vose, 1991, https://doi.org/10.1109/32.92917).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = AliasTable.build(np.array([1.0, 0.0, 3.0]))
+    >>> table.take(np.array([0.0, 0.3, 0.5, 0.99])).tolist()
+    [0, 2, 2, 2]
+    """
+
+    threshold: Any  # (K,) in [0, 1]
+    alias: Any  # (K,) int32 where that suffices
+
+    @classmethod
+    @quiet
+    def build(cls, weights: Any) -> "AliasTable":
+        """The table of the weights, shape (K,)."""
+        num_categories = len(weights)
+        share = np.asarray(weights, np.float64)
+        share = share * (num_categories / share.sum())  # K·p, so that 1 is the column's height
+        light = np.flatnonzero(share < 1)
+        heavy = np.flatnonzero(share >= 1)
+        # Half the bytes of int64, and so twice the columns in the cache.
+        dtype = np.int32 if num_categories <= 2**31 - 1 else np.int64
+        threshold, alias = np.ones(num_categories), np.arange(num_categories, dtype=dtype)
+        if len(light) == 0:
+            return cls(threshold, alias)
+        # Rounding can leave every share just below 1; then the heaviest serves as the heavy one.
+        if len(heavy) == 0:
+            heavy = np.array([share.argmax()])
+            light = light[light != heavy[0]]
+        deficit = np.concatenate([[0.0], np.cumsum(1 - share[light])])
+        supply = np.cumsum(share[heavy] - 1)  # what the heavy columns up to this one can give
+        # A light column takes from the heavy one in whose supply its deficit starts.
+        giver = np.searchsorted(supply, deficit[:-1], side="right").clip(max=len(heavy) - 1)
+        threshold[light], alias[light] = share[light], heavy[giver]
+        # Heavy column j is overdrawn by the light column that crosses its supply; the next heavy
+        # column tops it up. Columns at the end, short by rounding alone, stay as they are.
+        crossing = np.searchsorted(deficit, supply[:-1], side="left")
+        crossed = crossing < len(deficit)
+        overdrawn = deficit[crossing[crossed]] - supply[:-1][crossed]
+        donors = heavy[:-1][crossed]
+        threshold[donors] = 1 - np.clip(overdrawn, 0, 1)
+        alias[donors] = heavy[1:][crossed]
+        return cls(threshold, alias)
+
+    @quiet
+    def take(self, u: Any) -> Any:
+        """The categories that uniforms in [0, 1) select, of u's shape."""
+        column = u * len(self.threshold)
+        index = column.astype(self.alias.dtype)
+        column -= index
+        return np.where(column < self.threshold.take(index), index, self.alias.take(index))
