@@ -194,6 +194,10 @@ def test_block_sums_invert_as_the_whole_sum_does(num_categories, dtype):
     assert (np.take_along_axis(weights.T, x, axis=0) > 0).all()
     exact = draws.invert(draws.cumulative(weights), draws.last_positive(weights), u, np.arange(3))
     assert (x == exact).mean() > (0.999 if dtype is np.float64 else 0.99)  # but for roundings
+    alone = draws.BlockSums.build(weights[:1])
+    together = alone.invert(u[:, :1])
+    for level, expected in zip(u[:, 0], together[:, 0], strict=True):
+        assert alone.invert(np.array([[level]]))[0, 0] == expected
 
 
 def test_block_sums_of_nothing_but_one_weight():

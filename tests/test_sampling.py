@@ -55,6 +55,22 @@ def test_rows_drawn_once_each():
     check_draws(x.reshape(-1, 3), dist.probs, detects=0.02)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_few_draws_of_many_categories(workers):
+    """The path through sums of blocks: a batch with a ladder, a prior and a mask."""
+    z = np.random.default_rng(0).standard_normal((3, 1500)).astype(np.float32)
+    z[1, ::3] = -INF
+    prior = np.where(np.arange(1500) % 7 == 2, 0, 2.0)
+    dist = Categorical(z, [0.0, 0.05, 3.0], prior=prior)
+    rng = np.random.default_rng(7)
+    x = np.concatenate([dist.sample(16, rng=rng, workers=workers) for _ in range(3000)])
+    assert (dist.prob(x) > 0).all()
+    check_draws(x, dist.probs, detects=0.02)
+    alone = Categorical(z[2], 3.0)
+    x = np.array([alone.sample(rng=rng) for _ in range(20_000)])
+    check_draws(x, alone.probs, detects=0.02)
+
+
 def test_counts_follow_the_multinomial_law():
     dist = Categorical(Z, [1.0, 1.0, 0.5])
     counts = sum(dist.sample_counts(100, rng=r) for r in range(2000))

@@ -71,8 +71,9 @@ _KINDS = {
 def kind_of(x: Array, xp: Namespace) -> str:
     """The kind of an array's dtype, in NumPy's letters: b, i, u, f, c; any other is no number."""
     if xp is np:
+        kind = str(x.dtype.kind)
         # bfloat16 is no dtype of NumPy's own, and says that it is of kind V
-        return "f" if x.dtype.name == "bfloat16" else str(x.dtype.kind)
+        return "f" if kind == "V" and x.dtype.name == "bfloat16" else kind
     return next((letter for name, letter in _KINDS.items() if xp.isdtype(x.dtype, name)), "?")
 
 

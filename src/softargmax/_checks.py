@@ -159,6 +159,8 @@ def check_fits(shape: Shape, batch: Shape, name: str) -> Shape:
 
 def sample_shape(shape: Any) -> Shape:
     """A shape is an int or a tuple of ints."""
+    if isinstance(shape, tuple) and not shape:
+        return ()
     try:
         axes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
         result = tuple(operator.index(axis) for axis in axes)

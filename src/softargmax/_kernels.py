@@ -8,6 +8,7 @@ categories but the likeliest one,
 are free of cancellation, so they keep their digits where p is next to 1.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,20 @@ def _multiply(gap: Any, coldness: Any, temperature: Any) -> None:
         factor = narrow if exact else coldness
         dtype = gap.dtype if exact else np.float64
         np.multiply(gap, factor, out=gap, dtype=dtype, casting="same_kind")
+
+
+def rows_of(given: Inputs) -> Callable[[int], Inputs]:
+    """The rows of a batch as inputs of their own, views of its arrays."""
+    shape, prior = given.batch_shape, given.prior
+    z = as_rows(given.z, shape)
+    heat = [_column(part, shape) for part in given.heat]
+    priors = None if prior is None else as_rows(prior, shape)
+
+    def row(r: int) -> Inputs:
+        own = (float(part[r, 0]) if isinstance(part, np.ndarray) else part for part in heat)
+        return Inputs(np, z[r], z[r], Heat(*own), None if priors is None else priors[r], ())
+
+    return row
 
 
 def weights(given: Inputs) -> Any:

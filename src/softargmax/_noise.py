@@ -25,8 +25,10 @@ _TINY_WAIT = 2.0**-64
 
 def generator(rng: Rng) -> Generator:
     """A Generator from an ``rng`` argument; None takes fresh entropy from the system."""
+    if isinstance(rng, Generator):
+        return rng
     if isinstance(rng, bool | np.bool_) or not isinstance(
-        rng, Generator | np.random.BitGenerator | np.random.SeedSequence | int | np.integer | None
+        rng, np.random.BitGenerator | np.random.SeedSequence | int | np.integer | None
     ):
         raise TypeError(
             "rng must be None, an int, a SeedSequence, a BitGenerator or a Generator "
@@ -39,6 +41,8 @@ def generator(rng: Rng) -> Generator:
 
 def one_a_row(rng: Any, batch_shape: Shape) -> list[Generator] | None:
     """The generators of a sequence with one rng a row; None where ``rng`` is a single one."""
+    if rng is None or isinstance(rng, Generator):
+        return None
     if isinstance(rng, np.ndarray) and rng.ndim == 1 and rng.dtype.kind in "iu":
         rng = rng.tolist()
     if not isinstance(rng, list | tuple):

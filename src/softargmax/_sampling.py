@@ -12,6 +12,7 @@ from softargmax._arrays import (
     Shape,
     as_rows,
     blocks,
+    for_each_block,
     quiet,
     to_namespace,
     to_numpy,
@@ -267,7 +268,7 @@ class Sampling(Calculus):
         if method == "auto":  # a table pays for itself from a few draws a category on
             method = "alias" if n >= 4096 and n >= 4 * num_categories else "inverse"
         if method == "inverse" and n <= _FEW and num_categories >= _MANY:
-            found = draws.by_blocks(rng, self._block_sums, n)
+            found = self._few_of_many(rng, n, workers)
         elif method == "alias":
             found = draws.by_alias(rng, self._alias_tables, n, workers)
         elif method == "gumbel":
@@ -277,6 +278,23 @@ class Sampling(Calculus):
             cdf = as_rows(self._cumulative, self.batch_shape)
             found = draws.by_inversion(rng, cdf, self._last, n, workers)
         return found.reshape(size + self.batch_shape)
+
+    def _few_of_many(self, rng: Generator, n: int, workers: int) -> Any:
+        """Draws (n, rows) by sums of blocks, kept for one row; a batch goes row by row."""
+        given, rows = self._given, math.prod(self.batch_shape)
+        u = _noise.uniforms(rng, (n, rows))
+        if rows == 1:
+            return self._block_sums.invert(u)
+        found = np.empty(u.shape, np.int64)
+        row = _kernels.rows_of(given)
+
+        def work(block: slice) -> None:
+            for r in range(block.start, block.stop):
+                sums = draws.BlockSums.build(_kernels.weights(row(r))[None])
+                found[:, r] = sums.invert(u[:, r : r + 1])[:, 0]
+
+        for_each_block(work, rows, self.num_categories, workers)
+        return found
 
     @derived
     def _block_sums(self) -> Any:

@@ -19,7 +19,6 @@ __all__ = [
     "AliasTable",
     "BlockSums",
     "by_alias",
-    "by_blocks",
     "by_inversion",
     "by_race",
     "cumulative",
@@ -179,7 +178,8 @@ class BlockSums(NamedTuple):
         split = whole * _BLOCK_WIDTH
         sums = np.empty((rows, whole + (split < num_categories)))
         parts = weights[:, :split].reshape(rows, whole, _BLOCK_WIDTH)
-        np.add.reduce(parts, axis=-1, out=sums[:, :whole], dtype=weights.dtype)
+        # A product with ones sums faster than a sum does.
+        sums[:, :whole] = parts @ np.ones(_BLOCK_WIDTH, weights.dtype)
         if split < num_categories:
             sums[:, whole] = weights[:, split:].sum(axis=-1)
         floor = np.finfo(weights.dtype).tiny * sums.sum(axis=-1)
@@ -188,6 +188,8 @@ class BlockSums(NamedTuple):
     @quiet
     def invert(self, u: Any) -> Any:
         """Categories for uniforms (n, rows) in [0, 1): pick the block, then scan it alone."""
+        if u.size == 1 and len(self.weights) == 1:
+            return np.array([[self._invert_one(float(u[0, 0]))]])
         rows = np.arange(len(self.weights))
         block = invert(self.cdf, last_positive(np.diff(self.cdf, prepend=0)), u, rows)
         before = np.where(block > 0, self.cdf[rows, block - 1], 0)
@@ -203,10 +205,20 @@ class BlockSums(NamedTuple):
         # A first block below the floor is drawn at u = 0; the likeliest category stands in.
         return np.where(total[..., -1] > 0, found, self.weights.argmax(axis=-1))
 
-
-def by_blocks(rng: Generator, sums: BlockSums, n: int) -> Any:
-    """A few draws a row, (n, rows), of many categories."""
-    return sums.invert(uniforms(rng, (n, len(sums.weights))))
+    def _invert_one(self, u: float) -> int:
+        """The same for one uniform and one row, by slices."""
+        weights, cdf = self.weights[0], self.cdf[0]
+        block = int(cdf.searchsorted(u, side="right"))
+        before = float(cdf[block - 1]) if block else 0.0
+        inside = (u - before) / (float(cdf[block]) - before)
+        start = block * _BLOCK_WIDTH
+        scan = weights[start : start + _BLOCK_WIDTH].astype(np.float64)
+        scan[scan < self.floor[0]] = 0
+        total = scan.cumsum()
+        if total[-1] == 0:
+            return int(weights.argmax())
+        place = int(total.searchsorted(inside * total[-1], side="right"))
+        return start + (place if place < len(scan) else int(last_positive(scan)))
 
 
 def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
