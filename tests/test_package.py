@@ -19,6 +19,7 @@ LAYERS = [
     "_noise",
     "_checks",
     "_inputs",
+    "_floats",
     "_kernels",
     "_formula",
     "functional",

@@ -21,6 +21,7 @@ from softargmax._arrays import (
     widest_float,
 )
 from softargmax._checks import check_fits, keep_mask
+from softargmax._floats import ShortRow
 from softargmax._inputs import (
     Heat,
     Inputs,
@@ -29,6 +30,7 @@ from softargmax._inputs import (
     checked_heat,
     inputs,
     inverse,
+    plain_inputs,
     support_of,
 )
 
@@ -63,7 +65,12 @@ class Distribution:
         coldness: ArrayLike | None = None,
         prior: ArrayLike | None = None,
     ) -> None:
-        self.__dict__["_given"] = inputs(logits, temperature, coldness, prior, copy=True)
+        given = None
+        if coldness is None and prior is None:
+            given = plain_inputs(logits, temperature)
+        if given is None:
+            given = inputs(logits, temperature, coldness, prior, copy=True)
+        self.__dict__["_given"] = given
 
     @classmethod
     def _of(cls, given: Inputs) -> Self:
@@ -269,7 +276,9 @@ class Distribution:
         >>> Categorical([0.0, -40.0]).log_probs.tolist()
         [-4.248354255291589e-18, -40.0]
         """
-        xp = self._given.xp
+        xp, short = self._given.xp, self._short
+        if short is not None:
+            return np.array(short.log_probs(), self.dtype)
         return _kernels.log_probs(self._d) if xp is np else _formula.log_probs(self._law, xp)
 
     @derived
@@ -282,12 +291,21 @@ class Distribution:
         >>> Categorical([0.0, 0.0, -1.0], temperature=0).probs
         array([0.5, 0.5, 0. ])
         """
-        xp = self._given.xp
+        xp, short = self._given.xp, self._short
+        if short is not None:
+            return np.array(short.probs(), self.dtype)
         return _kernels.probs(self._d) if xp is np else _formula.probs(self._law, xp)
+
+    @derived
+    def _short(self) -> Any:
+        """NumPy: the law of one short row in Python floats, None for all others."""
+        return ShortRow.of(self._given) if self._given.xp is np else None
 
     @derived
     def _d(self) -> Any:
         """NumPy: β·gap + log π₀, the largest 0; -inf off the support."""
+        if self._short is not None:
+            return np.array(self._short.d, self.dtype)
         return _kernels.centred(self._given)
 
     @property

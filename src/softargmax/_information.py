@@ -39,6 +39,10 @@ class Information(Distribution):
         >>> float(Categorical([0.0, -40.0]).log_prob(0))
         -4.248354255291589e-18
         """
+        if type(category) in (int, np.int64):
+            short = self._short
+            if short is not None and 0 <= category < len(short.d):
+                return self._given.z.dtype.type(short.log_prob(category))
         return self._of_category(self.log_probs, category)
 
     def prob(self, category: ArrayLike) -> Any:
@@ -181,7 +185,9 @@ class Information(Distribution):
 
     @derived
     def _entropy(self) -> Any:
-        xp = self._given.xp
+        xp, short = self._given.xp, self._short
+        if short is not None:
+            return self._given.z.dtype.type(short.entropy())
         return _kernels.entropy(self._d) if xp is np else _formula.entropy(self._law, xp)
 
     @quiet

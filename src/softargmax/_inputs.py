@@ -27,6 +27,9 @@ from softargmax._checks import (
     real_array,
 )
 
+# Up to here Python floats are faster than array calls.
+SHORT_ROW = 16
+
 
 class Heat(NamedTuple):
     """Temperature and coldness of a batch; ``temperature`` is None where coldness was given.
@@ -78,6 +81,29 @@ def inputs(
         for array in (given, z, prior, *heat):
             read_only(array)
     return Inputs(xp, given, z, heat, prior, shape)
+
+
+def plain_inputs(logits: ArrayLike, temperature: ArrayLike | None) -> Inputs | None:
+    """The common case on a short way: a NumPy array of floats, a scalar temperature, no error."""
+    if type(logits) is not np.ndarray or logits.dtype.char not in "fd" or not logits.dtype.isnative:
+        return None
+    if not logits.size or not logits.ndim:
+        return None
+    if temperature is None:
+        heat = Heat(1.0, 1.0)
+    elif type(temperature) is float and 0 < temperature < math.inf:
+        heat = Heat(1 / temperature, temperature)
+    else:
+        return None
+    z = logits.copy()  # in C order
+    z.flags.writeable = False
+    if z.ndim == 1 and z.size <= SHORT_ROW:
+        values = z.tolist()
+        top = max(values)
+        fine = -math.inf < top < math.inf and all(value <= top for value in values)  # no NaN
+    else:
+        fine = bool(np.isfinite(z.max(axis=-1)).all())
+    return Inputs(np, z, z, heat, None, z.shape[:-1]) if fine else None
 
 
 def checked_heat(

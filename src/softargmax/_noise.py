@@ -62,6 +62,11 @@ def uniforms(rng: Generator, shape: Shape, out: Any = None) -> Any:
     return rng.random(shape, out=out)
 
 
+def uniform(rng: Generator) -> float:
+    """One uniform in [0, 1)."""
+    return rng.random()
+
+
 def exponentials(rng: Generator, shape: Shape) -> Any:
     """Independent standard exponentials, all of them positive and finite."""
     waits = rng.standard_exponential(shape)

@@ -83,6 +83,10 @@ class Sampling(Calculus):
         >>> Categorical([0.0, 1.0, 2.0]).sample(8, rng=0)
         array([2, 1, 0, 0, 2, 2, 2, 2])
         """
+        if shape == () and method == "auto" and workers is None and type(rng) is Generator:
+            short = self._short
+            if short is not None:
+                return np.int64(short.draw(_noise.uniform(rng), self._smallest))
         size = _checks.sample_shape(shape)
         method = _checks.one_of(method, "method", _METHODS)
         threads = _checks.check_workers(workers)
@@ -267,6 +271,8 @@ class Sampling(Calculus):
         n, num_categories = math.prod(size), self.num_categories
         if method == "auto":  # a table pays for itself from a few draws a category on
             method = "alias" if n >= 4096 and n >= 4 * num_categories else "inverse"
+        if method == "inverse" and size == () and self._short is not None:
+            return np.int64(self._short.draw(_noise.uniform(rng), self._smallest))
         if method == "inverse" and n <= _FEW and num_categories >= _MANY:
             found = self._few_of_many(rng, n, workers)
         elif method == "alias":
@@ -278,6 +284,11 @@ class Sampling(Calculus):
             cdf = as_rows(self._cumulative, self.batch_shape)
             found = draws.by_inversion(rng, cdf, self._last, n, workers)
         return found.reshape(size + self.batch_shape)
+
+    @property
+    def _smallest(self) -> float:
+        """The smallest normal float of the dtype."""
+        return 1.2e-38 if self._given.z.itemsize == 4 else 2.3e-308
 
     def _few_of_many(self, rng: Generator, n: int, workers: int) -> Any:
         """Draws (n, rows) by sums of blocks, kept for one row; a batch goes row by row."""

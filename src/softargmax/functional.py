@@ -5,6 +5,7 @@ import numpy as np
 from softargmax import _formula, _kernels
 from softargmax._arrays import Array, ArrayLike, unwrap
 from softargmax._checks import check_workers
+from softargmax._floats import ShortRow
 from softargmax._inputs import inputs
 
 __all__ = ["log_softargmax", "smooth_max", "softargmax"]
@@ -72,6 +73,9 @@ def softargmax(
     threads = check_workers(workers)
     if given.xp is not np:
         return _formula.probs(_formula.law(given), given.xp)
+    short = ShortRow.of(given)
+    if short is not None:
+        return np.array(short.probs(), given.z.dtype)
     d = _kernels.centred(given, threads)
     return _kernels.probs(d, threads, out=d)
 
@@ -127,6 +131,9 @@ def log_softargmax(
     threads = check_workers(workers)
     if given.xp is not np:
         return _formula.log_probs(_formula.law(given), given.xp)
+    short = ShortRow.of(given)
+    if short is not None:
+        return np.array(short.log_probs(), given.z.dtype)
     d = _kernels.centred(given, threads)
     return _kernels.log_probs(d, threads, out=d)
 
