@@ -206,3 +206,25 @@ def test_block_sums_of_nothing_but_one_weight():
         weights[:, place] = 1
         sums = draws.BlockSums.build(weights)
         assert (sums.invert(np.array([[0.0, 0.5], [BELOW_ONE, 1e-300]])) == place).all()
+
+
+@given(
+    hnp.arrays(np.float64, (6, 4), elements=st.integers(0, 3).map(float)), st.floats(0, BELOW_ONE)
+)
+def test_columns_are_inverted_as_rows_are(weights, u):
+    weights[:, 2] += 1
+    levels = np.array([0.0, BELOW_ONE, 0.25, u, u, 0.5])
+    x = draws.invert_columns(weights.T.copy(), levels)
+    assert (weights[np.arange(6), x] > 0).all()
+    rows = draws.invert(
+        draws.cumulative(weights), draws.last_positive(weights), levels, np.arange(6)
+    )
+    # Levels that meet a sum to the last digit may fall on either side of it.
+    met = np.abs(weights.cumsum(1) / weights.sum(1, keepdims=True) - levels[:, None]) < 1e-15
+    np.testing.assert_array_equal(x[~met.any(1)], rows[~met.any(1)])
+
+
+def test_columns_never_give_a_subnormal_weight():
+    weights = np.array([[1e-45, 1.0], [1.0, 0.0], [0.0, 1e-45]], np.float32)
+    for u in (0.0, 0.5, BELOW_ONE):
+        assert draws.invert_columns(weights, np.array([u, u])).tolist() == [1, 0]

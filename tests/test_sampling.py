@@ -71,6 +71,24 @@ def test_a_few_draws_of_many_categories(workers):
     check_draws(x, alone.probs, detects=0.02)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_draw_of_every_row_at_every_temperature(dtype):
+    """The path by columns, with blocks that it has to leave to the general formula."""
+    coldness = np.array([0.0, -0.0, 0.7, -1.5, 1e300, -INF, INF, 5e-324])
+    z = np.array([0.5, -INF, 2.0, 2.0, -1.0], dtype)
+    many = 5_000
+    plain = Categorical(np.tile(z, (many, 1)), 0.7)
+    check_draws(
+        np.concatenate([plain.sample(rng=r) for r in range(20)]), plain[0].probs, detects=0.02
+    )
+    huge = np.finfo(dtype).max
+    for rows, cold in ((z, coldness), (np.array([huge, -huge, 0], dtype), coldness)):
+        dist = Categorical(np.tile(rows, (len(cold) * many, 1)), coldness=np.tile(cold, many))
+        x = dist.sample(rng=1).reshape(many, len(cold))
+        check_draws(x, dist[: len(cold)].probs, detects=0.07)
+        np.testing.assert_array_equal(dist.sample(rng=1, workers=2), x.ravel())
+
+
 def test_counts_follow_the_multinomial_law():
     dist = Categorical(Z, [1.0, 1.0, 0.5])
     counts = sum(dist.sample_counts(100, rng=r) for r in range(2000))

@@ -19,8 +19,9 @@ class ShortRow(NamedTuple):
         """The row of a distribution, or None where the array kernels have to see to it."""
         coldness, temperature = given.heat
         z = given.z
-        plain = given.prior is None and given.batch_shape == () and z.shape[0] <= SHORT_ROW
-        if not plain or not isinstance(coldness, float) or not 1e-30 <= coldness <= 1e30:
+        if given.prior is not None or given.batch_shape or z.size > SHORT_ROW:
+            return None
+        if not isinstance(coldness, float) or not 1e-30 <= coldness <= 1e30:
             return None
         values = z.tolist()
         top = max(values)
@@ -30,10 +31,10 @@ class ShortRow(NamedTuple):
             d = [(value - top) / temperature for value in values]
         if -math.inf in d and values.count(-math.inf) != d.count(-math.inf):
             return None  # a gap has overflowed
-        weights = [math.exp(x) for x in d]
+        weights = list(map(math.exp, d))
         likeliest = d.index(0.0)
         weights[likeliest] = 0.0
-        others = math.fsum(weights)
+        others = sum(weights)
         weights[likeliest] = 1.0
         return cls(d, weights, 1.0 + others, math.log1p(others))
 
@@ -51,7 +52,7 @@ class ShortRow(NamedTuple):
 
     def entropy(self) -> float:
         """H = log1p(s) - Σ p·d, in nats."""
-        mean = math.fsum(w * x for w, x in zip(self.weights, self.d, strict=True) if w)
+        mean = sum([w * x for w, x in zip(self.weights, self.d, strict=True) if w])
         return self.log_total - mean / self.total
 
     def draw(self, u: float, smallest: float) -> int:

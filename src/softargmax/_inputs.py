@@ -102,7 +102,9 @@ def plain_inputs(logits: ArrayLike, temperature: ArrayLike | None) -> Inputs | N
         top = max(values)
         fine = -math.inf < top < math.inf and all(value <= top for value in values)  # no NaN
     else:
-        fine = bool(np.isfinite(z.max(axis=-1)).all())
+        # Most often no logit is infinite, and then no row needs a look of its own.
+        fine = bool(z.max() < math.inf and z.min() > -math.inf)
+        fine = fine or bool(np.isfinite(z.max(axis=-1)).all())
     return Inputs(np, z, z, heat, None, z.shape[:-1]) if fine else None
 
 

@@ -25,6 +25,8 @@ from softargmax._noise import Generator, Rngs
 
 # So many draws of so many categories are worth no cumulative sum over all of these.
 _FEW, _MANY = 16, 1024
+# One draw each of many rows up to this long goes by columns.
+_SHORT = 64
 _METHODS = ("auto", "inverse", "gumbel", "alias")
 
 
@@ -273,6 +275,10 @@ class Sampling(Calculus):
             method = "alias" if n >= 4096 and n >= 4 * num_categories else "inverse"
         if method == "inverse" and size == () and self._short is not None:
             return np.int64(self._short.draw(_noise.uniform(rng), self._smallest))
+        if method == "inverse" and n == 1 and num_categories <= _SHORT:
+            found = self._one_a_row(rng, workers)
+            if found is not None:
+                return found.reshape(size + self.batch_shape)
         if method == "inverse" and n <= _FEW and num_categories >= _MANY:
             found = self._few_of_many(rng, n, workers)
         elif method == "alias":
@@ -289,6 +295,27 @@ class Sampling(Calculus):
     def _smallest(self) -> float:
         """The smallest normal float of the dtype."""
         return 1.2e-38 if self._given.z.itemsize == 4 else 2.3e-308
+
+    def _one_a_row(self, rng: Generator, workers: int) -> Any | None:
+        """One draw of every row of a batch of plain short rows; None for any other batch."""
+        given, shape = self._given, self.batch_shape
+        rows = math.prod(shape)
+        if given.prior is not None or given.z.shape[:-1] != shape or rows < 2:
+            return None
+        z = as_rows(given.z, shape)
+        coldness = np.broadcast_to(np.asarray(given.heat.coldness), shape).ravel()
+        found = np.empty(rows, np.int64)
+        u = _noise.uniforms(rng, (rows,))
+
+        def work(block: slice) -> None:
+            weights = _kernels.columns(z[block], coldness[block])
+            if weights is None:
+                part, cold = z[block], Heat(coldness[block], None)
+                weights = _kernels.weights(Inputs(np, part, part, cold, None, (len(part),))).T
+            found[block] = draws.invert_columns(weights, u[block])
+
+        for_each_block(work, rows, self.num_categories, workers)
+        return found
 
     def _few_of_many(self, rng: Generator, n: int, workers: int) -> Any:
         """Draws (n, rows) by sums of blocks, kept for one row; a batch goes row by row."""

@@ -24,6 +24,7 @@ __all__ = [
     "cumulative",
     "draw_counts",
     "invert",
+    "invert_columns",
     "last_positive",
     "race",
 ]
@@ -219,6 +220,31 @@ class BlockSums(NamedTuple):
             return int(weights.argmax())
         place = int(total.searchsorted(inside * total[-1], side="right"))
         return start + (place if place < len(scan) else int(last_positive(scan)))
+
+
+@quiet
+def invert_columns(weights: Any, u: Any) -> Any:
+    """One category a column of weights (K, rows), for uniforms (rows,) in [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> invert_columns(np.array([[1.0, 0.0], [3.0, 1.0], [0.0, 0.0]]), np.array([0.3, 0.0]))
+    array([1, 1])
+    """
+    total = weights.sum(axis=0, dtype=np.float64)
+    level, reached = u * total, np.zeros(len(u))
+    found = np.zeros(len(u), np.int64)
+    for column in weights:
+        reached += column
+        found += reached <= level
+    # Rounding can pass the last category, and p can be 0 where a weight is subnormal.
+    found = np.minimum(found, len(weights) - 1)
+    drawn = np.take_along_axis(weights, found[None], axis=0)[0]
+    impossible = drawn < np.finfo(weights.dtype).tiny * total
+    if impossible.any():
+        found[impossible] = weights[:, impossible].argmax(axis=0)
+    return found
 
 
 def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
