@@ -114,6 +114,27 @@ def test_draws_without_replacement_follow_plackett_and_luce():
         check_counts(counts, p, detects=0.01)
 
 
+@pytest.mark.parametrize("heavy", [[0.5, 0.3], [0.02, 0.01], [1 - 1e-6, 5e-7]])
+def test_draws_without_replacement_of_many_categories(heavy):
+    """The path that leaves out repeats: two heavy categories, and 1,498 light ones as a third."""
+    light = (1 - sum(heavy)) / 1498
+    weights = np.array([*heavy, *[light] * 1498])
+    dist, n = Categorical.from_weights(weights), 20_000
+    x = dist.sample_without_replacement(3, n, rng=11)
+    assert all(len(set(row)) == 3 for row in x.tolist())
+    expected = {}
+    for order in product(range(3), repeat=3):
+        p, left = 1.0, [*heavy, 1498 * light]
+        for group in order:
+            p *= max(left[group], 0) / sum(left)
+            left[group] -= light if group == 2 else left[group]
+        expected[order] = p
+    groups = np.minimum(x, 2) @ [9, 3, 1]
+    probs = np.array(list(expected.values()))
+    probs[probs < 1e-12] = 0
+    check_counts(np.bincount(groups, minlength=27), probs / probs.sum(), detects=0.03)
+
+
 @pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e-300, 1e-18])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_cold_draws_without_replacement_keep_the_order_of_the_logits(temperature, sign):

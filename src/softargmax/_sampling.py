@@ -190,7 +190,7 @@ class Sampling(Calculus):
         """
         k = _checks.count(k, "k", 0, 2**62)
         size = _checks.sample_shape(shape)
-        _checks.check_subset(k, self._support, self._given.xp)
+        _checks.check_subset(k, self._support)
         return self._draw(rng, lambda dist, source: dist._order_rows(k, size, source), len(size))
 
     def log_prob_ordered(self, indices: ArrayLike) -> Any:
@@ -347,15 +347,33 @@ class Sampling(Calculus):
         return draws.draw_counts(rng, weights, n).reshape(self.probs.shape)
 
     def _order_rows(self, k: int, size: Shape, rng: Generator) -> Any:
+        n, rows, num_categories = math.prod(size), math.prod(self.batch_shape), self.num_categories
+        if rows == 1 and num_categories >= _MANY and 8 * k <= num_categories:
+            found = [self._order_by_draws(k, rng) for _ in range(n)]
+            return np.reshape(np.array(found, np.int64), (*size, *self.batch_shape, k))
         z, coldness, log_prior = self._ordering
-        rows, num_categories = z.shape
-        n = math.prod(size)
         out = np.empty((n * rows, k), np.int64)
         for block in blocks(n * rows, num_categories):
             row = np.arange(block.start, block.stop) % rows
             luck = _noise.gumbels(rng, (len(row), num_categories)) + log_prior[row]
             out[block] = _orders.largest(_orders.ordered_keys(z[row], coldness[row], luck), k)
         return out.reshape(*size, *self.batch_shape, k)
+
+    def _order_by_draws(self, k: int, rng: Generator) -> Any:
+        """Draws with replacement, repeats left out: the same law, with less noise than K Gumbels.
+
+        What these draws do not find is drawn from the categories that are left, by Gumbel-top-k.
+        """
+        drawn = self._block_sums.invert(_noise.uniforms(rng, (k + k // 2 + 16, 1)))[:, 0]
+        _, first = np.unique(drawn, return_index=True)
+        found = drawn[np.sort(first)][:k]
+        if len(found) == k:
+            return found
+        z, coldness, log_prior = self._ordering
+        luck = _noise.gumbels(rng, z.shape) + log_prior
+        luck[0, found] = -np.inf
+        rest = _orders.largest(_orders.ordered_keys(z, coldness, luck), k - len(found))[0]
+        return np.concatenate([found, rest])
 
     @quiet
     def _ordered(self, x: Any) -> Any:

@@ -195,11 +195,16 @@ class BlockSums(NamedTuple):
         block = invert(self.cdf, last_positive(np.diff(self.cdf, prepend=0)), u, rows)
         before = np.where(block > 0, self.cdf[rows, block - 1], 0)
         inside = (u - before) / (self.cdf[rows, block] - before)
-        index = block[..., None] * _BLOCK_WIDTH + np.arange(_BLOCK_WIDTH)
-        beyond = index >= self.weights.shape[1]
-        index = np.minimum(index, self.weights.shape[1] - 1)
-        scan = self.weights[rows[:, None], index].astype(np.float64)
-        scan[beyond | (scan < self.floor[:, None])] = 0
+        whole = self.weights.shape[1] // _BLOCK_WIDTH
+        scan = np.zeros((*block.shape, _BLOCK_WIDTH))
+        if whole:
+            parts = self.weights[:, : whole * _BLOCK_WIDTH].reshape(len(rows), whole, _BLOCK_WIDTH)
+            scan[...] = parts[rows, np.minimum(block, whole - 1)]
+        rest = self.weights[:, whole * _BLOCK_WIDTH :]
+        if rest.shape[1] and (block == whole).any():
+            scan[block == whole] = 0
+            scan[block == whole, : rest.shape[1]] = rest[np.nonzero(block == whole)[1]]
+        scan[scan < self.floor[:, None]] = 0
         total = np.cumsum(scan, axis=-1)
         place = (total <= (inside * total[..., -1])[..., None]).sum(axis=-1)
         found = block * _BLOCK_WIDTH + np.minimum(place, last_positive(scan))
