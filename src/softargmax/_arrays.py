@@ -4,7 +4,6 @@ NumPy arrays never touch ``array_api_compat``; every other array is served throu
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -123,6 +122,8 @@ def for_each_block(work: Callable[[slice], None], rows: int, width: int, workers
         for block in blocks(rows, width):
             work(block)
         return
+    from concurrent.futures import ThreadPoolExecutor  # 10 ms, for those who use threads
+
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(work, blocks(rows, width)):
             pass

@@ -6,7 +6,6 @@ return a category of weight 0, whatever the noise.
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -317,8 +316,10 @@ def _by_noise_blocks(
         for block in blocks(n, width):
             work(block, noise(block.stop - block.start))
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[None]] = deque()
+        waiting: deque[Any] = deque()
         for block in blocks(n, width):
             waiting.append(pool.submit(work, block, noise(block.stop - block.start)))
             if len(waiting) > 2 * workers:  # or the noise of all blocks would pile up
