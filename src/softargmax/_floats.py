@@ -29,8 +29,8 @@ class ShortRow(NamedTuple):
             d = [coldness * (value - top) for value in values]
         else:  # dividing saves a rounding
             d = [(value - top) / temperature for value in values]
-        if -math.inf in d and values.count(-math.inf) != d.count(-math.inf):
-            return None  # a gap has overflowed
+        if min(d) < -1e30 and values.count(-math.inf) != sum(x < -1e30 for x in d):
+            return None  # a gap has overflowed, or would in float32
         weights = list(map(math.exp, d))
         likeliest = d.index(0.0)
         weights[likeliest] = 0.0
