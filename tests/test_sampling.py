@@ -81,6 +81,8 @@ def test_one_draw_of_every_row_at_every_temperature(dtype):
     check_draws(
         np.concatenate([plain.sample(rng=r) for r in range(20)]), plain[0].probs, detects=0.02
     )
+    masked = Categorical(np.tile(z, (many * 20, 1)), 0.7, prior=[0, 1, 2.5, 0, 1])
+    check_draws(masked.sample(rng=3), masked[0].probs, detects=0.02)
     huge = np.finfo(dtype).max
     for rows, cold in ((z, coldness), (np.array([huge, -huge, 0], dtype), coldness)):
         dist = Categorical(np.tile(rows, (len(cold) * many, 1)), coldness=np.tile(cold, many))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import as_rows, blocks, for_each_block, quiet
+from softargmax._arrays import as_rows, for_each_block, quiet
 from softargmax._inputs import Heat, Inputs, log_weights
 
 # exp(d) is exactly 0 below this, so that d may be clipped there: 0·log 0 = 0 without a branch.
@@ -77,9 +77,7 @@ def _centre_block(z: Any, heat: Heat, support: Any, log_prior: Any, out: Any) ->
         return
     z = oriented(z, heat.coldness, support)
     top = z.max(axis=-1, keepdims=True, initial=-np.inf)
-    # A gap can overflow only where the maximum is within an ulp of the largest float.
-    limits = np.finfo(z.dtype)
-    far = top > limits.max * limits.eps / 4
+    far = _is_far(top)
     if far.any():
         unit = np.where(far, z.dtype.type(0.5), z.dtype.type(1))
         np.subtract(z * unit, top * unit, out=out)
@@ -91,6 +89,12 @@ def _centre_block(z: Any, heat: Heat, support: Any, log_prior: Any, out: Any) ->
     if log_prior is not None:
         out += log_prior
         out -= out.max(axis=-1, keepdims=True, initial=-np.inf)
+
+
+def _is_far(top: Any) -> Any:
+    """Where a gap can overflow: below maxima of more than half an ulp of the largest float."""
+    limits = np.finfo(top.dtype)
+    return top > limits.max * limits.eps / 4
 
 
 def _scale(gap: Any, heat: Heat) -> None:
@@ -125,65 +129,55 @@ def _multiply(gap: Any, coldness: Any, temperature: Any) -> None:
         np.multiply(gap, factor, out=gap, dtype=dtype, casting="same_kind")
 
 
-def rows_of(given: Inputs) -> Callable[[int], Inputs]:
-    """The rows of a batch as inputs of their own, views of its arrays."""
+def rows_of(given: Inputs) -> Callable[[slice], Inputs]:
+    """Slices of the rows of a batch as inputs of their own, views of its arrays."""
     shape, prior = given.batch_shape, given.prior
     z = as_rows(given.z, shape)
-    heat = [_column(part, shape) for part in given.heat]
+    heat = [np.ravel(_column(p, shape)) if isinstance(p, np.ndarray) else p for p in given.heat]
     priors = None if prior is None else as_rows(prior, shape)
 
-    def row(r: int) -> Inputs:
-        own = (float(part[r, 0]) if isinstance(part, np.ndarray) else part for part in heat)
-        return Inputs(np, z[r], z[r], Heat(*own), None if priors is None else priors[r], ())
+    def part(block: slice) -> Inputs:
+        rows = z[block]
+        own = (p[block] if isinstance(p, np.ndarray) else p for p in heat)
+        weights = None if priors is None else priors[block]
+        return Inputs(np, rows, rows, Heat(*own), weights, (len(rows),))
 
-    return row
+    return part
 
 
+@quiet
 def weights(given: Inputs) -> Any:
     """exp(β·gap)·π₀ with the largest 1, for draws: β in the logits' dtype, less exact."""
-    coldness, z = given.heat.coldness, given.z
-    if isinstance(coldness, float) and given.prior is None and z.shape[:-1] == given.batch_shape:
-        limits = np.finfo(z.dtype)
-        out = np.empty_like(z)
-        if _weights_in_place(z, coldness, limits, out):
-            return out
-    return _map_rows(_exponential, centred(given), 1, None)
+    if given.prior is None and given.z.shape[:-1] == given.batch_shape:
+        found = _plain_weights(given.z, np.expand_dims(given.heat.coldness, -1), axis=-1)
+        if found is not None:
+            return found
+    d = centred(given)
+    return np.exp(d, out=d)
 
 
-def _exponential(d: Any, out: Any) -> None:
-    np.exp(d, out=out)
-
-
-@quiet
-def _weights_in_place(z: Any, coldness: float, limits: Any, out: Any) -> bool:
-    """The plain case, row block by row block; False where it does not apply."""
-    if not limits.tiny <= coldness <= limits.max:
-        return False
-    rows_in, rows_out = as_rows(z, z.shape[:-1]), as_rows(out, z.shape[:-1])
-    for block in blocks(*rows_in.shape):
-        top = rows_in[block].max(axis=-1, keepdims=True, initial=-np.inf)
-        if (top > limits.max * limits.eps / 4).any():
-            return False
-        part = np.subtract(rows_in[block], top, out=rows_out[block])
-        part *= z.dtype.type(coldness)
-        np.exp(part, out=part)
-    return True
-
-
-@quiet
-def columns(z: Any, coldness: Any) -> Any | None:
-    """The weights of plain rows (rows, K) as columns (K, rows); None where β or a gap is extreme.
+def columns(given: Inputs) -> Any:
+    """The same for a 1-d batch of short rows as columns, (K, rows).
 
     With many short rows, an operation on a column costs less than one on a row.
     """
+    if given.prior is None:
+        found = _plain_weights(given.z.T.copy(), np.asarray(given.heat.coldness), axis=0)
+        if found is not None:
+            return found
+    return weights(given).T
+
+
+@quiet
+def _plain_weights(z: Any, coldness: Any, axis: int) -> Any | None:
+    """exp(β·gap) along an axis; None where β or a gap is extreme."""
     limits = np.finfo(z.dtype)
     if not ((coldness >= limits.tiny) & (coldness <= limits.max)).all():
         return None
-    out = z.T.copy()
-    top = out.max(axis=0)
-    if (top > limits.max * limits.eps / 4).any():
+    top = z.max(axis=axis, keepdims=True, initial=-np.inf)
+    if _is_far(top).any():
         return None
-    out -= top
+    out = np.subtract(z, top)
     out *= coldness.astype(z.dtype)
     return np.exp(out, out=out)
 

@@ -270,16 +270,14 @@ class Sampling(Calculus):
     # ------------------------------------------------------------------ NumPy rows
 
     def _sample_rows(self, size: Shape, rng: Generator, method: str, workers: int) -> Any:
-        n, num_categories = math.prod(size), self.num_categories
+        n, rows, num_categories = math.prod(size), math.prod(self.batch_shape), self.num_categories
         if method == "auto":  # a table pays for itself from a few draws a category on
             method = "alias" if n >= 4096 and n >= 4 * num_categories else "inverse"
         if method == "inverse" and size == () and self._short is not None:
             return np.int64(self._short.draw(_noise.uniform(rng), self._smallest))
-        if method == "inverse" and n == 1 and num_categories <= _SHORT:
+        if method == "inverse" and n == 1 < rows and num_categories <= _SHORT:
             found = self._one_a_row(rng, workers)
-            if found is not None:
-                return found.reshape(size + self.batch_shape)
-        if method == "inverse" and n <= _FEW and num_categories >= _MANY:
+        elif method == "inverse" and n <= _FEW and num_categories >= _MANY:
             found = self._few_of_many(rng, n, workers)
         elif method == "alias":
             found = draws.by_alias(rng, self._alias_tables, n, workers)
@@ -296,40 +294,33 @@ class Sampling(Calculus):
         """The smallest normal float of the dtype."""
         return 1.2e-38 if self._given.z.itemsize == 4 else 2.3e-308
 
-    def _one_a_row(self, rng: Generator, workers: int) -> Any | None:
-        """One draw of every row of a batch of plain short rows; None for any other batch."""
-        given, shape = self._given, self.batch_shape
-        rows = math.prod(shape)
-        if given.prior is not None or given.z.shape[:-1] != shape or rows < 2:
-            return None
-        z = as_rows(given.z, shape)
-        coldness = np.broadcast_to(np.asarray(given.heat.coldness), shape).ravel()
-        found = np.empty(rows, np.int64)
+    def _one_a_row(self, rng: Generator, workers: int) -> Any:
+        """One draw (1, rows) of every row of a batch of short rows, by columns."""
+        rows = math.prod(self.batch_shape)
         u = _noise.uniforms(rng, (rows,))
+        found = np.empty((1, rows), np.int64)
+        part = _kernels.rows_of(self._given)
 
         def work(block: slice) -> None:
-            weights = _kernels.columns(z[block], coldness[block])
-            if weights is None:
-                part, cold = z[block], Heat(coldness[block], None)
-                weights = _kernels.weights(Inputs(np, part, part, cold, None, (len(part),))).T
-            found[block] = draws.invert_columns(weights, u[block])
+            found[0, block] = draws.invert_columns(_kernels.columns(part(block)), u[block])
 
         for_each_block(work, rows, self.num_categories, workers)
         return found
 
     def _few_of_many(self, rng: Generator, n: int, workers: int) -> Any:
         """Draws (n, rows) by sums of blocks, kept for one row; a batch goes row by row."""
-        given, rows = self._given, math.prod(self.batch_shape)
+        rows = math.prod(self.batch_shape)
         u = _noise.uniforms(rng, (n, rows))
         if rows == 1:
             return self._block_sums.invert(u)
         found = np.empty(u.shape, np.int64)
-        row = _kernels.rows_of(given)
+        part = _kernels.rows_of(self._given)
 
         def work(block: slice) -> None:
             for r in range(block.start, block.stop):
-                sums = draws.BlockSums.build(_kernels.weights(row(r))[None])
-                found[:, r] = sums.invert(u[:, r : r + 1])[:, 0]
+                row = slice(r, r + 1)
+                sums = draws.BlockSums.build(_kernels.weights(part(row)))
+                found[:, row] = sums.invert(u[:, row])
 
         for_each_block(work, rows, self.num_categories, workers)
         return found
@@ -396,5 +387,5 @@ class Sampling(Calculus):
         support = as_rows(self._support, shape)
         z = _kernels.oriented(as_rows(given.z, shape).astype(np.float64), cold, support)
         _, log_prior = _kernels.prior_rows(given)
-        level = np.zeros(z.shape) if log_prior is None else log_prior.astype(np.float64)
+        level = np.zeros(z.shape) if log_prior is None else log_prior
         return z, np.abs(cold), np.where(support, level, -np.inf)

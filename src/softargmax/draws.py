@@ -1,7 +1,7 @@
 """Weights + noise → categories: pure functions on NumPy rows, so tests can choose the noise.
 
-Every function takes rows of shape (rows, K) and noise with a leading axis of n draws, and none can
-return a category of weight 0, whatever the noise.
+Weights are rows of shape (rows, K) unless a function says otherwise, and none can return a category
+of weight 0, whatever the noise.
 """
 
 from collections import deque
@@ -119,9 +119,8 @@ def _row_counts(rng: Generator, p: Any, n: int) -> Any:
     """Counts of one row: how many draws are rare, then which, then the common ones.
 
     NumPy's binomial forms 1 - p in some releases, with no digits of a rare p left (2.2.0 never
-    draws p = 4e-18, at any n). A binomial of a rare p is a
-    Poisson variable up to a total variation of p (Barbour & Hall, 1984,
-    https://doi.org/10.1017/S0305004100061806).
+    draws p = 4e-18, at any n). A binomial of a rare p is a Poisson variable up to a total variation
+    of p (Barbour & Hall, 1984, https://doi.org/10.1017/S0305004100061806).
     """
     counts = np.zeros(p.shape, np.int64)
     rare, common = (p > 0) & (p < _RARE), p >= _RARE
