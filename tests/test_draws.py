@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from softargmax import _orders, draws
+from softargmax._kernels import CHUNK, Scores
 from statistical import check_counts
 
 BELOW_ONE = np.nextafter(1.0, 0.0)
@@ -181,21 +182,30 @@ def test_log_prob_ordered_meets_enumeration_and_its_limits():
     assert got[0] == pytest.approx(-2 * np.exp(-40.0), rel=1e-14, abs=0)
 
 
-@pytest.mark.parametrize("num_categories", [1, 255, 256, 257, 5000])
+def scores_of(weights):
+    with np.errstate(divide="ignore"):
+        z = np.log(weights)
+    return Scores(z, np.zeros((len(z), 1), z.dtype), z.dtype.type(1))
+
+
+@pytest.mark.parametrize("num_categories", [1, 255, 256, 257, 5000, CHUNK + 300])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_block_sums_invert_as_the_whole_sum_does(num_categories, dtype):
     rng = np.random.default_rng(3)
     weights = (rng.random((3, num_categories)) ** 20).astype(dtype)
     weights[:, rng.random(num_categories) < 0.5] = 0
     weights[:, num_categories // 2] = 1
-    sums = draws.BlockSums.build(weights)
+    sums = draws.BlockSums.build(scores_of(weights))
+    shared = draws.BlockSums.build(scores_of(weights), workers=2)
+    np.testing.assert_array_equal(sums.cdf, shared.cdf)
     u = np.concatenate([rng.random((500, 3)), [[0.0] * 3, [BELOW_ONE] * 3]])
     x = sums.invert(u)
     assert (np.take_along_axis(weights.T, x, axis=0) > 0).all()
     exact = draws.invert(draws.cumulative(weights), draws.last_positive(weights), u, np.arange(3))
     assert (x == exact).mean() > (0.999 if dtype is np.float64 else 0.99)  # but for roundings
-    alone = draws.BlockSums.build(weights[:1])
+    alone = draws.BlockSums.build(scores_of(weights[:1]))
     together = alone.invert(u[:, :1])
+    np.testing.assert_array_equal(together[:, 0], x[:, 0])
     for level, expected in zip(u[:, 0], together[:, 0], strict=True):
         assert alone.invert(np.array([[level]]))[0, 0] == expected
 
@@ -204,7 +214,7 @@ def test_block_sums_of_nothing_but_one_weight():
     for place in (0, 255, 256, 999):
         weights = np.full((2, 1000), 1e-45, np.float32)  # subnormal: p may be 0
         weights[:, place] = 1
-        sums = draws.BlockSums.build(weights)
+        sums = draws.BlockSums.build(scores_of(weights))
         assert (sums.invert(np.array([[0.0, 0.5], [BELOW_ONE, 1e-300]])) == place).all()
 
 

@@ -110,20 +110,39 @@ def as_rows(x: Array, batch_shape: Shape) -> Any:
     return (x if x.shape == full else np.broadcast_to(x, full)).reshape(-1, full[-1])
 
 
-def blocks(rows: int, width: int) -> Iterator[slice]:
-    """Slices that cover ``rows`` rows of ``width`` elements, each about BLOCK elements."""
-    step = max(1, BLOCK // max(width, 1))
+def blocks(rows: int, width: int, size: int = BLOCK) -> Iterator[slice]:
+    """Slices that cover ``rows`` rows of ``width`` elements, each about ``size`` elements."""
+    step = max(1, size // max(width, 1))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def for_each_block(work: Callable[[slice], None], rows: int, width: int, workers: int = 1) -> None:
-    """Run ``work`` on every block of rows, in threads where there are several workers."""
-    if workers == 1 or rows * width <= BLOCK:
-        for block in blocks(rows, width):
+def block_size(workers: int) -> int:
+    """Elements in a block that workers share: threads wait for each other between array calls."""
+    return BLOCK if workers == 1 else 16 * BLOCK
+
+
+def share(
+    start: Callable[[], Callable[[slice], None]], rows: int, width: int, workers: int = 1
+) -> None:
+    """Let every worker ``start``, in a thread where there are several, and do blocks of rows."""
+    todo = list(blocks(rows, width, block_size(workers)))
+    if workers == 1 or len(todo) == 1:
+        work = start()
+        for block in todo:
             work(block)
         return
     from concurrent.futures import ThreadPoolExecutor  # 10 ms, for those who use threads
 
-    with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(work, blocks(rows, width)):
-            pass
+    left = iter(todo)  # of a list, and so safe to share
+
+    def run() -> None:
+        work = start()
+        for block in left:
+            work(block)
+
+    # This thread works too: one that slept would leave its core to a wrong guess of the system's.
+    with ThreadPoolExecutor(workers - 1) as pool:
+        others = [pool.submit(run) for _ in range(min(workers, len(todo)) - 1)]
+        run()
+        for other in others:
+            other.result()

@@ -45,9 +45,7 @@ def derived(compute: Callable[[Any], Any]) -> Any:
     def get(self: "Distribution") -> Any:
         if self._given.xp is not np:
             return compute(self)
-        if name not in self.__dict__:
-            self.__dict__[name] = read_only(compute(self))
-        return self.__dict__[name]
+        return self._kept(name, lambda: compute(self))
 
     return property(get, doc=compute.__doc__)
 
@@ -78,6 +76,13 @@ class Distribution:
         made = cls.__new__(cls)
         made.__dict__["_given"] = given
         return made
+
+    def _kept(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What follows from the state, computed once; two threads may both, to the same result."""
+        state = self.__dict__
+        if name not in state:
+            state[name] = read_only(compute())
+        return state[name]
 
     # ------------------------------------------------------------------ what it is
 
@@ -279,7 +284,7 @@ class Distribution:
         xp, short = self._given.xp, self._short
         if short is not None:
             return np.array(short.log_probs(), self.dtype)
-        return _kernels.log_probs(self._d) if xp is np else _formula.log_probs(self._law, xp)
+        return _kernels.log_probs(self._given) if xp is np else _formula.log_probs(self._law, xp)
 
     @derived
     def probs(self) -> Any:
@@ -294,7 +299,7 @@ class Distribution:
         xp, short = self._given.xp, self._short
         if short is not None:
             return np.array(short.probs(), self.dtype)
-        return _kernels.probs(self._d) if xp is np else _formula.probs(self._law, xp)
+        return _kernels.probs(self._given) if xp is np else _formula.probs(self._law, xp)
 
     @derived
     def _short(self) -> Any:

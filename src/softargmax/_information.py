@@ -188,7 +188,7 @@ class Information(Distribution):
         xp, short = self._given.xp, self._short
         if short is not None:
             return self._given.z.dtype.type(short.entropy())
-        return _kernels.entropy(self._d) if xp is np else _formula.entropy(self._law, xp)
+        return _kernels.entropy(self._given) if xp is np else _formula.entropy(self._law, xp)
 
     @quiet
     def perplexity(self) -> Any:

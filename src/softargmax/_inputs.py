@@ -10,6 +10,7 @@ from softargmax._arrays import (
     ArrayLike,
     Namespace,
     Shape,
+    blocks,
     kind_of,
     namespace_of,
     quiet,
@@ -29,6 +30,9 @@ from softargmax._checks import (
 
 # Up to here Python floats are faster than array calls.
 SHORT_ROW = 16
+# From here on the maximum of every row costs no more than that of the whole array.
+_LONG_ROW = 256
+_SCALARS = (float, int, np.float64, np.float32)
 
 
 class Heat(NamedTuple):
@@ -55,6 +59,7 @@ class Inputs(NamedTuple):
     heat: Heat
     prior: Array | None
     batch_shape: Shape
+    top: Any = None  # NumPy: the largest logit of every row, where it is known
 
 
 def inputs(
@@ -83,29 +88,58 @@ def inputs(
     return Inputs(xp, given, z, heat, prior, shape)
 
 
-def plain_inputs(logits: ArrayLike, temperature: ArrayLike | None) -> Inputs | None:
-    """The common case on a short way: a NumPy array of floats, a scalar temperature, no error."""
+def plain_inputs(
+    logits: ArrayLike, temperature: ArrayLike | None, *, copy: bool = True
+) -> Inputs | None:
+    """The common case on a short way: a NumPy array of floats, a scalar temperature, no error.
+
+    Without a copy nobody has looked at long rows: the results of bad ones will be NaN.
+    """
     if type(logits) is not np.ndarray or logits.dtype.char not in "fd" or not logits.dtype.isnative:
         return None
     if not logits.size or not logits.ndim:
         return None
     if temperature is None:
         heat = Heat(1.0, 1.0)
-    elif type(temperature) is float and 0 < temperature < math.inf:
+    elif type(temperature) in _SCALARS and 1e-30 < temperature < 1e30:
+        temperature = float(temperature)
         heat = Heat(1 / temperature, temperature)
     else:
         return None
-    z = logits.copy()  # in C order
-    z.flags.writeable = False
-    if z.ndim == 1 and z.size <= SHORT_ROW:
+    top = None
+    if logits.ndim == 1 and logits.size <= SHORT_ROW:
+        z = logits.copy() if copy else logits
         values = z.tolist()
-        top = max(values)
-        fine = -math.inf < top < math.inf and all(value <= top for value in values)  # no NaN
+        largest = max(values)
+        fine = -math.inf < largest < math.inf and all(value <= largest for value in values)
+    elif logits.shape[-1] >= _LONG_ROW:
+        z, top = _copied(logits) if copy else (logits, None)
+        fine = top is None or bool(np.isfinite(top).all())  # NaN where the row has one
     else:
+        z = logits.copy() if copy else logits  # in C order
         # Most often no logit is infinite, and then no row needs a look of its own.
         fine = bool(z.max() < math.inf and z.min() > -math.inf)
         fine = fine or bool(np.isfinite(z.max(axis=-1)).all())
-    return Inputs(np, z, z, heat, None, z.shape[:-1]) if fine else None
+    if not fine:
+        return None
+    if copy:
+        z.flags.writeable = False
+    return Inputs(np, z, z, heat, None, z.shape[:-1], top)
+
+
+def _copied(x: Any) -> tuple[Any, Any]:
+    """A copy in C order and the maximum of every row, found while the row is in the cache."""
+    z, top = np.empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype)
+    if x.ndim == 1:
+        np.copyto(z, x)
+        z.max(out=top)
+        return z, top
+    given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
+    rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
+    for block in blocks(len(rows), rows[0].size):
+        np.copyto(rows[block], given[block])
+        rows[block].max(axis=-1, out=tops[block])
+    return z, top
 
 
 def checked_heat(

@@ -12,8 +12,8 @@ from softargmax._arrays import (
     Shape,
     as_rows,
     blocks,
-    for_each_block,
     quiet,
+    share,
     to_namespace,
     to_numpy,
     unwrap,
@@ -190,7 +190,8 @@ class Sampling(Calculus):
         """
         k = _checks.count(k, "k", 0, 2**62)
         size = _checks.sample_shape(shape)
-        _checks.check_subset(k, self._support)
+        if self.batch_shape or not self._by_draws(k):  # which look only where they find too few
+            _checks.check_subset(k, self._support)
         return self._draw(rng, lambda dist, source: dist._order_rows(k, size, source), len(size))
 
     def log_prob_ordered(self, indices: ArrayLike) -> Any:
@@ -278,7 +279,8 @@ class Sampling(Calculus):
         if method == "inverse" and n == 1 < rows and num_categories <= _SHORT:
             found = self._one_a_row(rng, workers)
         elif method == "inverse" and n <= _FEW and num_categories >= _MANY:
-            found = self._few_of_many(rng, n, workers)
+            u = _noise.uniforms(rng, (n, rows))
+            found = self._block_sums(workers).invert(u)
         elif method == "alias":
             found = draws.by_alias(rng, self._alias_tables, n, workers)
         elif method == "gumbel":
@@ -304,30 +306,14 @@ class Sampling(Calculus):
         def work(block: slice) -> None:
             found[0, block] = draws.invert_columns(_kernels.columns(part(block)), u[block])
 
-        for_each_block(work, rows, self.num_categories, workers)
+        share(lambda: work, rows, self.num_categories, workers)
         return found
 
-    def _few_of_many(self, rng: Generator, n: int, workers: int) -> Any:
-        """Draws (n, rows) by sums of blocks, kept for one row; a batch goes row by row."""
-        rows = math.prod(self.batch_shape)
-        u = _noise.uniforms(rng, (n, rows))
-        if rows == 1:
-            return self._block_sums.invert(u)
-        found = np.empty(u.shape, np.int64)
-        part = _kernels.rows_of(self._given)
-
-        def work(block: slice) -> None:
-            for r in range(block.start, block.stop):
-                row = slice(r, r + 1)
-                sums = draws.BlockSums.build(_kernels.weights(part(row)))
-                found[:, row] = sums.invert(u[:, row])
-
-        for_each_block(work, rows, self.num_categories, workers)
-        return found
-
-    @derived
-    def _block_sums(self) -> Any:
-        return draws.BlockSums.build(as_rows(_kernels.weights(self._given), self.batch_shape))
+    def _block_sums(self, workers: int = 1) -> Any:
+        """The sums of blocks of every row, kept, since they are few."""
+        return self._kept(
+            "_sums", lambda: draws.BlockSums.build(_kernels.Scores.of(self._given), workers)
+        )
 
     @derived
     def _alias_tables(self) -> Any:
@@ -339,7 +325,7 @@ class Sampling(Calculus):
 
     def _order_rows(self, k: int, size: Shape, rng: Generator) -> Any:
         n, rows, num_categories = math.prod(size), math.prod(self.batch_shape), self.num_categories
-        if rows == 1 and num_categories >= _MANY and 8 * k <= num_categories:
+        if rows == 1 and self._by_draws(k):
             found = [self._order_by_draws(k, rng) for _ in range(n)]
             return np.reshape(np.array(found, np.int64), (*size, *self.batch_shape, k))
         z, coldness, log_prior = self._ordering
@@ -350,21 +336,25 @@ class Sampling(Calculus):
             out[block] = _orders.largest(_orders.ordered_keys(z[row], coldness[row], luck), k)
         return out.reshape(*size, *self.batch_shape, k)
 
-    def _order_by_draws(self, k: int, rng: Generator) -> Any:
+    def _by_draws(self, k: int) -> bool:
+        """Whether k of so many categories come mostly without repeats."""
+        return self.num_categories >= _MANY and 8 * k <= self.num_categories
+
+    def _order_by_draws(self, k: int, rng: Generator) -> list[int]:
         """Draws with replacement, repeats left out: the same law, with less noise than K Gumbels.
 
         What these draws do not find is drawn from the categories that are left, by Gumbel-top-k.
         """
-        drawn = self._block_sums.invert(_noise.uniforms(rng, (k + k // 2 + 16, 1)))[:, 0]
-        _, first = np.unique(drawn, return_index=True)
-        found = drawn[np.sort(first)][:k]
+        drawn = self._block_sums().invert(_noise.uniforms(rng, (k + k // 4 + 8, 1)))
+        found = list(dict.fromkeys(drawn.ravel().tolist()))[:k]
         if len(found) == k:
             return found
+        _checks.check_subset(k, self._support)
         z, coldness, log_prior = self._ordering
         luck = _noise.gumbels(rng, z.shape) + log_prior
         luck[0, found] = -np.inf
         rest = _orders.largest(_orders.ordered_keys(z, coldness, luck), k - len(found))[0]
-        return np.concatenate([found, rest])
+        return [*found, *rest.tolist()]
 
     @quiet
     def _ordered(self, x: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._alias import AliasTable
-from softargmax._arrays import BLOCK, blocks, quiet
+from softargmax._arrays import BLOCK, block_size, blocks, quiet, share
+from softargmax._kernels import CHUNK, LIMITS, WIDTH, Scores, block_sums
 from softargmax._noise import Generator, exponentials, uniforms
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
 _PIECE = 2**52
 # Below it 1 - p keeps less than 17 bits of p, and a Poisson variable is a binomial within 2⁻³⁶.
 _RARE = 2.0**-36
-_BLOCK_WIDTH = 256
 
 
 @quiet
@@ -162,67 +162,85 @@ def by_inversion(rng: Generator, cdf: Any, last: Any, n: int, workers: int) -> A
 
 
 class BlockSums(NamedTuple):
-    """Weights of shape (rows, K) and the cumulative sums of their blocks, for a few draws a row."""
+    """The cumulative sums of blocks of weights, for a few draws a row: no weight itself is kept."""
 
-    weights: Any
+    scores: Scores
     cdf: Any  # (rows, blocks) in float64, ending in 1
-    floor: Any  # (rows,) the weight below which a probability is no normal float, or 0
+    floor: Any  # (rows, 1) the weight below which a probability is no normal float, or 0
 
     @classmethod
-    @quiet
-    def build(cls, weights: Any) -> "BlockSums":
-        """One pass over the weights; the last block may be shorter."""
-        rows, num_categories = weights.shape
-        whole = num_categories // _BLOCK_WIDTH
-        split = whole * _BLOCK_WIDTH
-        sums = np.empty((rows, whole + (split < num_categories)))
-        parts = weights[:, :split].reshape(rows, whole, _BLOCK_WIDTH)
-        # A product with ones sums faster than a sum does.
-        sums[:, :whole] = parts @ np.ones(_BLOCK_WIDTH, weights.dtype)
-        if split < num_categories:
-            sums[:, whole] = weights[:, split:].sum(axis=-1)
-        floor = np.finfo(weights.dtype).tiny * sums.sum(axis=-1)
-        return cls(weights, cumulative(sums), floor)
+    def build(cls, scores: Scores, workers: int = 1) -> "BlockSums":
+        """One pass over the logits; the last block of a row may be shorter."""
+        rows, num_categories = scores.z.shape
+        sums = np.empty((rows, -(-num_categories // WIDTH)))
+        width = min(num_categories, CHUNK)
+
+        def start() -> Callable[[slice], None]:
+            scratch = np.empty(max(width, min(block_size(workers), rows * width)), scores.z.dtype)
+
+            @quiet
+            def work(block: slice) -> None:
+                for left in range(0, num_categories, width):
+                    z = scores.z[block, left : left + width]
+                    weights = scores.weigh(block, z, scratch[: z.size].reshape(z.shape))
+                    whole = z.shape[1] // WIDTH
+                    place = left // WIDTH
+                    sums[block, place : place + whole] = block_sums(weights[:, : whole * WIDTH])
+                    if whole * WIDTH < z.shape[1]:
+                        sums[block, -1] = weights[:, whole * WIDTH :].sum(axis=-1)
+
+            return work
+
+        share(start, rows, num_categories, workers)
+        floor = LIMITS[scores.z.dtype.char].tiny * sums.sum(axis=-1, keepdims=True)
+        return cls(scores, cumulative(sums), floor)
 
     @quiet
     def invert(self, u: Any) -> Any:
         """Categories for uniforms (n, rows) in [0, 1): pick the block, then scan it alone."""
-        if u.size == 1 and len(self.weights) == 1:
+        z = self.scores.z
+        if u.size == 1 and len(z) == 1:
             return np.array([[self._invert_one(float(u[0, 0]))]])
-        rows = np.arange(len(self.weights))
-        block = invert(self.cdf, last_positive(np.diff(self.cdf, prepend=0)), u, rows)
+        rows, num_categories = np.arange(len(z)), z.shape[1]
+        block = invert(self.cdf, np.full(len(z), self.cdf.shape[1] - 1), u, rows)
         before = np.where(block > 0, self.cdf[rows, block - 1], 0)
         inside = (u - before) / (self.cdf[rows, block] - before)
-        whole = self.weights.shape[1] // _BLOCK_WIDTH
-        scan = np.zeros((*block.shape, _BLOCK_WIDTH))
+        whole = num_categories // WIDTH
+        near = np.empty((*block.shape, WIDTH), z.dtype)
         if whole:
-            parts = self.weights[:, : whole * _BLOCK_WIDTH].reshape(len(rows), whole, _BLOCK_WIDTH)
-            scan[...] = parts[rows, np.minimum(block, whole - 1)]
-        rest = self.weights[:, whole * _BLOCK_WIDTH :]
-        if rest.shape[1] and (block == whole).any():
-            scan[block == whole] = 0
-            scan[block == whole, : rest.shape[1]] = rest[np.nonzero(block == whole)[1]]
-        scan[scan < self.floor[:, None]] = 0
-        total = np.cumsum(scan, axis=-1)
-        place = (total <= (inside * total[..., -1])[..., None]).sum(axis=-1)
-        found = block * _BLOCK_WIDTH + np.minimum(place, last_positive(scan))
-        # A first block below the floor is drawn at u = 0; the likeliest category stands in.
-        return np.where(total[..., -1] > 0, found, self.weights.argmax(axis=-1))
+            parts = z[:, : whole * WIDTH].reshape(len(rows), whole, WIDTH)
+            near[...] = parts[rows, np.minimum(block, whole - 1)]
+        in_rest = block == whole
+        if in_rest.any():
+            near[in_rest] = -np.inf
+            near[in_rest, : num_categories % WIDTH] = z[np.nonzero(in_rest)[1], whole * WIDTH :]
+        weights = self.scores.weigh(rows, near, near)
+        weights *= weights >= self.floor
+        total = np.cumsum(weights, axis=-1, dtype=np.float64)
+        above = total > (inside * total[..., -1])[..., None]
+        place = above.argmax(axis=-1)
+        if not above[..., -1].all():  # rounding has passed the last category
+            place = np.where(above[..., -1], place, last_positive(weights))
+        found = block * WIDTH + place
+        empty = total[..., -1] == 0
+        if empty.any():  # a first block below the floor, at u = 0: the likeliest stands in
+            found = np.where(empty, z.argmax(axis=-1), found)
+        return found
 
     def _invert_one(self, u: float) -> int:
         """The same for one uniform and one row, by slices."""
-        weights, cdf = self.weights[0], self.cdf[0]
+        cdf = self.cdf[0]
         block = int(cdf.searchsorted(u, side="right"))
         before = float(cdf[block - 1]) if block else 0.0
         inside = (u - before) / (float(cdf[block]) - before)
-        start = block * _BLOCK_WIDTH
-        scan = weights[start : start + _BLOCK_WIDTH].astype(np.float64)
-        scan[scan < self.floor[0]] = 0
-        total = scan.cumsum()
+        z = self.scores.z[:, block * WIDTH : (block + 1) * WIDTH]
+        weights = self.scores.weigh(slice(1), z, np.empty(z.shape, z.dtype))[0]
+        weights *= weights >= self.floor[0]
+        total = weights.cumsum(dtype=np.float64)
         if total[-1] == 0:
-            return int(weights.argmax())
+            return int(self.scores.z.argmax())
         place = int(total.searchsorted(inside * total[-1], side="right"))
-        return start + (place if place < len(scan) else int(last_positive(scan)))
+        return block * WIDTH + (place if place < len(weights) else int(last_positive(weights)))
 
 
 @quiet
@@ -244,7 +262,7 @@ def invert_columns(weights: Any, u: Any) -> Any:
     # Rounding can pass the last category, and p can be 0 where a weight is subnormal.
     found = np.minimum(found, len(weights) - 1)
     drawn = np.take_along_axis(weights, found[None], axis=0)[0]
-    impossible = drawn < np.finfo(weights.dtype).tiny * total
+    impossible = drawn < LIMITS[weights.dtype.char].tiny * total
     if impossible.any():
         found[impossible] = weights[:, impossible].argmax(axis=0)
     return found

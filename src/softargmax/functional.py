@@ -6,7 +6,7 @@ from softargmax import _formula, _kernels
 from softargmax._arrays import Array, ArrayLike, unwrap
 from softargmax._checks import check_workers
 from softargmax._floats import ShortRow
-from softargmax._inputs import inputs
+from softargmax._inputs import inputs, plain_inputs
 
 __all__ = ["log_softargmax", "smooth_max", "softargmax"]
 
@@ -69,15 +69,7 @@ def softargmax(
     >>> softargmax([0.0, 10.0], 100).round(3)
     array([0.475, 0.525])
     """
-    given = inputs(logits, temperature, coldness, prior, copy=False)
-    threads = check_workers(workers)
-    if given.xp is not np:
-        return _formula.probs(_formula.law(given), given.xp)
-    short = ShortRow.of(given)
-    if short is not None:
-        return np.array(short.probs(), given.z.dtype)
-    d = _kernels.centred(given, threads)
-    return _kernels.probs(d, threads, out=d)
+    return _answer("probs", logits, temperature, coldness, prior, workers)
 
 
 def log_softargmax(
@@ -127,15 +119,7 @@ def log_softargmax(
     >>> log_softargmax([0.0, -40.0]).tolist()
     [-4.248354255291589e-18, -40.0]
     """
-    given = inputs(logits, temperature, coldness, prior, copy=False)
-    threads = check_workers(workers)
-    if given.xp is not np:
-        return _formula.log_probs(_formula.law(given), given.xp)
-    short = ShortRow.of(given)
-    if short is not None:
-        return np.array(short.log_probs(), given.z.dtype)
-    d = _kernels.centred(given, threads)
-    return _kernels.log_probs(d, threads, out=d)
+    return _answer("log_probs", logits, temperature, coldness, prior, workers)
 
 
 def smooth_max(
@@ -183,3 +167,30 @@ def smooth_max(
     if given.xp is not np:
         return _formula.smooth_max(given)
     return unwrap(_kernels.smooth_max(given))
+
+
+def _answer(
+    name: str,
+    logits: ArrayLike,
+    temperature: ArrayLike | None,
+    coldness: ArrayLike | None,
+    prior: ArrayLike | None,
+    workers: int | None,
+) -> Array:
+    """``probs`` or ``log_probs``, by floats, kernels or formula."""
+    threads = check_workers(workers)
+    given = None
+    if coldness is None and prior is None:
+        given = plain_inputs(logits, temperature, copy=False)
+    plain = given is not None
+    if given is None:
+        given = inputs(logits, temperature, coldness, prior, copy=False)
+    if given.xp is not np:
+        return getattr(_formula, name)(_formula.law(given), given.xp)
+    short = ShortRow.of(given)
+    if short is not None:
+        return np.array(getattr(short, name)(), given.z.dtype)
+    found = getattr(_kernels, name)(given, threads)
+    if plain and np.isnan(found[..., 0]).any():  # a bad row, and this names it
+        inputs(logits, temperature, coldness, prior, copy=False)
+    return found
