@@ -64,4 +64,7 @@ class AliasTable(NamedTuple):
         column = u * len(self.threshold)
         index = column.astype(self.alias.dtype)
         column -= index
-        return np.where(column < self.threshold.take(index), index, self.alias.take(index))
+        alias = self.alias.take(index)
+        alias -= index
+        alias *= column >= self.threshold.take(index)
+        return index + alias

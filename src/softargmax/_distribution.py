@@ -43,6 +43,9 @@ def derived(compute: Callable[[Any], Any]) -> Any:
     name = compute.__name__
 
     def get(self: "Distribution") -> Any:
+        state = self.__dict__
+        if name in state:
+            return state[name]
         if self._given.xp is not np:
             return compute(self)
         return self._kept(name, lambda: compute(self))

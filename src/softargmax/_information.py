@@ -181,13 +181,14 @@ class Information(Distribution):
         >>> float(Categorical([0.0, -40.0]).entropy())
         1.7418252446695514e-16
         """
+        short = self._short
+        if short is not None:
+            return self._given.z.dtype.type(short.entropy())
         return unwrap(self._entropy)
 
     @derived
     def _entropy(self) -> Any:
-        xp, short = self._given.xp, self._short
-        if short is not None:
-            return self._given.z.dtype.type(short.entropy())
+        xp = self._given.xp
         return _kernels.entropy(self._given) if xp is np else _formula.entropy(self._law, xp)
 
     @quiet
@@ -200,7 +201,7 @@ class Information(Distribution):
         >>> float(Categorical([3.0, 3.0, -float("inf")]).perplexity())
         2.0
         """
-        return unwrap(self._given.xp.exp(self._entropy))
+        return unwrap(self._given.xp.exp(self.entropy()))
 
     @quiet
     def cross_entropy(self, other: "Information") -> Any:

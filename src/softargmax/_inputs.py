@@ -50,6 +50,9 @@ class Heat(NamedTuple):
         return tuple(getattr(self.coldness, "shape", ()))
 
 
+_ONE = Heat(1.0, 1.0)
+
+
 class Inputs(NamedTuple):
     """What defines a distribution, checked."""
 
@@ -100,7 +103,7 @@ def plain_inputs(
     if not logits.size or not logits.ndim:
         return None
     if temperature is None:
-        heat = Heat(1.0, 1.0)
+        heat = _ONE
     elif type(temperature) in _SCALARS and 1e-30 < temperature < 1e30:
         temperature = float(temperature)
         heat = Heat(1 / temperature, temperature)
@@ -110,8 +113,8 @@ def plain_inputs(
     if logits.ndim == 1 and logits.size <= SHORT_ROW:
         z = logits.copy() if copy else logits
         values = z.tolist()
-        largest = max(values)
-        fine = -math.inf < largest < math.inf and all(value <= largest for value in values)
+        total = sum(values)  # NaN where a logit is
+        fine = total == total and -math.inf < max(values) < math.inf
     elif logits.shape[-1] >= _LONG_ROW:
         z, top = _copied(logits) if copy else (logits, None)
         fine = top is None or bool(np.isfinite(top).all())  # NaN where the row has one

@@ -118,6 +118,11 @@ class Sampling(Calculus):
         >>> x, log_p.round(4)
         (array([2, 1]), array([-0.4076, -1.4076]))
         """
+        if shape == () and type(rng) is Generator:
+            short = self._short
+            if short is not None:
+                drawn = short.draw(_noise.uniform(rng), self._smallest)
+                return np.int64(drawn), self._given.z.dtype.type(short.log_prob(drawn))
         x = self.sample(shape, rng=rng)
         return x, self.log_prob(x)
 

@@ -317,8 +317,9 @@ def _fill_by_alias(rng: Generator, table: AliasTable, out: Any) -> None:
         table.threshold.take(index, out=threshold, mode="clip")  # "raise" would copy first
         np.greater_equal(u, threshold, out=lost)
         table.alias.take(index, out=alias, mode="clip")
-        np.putmask(index, lost, alias)
-        out[block] = index
+        alias -= index  # a product, since a branch on luck is mispredicted every other time
+        alias *= lost
+        np.add(index, alias, out=out[block])
 
 
 def _by_noise_blocks(
