@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from softargmax import _orders, draws
+from softargmax._arrays import BLOCK
+from softargmax._blocks import BlockSums
 from softargmax._kernels import CHUNK, Scores
+from softargmax._noise import exponentials
 from statistical import check_counts
 
 BELOW_ONE = np.nextafter(1.0, 0.0)
@@ -195,15 +198,15 @@ def test_block_sums_invert_as_the_whole_sum_does(num_categories, dtype):
     weights = (rng.random((3, num_categories)) ** 20).astype(dtype)
     weights[:, rng.random(num_categories) < 0.5] = 0
     weights[:, num_categories // 2] = 1
-    sums = draws.BlockSums.build(scores_of(weights))
-    shared = draws.BlockSums.build(scores_of(weights), workers=2)
+    sums = BlockSums.build(scores_of(weights))
+    shared = BlockSums.build(scores_of(weights), workers=2)
     np.testing.assert_array_equal(sums.cdf, shared.cdf)
     u = np.concatenate([rng.random((500, 3)), [[0.0] * 3, [BELOW_ONE] * 3]])
     x = sums.invert(u)
     assert (np.take_along_axis(weights.T, x, axis=0) > 0).all()
     exact = draws.invert(draws.cumulative(weights), draws.last_positive(weights), u, np.arange(3))
     assert (x == exact).mean() > (0.999 if dtype is np.float64 else 0.99)  # but for roundings
-    alone = draws.BlockSums.build(scores_of(weights[:1]))
+    alone = BlockSums.build(scores_of(weights[:1]))
     together = alone.invert(u[:, :1])
     np.testing.assert_array_equal(together[:, 0], x[:, 0])
     for level, expected in zip(u[:, 0], together[:, 0], strict=True):
@@ -214,7 +217,7 @@ def test_block_sums_of_nothing_but_one_weight():
     for place in (0, 255, 256, 999):
         weights = np.full((2, 1000), 1e-45, np.float32)  # subnormal: p may be 0
         weights[:, place] = 1
-        sums = draws.BlockSums.build(scores_of(weights))
+        sums = BlockSums.build(scores_of(weights))
         assert (sums.invert(np.array([[0.0, 0.5], [BELOW_ONE, 1e-300]])) == place).all()
 
 
@@ -238,3 +241,39 @@ def test_columns_never_give_a_subnormal_weight():
     weights = np.array([[1e-45, 1.0], [1.0, 0.0], [0.0, 1e-45]], np.float32)
     for u in (0.0, 0.5, BELOW_ONE):
         assert draws.invert_columns(weights, np.array([u, u])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("n", "rows", "num_categories", "expected"),
+    [
+        (1, 1, 64, "inverse"),
+        (1, 2, 64, "columns"),
+        (1, 2, 65, "inverse"),
+        (2, 2, 64, "inverse"),
+        (1, 1, 1023, "inverse"),
+        (1, 1, 1024, "blocks"),
+        (16, 9, 10**7, "blocks"),
+        (17, 1, 10**7, "inverse"),
+        (1023, 1, 10, "inverse"),
+        (1024, 1, 10, "alias"),
+        (1024, 9, 2048, "alias"),
+        (1024, 1, 2049, "inverse"),
+        (10**6 - 1, 1, 2 * 10**6, "inverse"),
+        (0, 3, 10, "inverse"),
+    ],
+)
+def test_the_way_of_auto_at_its_borders(n, rows, num_categories, expected):
+    assert draws.way("auto", n, rows, num_categories) == expected
+    if expected != "alias":
+        assert draws.way("inverse", n, rows, num_categories) == expected
+    assert draws.way("alias", n, rows, num_categories) == "alias"
+    assert draws.way("gumbel", n, rows, num_categories) == "gumbel"
+
+
+def test_a_long_race_has_the_winner_of_one_heat():
+    weights = np.random.default_rng(0).random((2, 2 * BLOCK + 5))
+    weights[:, :BLOCK] = 0
+    for seed in range(5):
+        waits = exponentials(np.random.default_rng(seed), (3, *weights.shape))
+        got = draws.by_race(np.random.default_rng(seed), weights, 3, 1)
+        np.testing.assert_array_equal(got, draws.race(weights, waits))

@@ -25,6 +25,7 @@ LAYERS = [
     "functional",
     "_alias",
     "draws",
+    "_blocks",
     "_orders",
     "_distribution",
     "_information",

@@ -260,10 +260,13 @@ _IMPOSSIBLE = {
 
 
 @quiet
-def log_weights(weights: Array, xp: Namespace) -> Array:
-    """log(w / max w) of each row in float64 where there is one; -inf for a weight of 0."""
+def log_weights(weights: Array, xp: Namespace, top: Array | None = None) -> Array:
+    """log(w / max w) of each row in float64 where there is one; -inf for a weight of 0.
+
+    ``top`` is the largest weight of each row, (…, 1), where these are only some of the columns.
+    """
     w = xp.astype(weights, widest_float(xp))
-    top = xp.max(w, axis=-1, keepdims=True)
+    top = xp.max(w, axis=-1, keepdims=True) if top is None else xp.astype(top, w.dtype)
     if any_of(top <= 0):
         raise ValueError(
             f"weights must have a positive entry in every row, got none{in_row((top <= 0)[..., 0])}"

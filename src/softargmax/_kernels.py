@@ -81,7 +81,7 @@ def smooth_max(given: Inputs) -> Any:
     """m + log1p(s)/β, m being the extremum."""
     coldness, temperature = given.heat
     s = _of_rows(given, lambda d, scratch: _excess(d, scratch)[:, 0])
-    low = -oriented(given.z, -1.0, None).max(axis=-1)
+    low = np.where(given.z > -np.inf, given.z, np.inf).min(axis=-1)
     extremum = np.where(np.less(coldness, 0), low, given.z.max(axis=-1))
     # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
     half = np.log1p(s) / 2
@@ -131,70 +131,54 @@ def _of_rows(given: Inputs, answer: Callable[[Any, Any], Any]) -> Any:
     return out.reshape(given.batch_shape)
 
 
-@quiet
-def _centre(given: Inputs, out: Any) -> None:
-    """d of a 1-d batch."""
-    heat = Heat(*(_column(value, given.batch_shape) for value in given.heat))
-    top = None if given.top is None else given.top[:, None]
-    _centre_block(given.z, heat, *prior_rows(given), out, top)
-
-
-@quiet
-def prior_rows(given: Inputs) -> tuple[Any, Any]:
-    """(support, log π₀) of the prior as rows; log π₀ is None for a mask, both without a prior."""
-    prior = given.prior
-    if prior is None:
-        return None, None
-    support = as_rows(prior.astype(bool), given.batch_shape)
-    if prior.dtype.kind == "b":
-        return support, None
-    # A common factor is of no account, and smaller logarithms have smaller errors.
-    log_prior = log_weights(prior, np)
-    return support, as_rows(log_prior, given.batch_shape)
-
-
 def _column(part: Any, shape: tuple[int, ...]) -> Any:
     """A scalar as it is, an array as a column with one value a row."""
     return np.broadcast_to(part, shape).reshape(-1, 1) if np.ndim(part) else part
 
 
-def oriented(z: Any, coldness: Any, support: Any) -> Any:
-    """The logits with the sign of β, so that the extremum is a maximum; -inf off the support."""
-    negative = np.less(coldness, 0)
-    if negative.any():
-        z = np.where(negative & (z > -np.inf), -z, z)
-    return z if support is None else np.where(support, z, z.dtype.type(-np.inf))
-
-
 @quiet
-def _centre_block(
-    z: Any, heat: Heat, support: Any, log_prior: Any, out: Any, top: Any = None
-) -> None:
-    if log_prior is not None and z.dtype != np.float64:  # logits and priors may cancel
-        wide = np.empty(out.shape)
-        _centre_block(z.astype(np.float64), heat, support, log_prior, wide)
-        out[...] = wide
-        return
-    limits = LIMITS[z.dtype.char]
+def _centre(given: Inputs, out: Any) -> None:
+    """d of a 1-d batch."""
+    z, prior, top = given.z, given.prior, given.top
+    heat = Heat(*(_column(value, given.batch_shape) for value in given.heat))
+    weights = None if prior is None or prior.dtype.kind == "b" else prior
+    # In float64 with a prior, for logits and logarithms of priors may cancel.
+    d = out if weights is None or out.dtype == np.float64 else np.empty(out.shape)
+    limits = LIMITS[d.dtype.char]
     plain = type(heat.coldness) is float and limits.tiny <= heat.coldness <= limits.max
-    if not plain or support is not None:
-        z = oriented(z, heat.coldness, support)
-        top = None
-    if top is None:
-        top = z.max(axis=-1, keepdims=True, initial=-np.inf)
+    if plain and prior is None:
+        top = z.max(axis=-1, initial=-np.inf) if top is None else top
+    else:  # with the sign of β, so that the extremum is a maximum; -inf off the support
+        np.copyto(d, z)
+        np.negative(d, out=d, where=np.less(heat.coldness, 0) & (d > -np.inf))
+        if prior is not None:
+            np.copyto(d, -np.inf, where=prior == 0)
+        z, top = d, d.max(axis=-1, initial=-np.inf)
+    top = np.expand_dims(top, -1)
     scale = _multiply if plain else _scale
     far = top > limits.far
     if far.any():
-        unit = np.where(far, z.dtype.type(0.5), z.dtype.type(1))
-        np.subtract(z * unit, top * unit, out=out)
-        scale(out, heat)
-        out /= unit
+        unit = np.where(far, d.dtype.type(0.5), d.dtype.type(1))
+        np.multiply(z, unit, out=d)
+        d -= top * unit
+        scale(d, heat)
+        d /= unit
     else:
-        np.subtract(z, top, out=out)
-        scale(out, heat)
-    if log_prior is not None:
-        out += log_prior
-        out -= out.max(axis=-1, keepdims=True, initial=-np.inf)
+        np.subtract(z, top, out=d)
+        scale(d, heat)
+    if weights is not None:
+        _add_log_weights(d, weights)
+    if d is not out:
+        np.copyto(out, d, casting="same_kind")
+
+
+def _add_log_weights(d: Any, weights: Any) -> None:
+    """d + log π₀ in place, shifted so that every row's largest is 0."""
+    # A common factor is of no account, and smaller logarithms have smaller errors.
+    heaviest = weights.max(axis=-1, keepdims=True)
+    for columns in blocks(d.shape[-1], len(d), CHUNK):
+        d[:, columns] += log_weights(weights[:, columns], np, heaviest)
+    d -= d.max(axis=-1, keepdims=True, initial=-np.inf)
 
 
 def _scale(gap: Any, heat: Heat) -> None:

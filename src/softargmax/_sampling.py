@@ -18,15 +18,12 @@ from softargmax._arrays import (
     to_numpy,
     unwrap,
 )
+from softargmax._blocks import BlockSums
 from softargmax._calculus import Calculus
 from softargmax._distribution import derived
-from softargmax._inputs import Heat, Inputs
+from softargmax._inputs import Heat, Inputs, log_weights
 from softargmax._noise import Generator, Rngs
 
-# So many draws of so many categories are worth no cumulative sum over all of these.
-_FEW, _MANY = 16, 1024
-# One draw each of many rows up to this long goes by columns.
-_SHORT = 64
 _METHODS = ("auto", "inverse", "gumbel", "alias")
 
 
@@ -51,12 +48,11 @@ class Sampling(Calculus):
             Source of randomness; None takes fresh entropy. A sequence holds one rng a row of a 1-d
             batch: each row's draws then depend on its own rng and its own logits alone.
         method : {"auto", "inverse", "gumbel", "alias"}
-            "inverse" inverts the cumulative distribution with one uniform a draw (up to 16 draws
-            of 1,024 or more categories by sums of blocks of 256, then one block), "alias" looks
-            the uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw
-            (as a race of exponential clocks, which is the same). "auto" is "alias" for at least
-            4,096 and at least 4 K draws of every row, else "inverse"; so 4,095 draws are not the
-            first of 4,096.
+            "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks the
+            uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw (as a
+            race of exponential clocks, which is the same). "auto" is "alias" for at least 1,024
+            and at least K/2 draws of every row, else "inverse"; so 1,023 draws are not the first of
+            1,024. Up to 16 draws of at least 1,024 categories are inverted by sums of blocks.
         workers : int, optional
             Threads; None is 1. The draws do not depend on it.
 
@@ -277,23 +273,22 @@ class Sampling(Calculus):
 
     def _sample_rows(self, size: Shape, rng: Generator, method: str, workers: int) -> Any:
         n, rows, num_categories = math.prod(size), math.prod(self.batch_shape), self.num_categories
-        if method == "auto":  # a table pays for itself from a few draws a category on
-            method = "alias" if n >= 4096 and n >= 4 * num_categories else "inverse"
-        if method == "inverse" and size == () and self._short is not None:
+        if method in ("auto", "inverse") and size == () and self._short is not None:
             return np.int64(self._short.draw(_noise.uniform(rng), self._smallest))
-        if method == "inverse" and n == 1 < rows and num_categories <= _SHORT:
-            found = self._one_a_row(rng, workers)
-        elif method == "inverse" and n <= _FEW and num_categories >= _MANY:
-            u = _noise.uniforms(rng, (n, rows))
-            found = self._block_sums(workers).invert(u)
-        elif method == "alias":
-            found = draws.by_alias(rng, self._alias_tables, n, workers)
-        elif method == "gumbel":
-            weights = as_rows(self.probs, self.batch_shape)
-            found = draws.by_race(rng, weights, n, workers)
-        else:
-            cdf = as_rows(self._cumulative, self.batch_shape)
-            found = draws.by_inversion(rng, cdf, self._last, n, workers)
+        match draws.way(method, n, rows, num_categories):
+            case "columns":
+                found = self._one_a_row(rng, workers)
+            case "blocks":
+                u = _noise.uniforms(rng, (n, rows))
+                found = self._block_sums(workers).invert(u)
+            case "alias":
+                found = draws.by_alias(rng, self._alias_tables, n, workers)
+            case "gumbel":
+                weights = as_rows(self.probs, self.batch_shape)
+                found = draws.by_race(rng, weights, n, workers)
+            case _:
+                cdf = as_rows(self._cumulative, self.batch_shape)
+                found = draws.by_inversion(rng, cdf, self._last, n, workers)
         return found.reshape(size + self.batch_shape)
 
     @property
@@ -317,7 +312,7 @@ class Sampling(Calculus):
     def _block_sums(self, workers: int = 1) -> Any:
         """The sums of blocks of every row, kept, since they are few."""
         return self._kept(
-            "_sums", lambda: draws.BlockSums.build(_kernels.Scores.of(self._given), workers)
+            "_sums", lambda: BlockSums.build(_kernels.Scores.of(self._given), workers)
         )
 
     @derived
@@ -343,7 +338,7 @@ class Sampling(Calculus):
 
     def _by_draws(self, k: int) -> bool:
         """Whether k of so many categories come mostly without repeats."""
-        return self.num_categories >= _MANY and 8 * k <= self.num_categories
+        return self.num_categories >= draws.MANY and 8 * k <= self.num_categories
 
     def _order_by_draws(self, k: int, rng: Generator) -> list[int]:
         """Draws with replacement, repeats left out: the same law, with less noise than K Gumbels.
@@ -380,7 +375,10 @@ class Sampling(Calculus):
         given, shape = self._given, self.batch_shape
         cold = np.broadcast_to(np.asarray(given.heat.coldness), shape).reshape(-1, 1)
         support = as_rows(self._support, shape)
-        z = _kernels.oriented(as_rows(given.z, shape).astype(np.float64), cold, support)
-        _, log_prior = _kernels.prior_rows(given)
-        level = np.zeros(z.shape) if log_prior is None else log_prior
+        z = as_rows(given.z, shape).astype(np.float64)
+        z = np.where(support, np.where(cold < 0, -z, z), -np.inf)
+        if given.prior is None or given.prior.dtype.kind == "b":
+            level = np.zeros(z.shape)
+        else:
+            level = as_rows(log_weights(given.prior, np), shape)
         return z, np.abs(cold), np.where(support, level, -np.inf)

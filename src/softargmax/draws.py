@@ -6,18 +6,17 @@ of weight 0, whatever the noise.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from softargmax._alias import AliasTable
-from softargmax._arrays import BLOCK, block_size, blocks, quiet, share
-from softargmax._kernels import CHUNK, LIMITS, WIDTH, Scores, block_sums
+from softargmax._arrays import BLOCK, blocks, quiet
+from softargmax._kernels import LIMITS
 from softargmax._noise import Generator, exponentials, uniforms
 
 __all__ = [
     "AliasTable",
-    "BlockSums",
     "by_alias",
     "by_inversion",
     "by_race",
@@ -27,12 +26,42 @@ __all__ = [
     "invert_columns",
     "last_positive",
     "race",
+    "way",
 ]
 
+# Up to so many draws of so many categories are worth no cumulative sum over all of these.
+_FEW, MANY = 16, 1024
+# One draw each of many rows up to this long goes by columns.
+_SHORT = 64
+# From so many draws on, and from half a draw a category on, a table pays for itself.
+_TABLE = 1024
 # Generator.multinomial is right up to here; at 2^62 its variances are off by several per cent.
 _PIECE = 2**52
 # Below it 1 - p keeps less than 17 bits of p, and a Poisson variable is a binomial within 2⁻³⁶.
 _RARE = 2.0**-36
+# From so many draws a row on, rows are searched one by one.
+_TOGETHER = 128
+
+
+def way(method: str, n: int, rows: int, num_categories: int) -> str:
+    """How n draws a row are made: "columns", "blocks", "inverse", "alias" or "gumbel".
+
+    The first three are ways of the method "inverse", and "auto" is "inverse" or "alias". Nothing
+    else counts, so that equal calls give equal draws.
+
+    Examples
+    --------
+    >>> way("auto", 1, 1, 128_256), way("auto", 10**6, 1, 128_256)
+    ('blocks', 'alias')
+    """
+    if method == "auto":
+        method = "alias" if n >= _TABLE and 2 * n >= num_categories else "inverse"
+    if method == "inverse":
+        if n == 1 < rows and num_categories <= _SHORT:
+            return "columns"
+        if n <= _FEW and num_categories >= MANY:
+            return "blocks"
+    return method
 
 
 @quiet
@@ -81,14 +110,15 @@ def invert(cdf: Any, last: Any, u: Any, row: Any) -> Any:
     rows, num_categories = cdf.shape
     if rows == 1:
         return np.minimum(np.searchsorted(cdf[0], u, side="right"), last[0], dtype=np.int64)
-    flat, base = cdf.ravel(), row * num_categories
+    flat, base = cdf.ravel(), row * num_categories - 1
     u, high = np.broadcast_arrays(u, last[row])
-    low = np.zeros(u.shape, np.int64)
-    for _ in range(num_categories.bit_length()):
-        middle = (low + high) >> 1
-        above = flat.take(base + middle) > u
-        low, high = np.where(above | (low == high), low, middle + 1), np.where(above, middle, high)
-    return low
+    found = np.zeros(u.shape, np.int64)
+    for bit in range(num_categories.bit_length() - 1, -1, -1):
+        probe = found + (1 << bit)
+        # Products: a branch on luck is mispredicted every other time.
+        step = (flat.take(base + np.minimum(probe, num_categories)) <= u) & (probe <= high)
+        found += step.astype(np.int64) << bit
+    return found
 
 
 @quiet
@@ -155,92 +185,14 @@ def by_inversion(rng: Generator, cdf: Any, last: Any, n: int, workers: int) -> A
     out = np.empty((n, len(cdf)), np.int64)
 
     def work(block: slice, u: Any) -> None:
-        out[block] = invert(cdf, last, u, np.arange(len(cdf)))
+        if len(u) < _TOGETHER:
+            out[block] = invert(cdf, last, u, np.arange(len(cdf)))
+            return
+        for row in range(len(cdf)):
+            out[block, row] = invert(cdf[row : row + 1], last[row : row + 1], u[:, row], 0)
 
     _by_noise_blocks(work, n, len(cdf), lambda size: uniforms(rng, (size, len(cdf))), workers)
     return out
-
-
-class BlockSums(NamedTuple):
-    """The cumulative sums of blocks of weights, for a few draws a row: no weight itself is kept."""
-
-    scores: Scores
-    cdf: Any  # (rows, blocks) in float64, ending in 1
-    floor: Any  # (rows, 1) the weight below which a probability is no normal float, or 0
-
-    @classmethod
-    def build(cls, scores: Scores, workers: int = 1) -> "BlockSums":
-        """One pass over the logits; the last block of a row may be shorter."""
-        rows, num_categories = scores.z.shape
-        sums = np.empty((rows, -(-num_categories // WIDTH)))
-        width = min(num_categories, CHUNK)
-
-        def start() -> Callable[[slice], None]:
-            scratch = np.empty(max(width, min(block_size(workers), rows * width)), scores.z.dtype)
-
-            @quiet
-            def work(block: slice) -> None:
-                for left in range(0, num_categories, width):
-                    z = scores.z[block, left : left + width]
-                    weights = scores.weigh(block, z, scratch[: z.size].reshape(z.shape))
-                    whole = z.shape[1] // WIDTH
-                    place = left // WIDTH
-                    sums[block, place : place + whole] = block_sums(weights[:, : whole * WIDTH])
-                    if whole * WIDTH < z.shape[1]:
-                        sums[block, -1] = weights[:, whole * WIDTH :].sum(axis=-1)
-
-            return work
-
-        share(start, rows, num_categories, workers)
-        floor = LIMITS[scores.z.dtype.char].tiny * sums.sum(axis=-1, keepdims=True)
-        return cls(scores, cumulative(sums), floor)
-
-    @quiet
-    def invert(self, u: Any) -> Any:
-        """Categories for uniforms (n, rows) in [0, 1): pick the block, then scan it alone."""
-        z = self.scores.z
-        if u.size == 1 and len(z) == 1:
-            return np.array([[self._invert_one(float(u[0, 0]))]])
-        rows, num_categories = np.arange(len(z)), z.shape[1]
-        block = invert(self.cdf, np.full(len(z), self.cdf.shape[1] - 1), u, rows)
-        before = np.where(block > 0, self.cdf[rows, block - 1], 0)
-        inside = (u - before) / (self.cdf[rows, block] - before)
-        whole = num_categories // WIDTH
-        near = np.empty((*block.shape, WIDTH), z.dtype)
-        if whole:
-            parts = z[:, : whole * WIDTH].reshape(len(rows), whole, WIDTH)
-            near[...] = parts[rows, np.minimum(block, whole - 1)]
-        in_rest = block == whole
-        if in_rest.any():
-            near[in_rest] = -np.inf
-            near[in_rest, : num_categories % WIDTH] = z[np.nonzero(in_rest)[1], whole * WIDTH :]
-        weights = self.scores.weigh(rows, near, near)
-        weights *= weights >= self.floor
-        total = np.cumsum(weights, axis=-1, dtype=np.float64)
-        above = total > (inside * total[..., -1])[..., None]
-        place = above.argmax(axis=-1)
-        if not above[..., -1].all():  # rounding has passed the last category
-            place = np.where(above[..., -1], place, last_positive(weights))
-        found = block * WIDTH + place
-        empty = total[..., -1] == 0
-        if empty.any():  # a first block below the floor, at u = 0: the likeliest stands in
-            found = np.where(empty, z.argmax(axis=-1), found)
-        return found
-
-    def _invert_one(self, u: float) -> int:
-        """The same for one uniform and one row, by slices."""
-        cdf = self.cdf[0]
-        block = int(cdf.searchsorted(u, side="right"))
-        before = float(cdf[block - 1]) if block else 0.0
-        inside = (u - before) / (float(cdf[block]) - before)
-        z = self.scores.z[:, block * WIDTH : (block + 1) * WIDTH]
-        weights = self.scores.weigh(slice(1), z, np.empty(z.shape, z.dtype))[0]
-        weights *= weights >= self.floor[0]
-        total = weights.cumsum(dtype=np.float64)
-        if total[-1] == 0:
-            return int(self.scores.z.argmax())
-        place = int(total.searchsorted(inside * total[-1], side="right"))
-        return block * WIDTH + (place if place < len(weights) else int(last_positive(weights)))
 
 
 @quiet
@@ -271,6 +223,8 @@ def invert_columns(weights: Any, u: Any) -> Any:
 def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
     """n draws a row, (n, rows), by a race of exponential clocks."""
     rows, num_categories = weights.shape
+    if num_categories > BLOCK:
+        return np.array([[_long_race(rng, row) for row in weights] for _ in range(n)], np.int64)
     out = np.empty(n * rows, np.int64)
 
     def work(block: slice, waits: Any) -> None:
@@ -282,6 +236,19 @@ def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
 
     _by_noise_blocks(work, n * rows, num_categories, noise, workers)
     return out.reshape(n, rows)
+
+
+@quiet
+def _long_race(rng: Generator, weights: Any) -> int:
+    """The winner among many categories, heat by heat."""
+    best, winner = np.inf, int(weights.argmax())
+    for heat in blocks(len(weights), 1):
+        times = exponentials(rng, weights[heat].shape)
+        times /= weights[heat]
+        first = int(times.argmin())
+        if times[first] < best:
+            best, winner = float(times[first]), heat.start + first
+    return winner
 
 
 def by_alias(rng: Generator, tables: list[AliasTable], n: int, workers: int) -> Any:

@@ -1,0 +1,92 @@
+"""A few draws from many categories: sums of blocks, then one block."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays import block_size, quiet, share
+from softargmax._kernels import CHUNK, LIMITS, WIDTH, Scores, block_sums
+from softargmax.draws import cumulative, invert, last_positive
+
+
+class BlockSums(NamedTuple):
+    """The cumulative sums of blocks of weights, for a few draws a row: no weight itself is kept."""
+
+    scores: Scores
+    cdf: Any  # (rows, blocks) in float64, ending in 1
+    floor: Any  # (rows, 1) the weight below which a probability is no normal float, or 0
+
+    @classmethod
+    def build(cls, scores: Scores, workers: int = 1) -> "BlockSums":
+        """One pass over the logits; the last block of a row may be shorter."""
+        rows, num_categories = scores.z.shape
+        sums = np.empty((rows, -(-num_categories // WIDTH)))
+        width = min(num_categories, CHUNK)
+
+        def start() -> Callable[[slice], None]:
+            scratch = np.empty(max(width, min(block_size(workers), rows * width)), scores.z.dtype)
+
+            @quiet
+            def work(block: slice) -> None:
+                for left in range(0, num_categories, width):
+                    z = scores.z[block, left : left + width]
+                    weights = scores.weigh(block, z, scratch[: z.size].reshape(z.shape))
+                    whole = z.shape[1] // WIDTH
+                    place = left // WIDTH
+                    sums[block, place : place + whole] = block_sums(weights[:, : whole * WIDTH])
+                    if whole * WIDTH < z.shape[1]:
+                        sums[block, -1] = weights[:, whole * WIDTH :].sum(axis=-1)
+
+            return work
+
+        share(start, rows, num_categories, workers)
+        floor = LIMITS[scores.z.dtype.char].tiny * sums.sum(axis=-1, keepdims=True)
+        return cls(scores, cumulative(sums), floor)
+
+    @quiet
+    def invert(self, u: Any) -> Any:
+        """Categories for uniforms (n, rows) in [0, 1): pick the block, then scan it alone."""
+        z = self.scores.z
+        if u.size == 1 and len(z) == 1:
+            return np.array([[self._invert_one(float(u[0, 0]))]])
+        rows, num_categories = np.arange(len(z)), z.shape[1]
+        block = invert(self.cdf, np.full(len(z), self.cdf.shape[1] - 1), u, rows)
+        before = np.where(block > 0, self.cdf[rows, block - 1], 0)
+        inside = (u - before) / (self.cdf[rows, block] - before)
+        whole = num_categories // WIDTH
+        near = np.empty((*block.shape, WIDTH), z.dtype)
+        if whole:
+            parts = z[:, : whole * WIDTH].reshape(len(rows), whole, WIDTH)
+            near[...] = parts[rows, np.minimum(block, whole - 1)]
+        in_rest = block == whole
+        if in_rest.any():
+            near[in_rest] = -np.inf
+            near[in_rest, : num_categories % WIDTH] = z[np.nonzero(in_rest)[1], whole * WIDTH :]
+        weights = self.scores.weigh(rows, near, near)
+        weights *= weights >= self.floor
+        total = np.cumsum(weights, axis=-1, dtype=np.float64)
+        above = total > (inside * total[..., -1])[..., None]
+        place = above.argmax(axis=-1)
+        if not above[..., -1].all():  # rounding has passed the last category
+            place = np.where(above[..., -1], place, last_positive(weights))
+        found = block * WIDTH + place
+        empty = total[..., -1] == 0
+        if empty.any():  # a first block below the floor, at u = 0: the likeliest stands in
+            found = np.where(empty, z.argmax(axis=-1), found)
+        return found
+
+    def _invert_one(self, u: float) -> int:
+        """The same for one uniform and one row, by slices."""
+        cdf = self.cdf[0]
+        block = int(cdf.searchsorted(u, side="right"))
+        before = float(cdf[block - 1]) if block else 0.0
+        inside = (u - before) / (float(cdf[block]) - before)
+        z = self.scores.z[:, block * WIDTH : (block + 1) * WIDTH]
+        weights = self.scores.weigh(slice(1), z, np.empty(z.shape, z.dtype))[0]
+        weights *= weights >= self.floor[0]
+        total = weights.cumsum(dtype=np.float64)
+        if total[-1] == 0:
+            return int(self.scores.z.argmax())
+        place = int(total.searchsorted(inside * total[-1], side="right"))
+        return block * WIDTH + (place if place < len(weights) else int(last_positive(weights)))

@@ -1,0 +1,55 @@
+"""What draws cost in memory, beyond the objects that they come from."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from softargmax import Categorical, log_softargmax
+
+MIB = 2**20
+
+
+def peak(call):
+    """Bytes allocated at the worst moment of a call."""
+    call()  # what is loaded on first use stays
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", ["inverse", "gumbel", "alias"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_many_draws_cost_their_output_and_a_bounded_block(method, workers):
+    dist = Categorical(np.linspace(0, 3, 10))
+    n = 1_000_000
+    assert peak(lambda: dist.sample(n, rng=0, method=method, workers=workers)) < 8 * n + 4 * MIB
+
+
+def test_counts_cost_no_draws():
+    dist = Categorical(np.linspace(0, 3, 10))
+    assert peak(lambda: dist.sample_counts(2**62, rng=0)) < MIB
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("method", ["auto", "gumbel"])
+@pytest.mark.parametrize(("weighted", "arrays"), [(False, 3), (True, 6)])
+def test_one_draw_costs_a_few_arrays(dtype, method, weighted, arrays):
+    x = np.linspace(0, 9, 2**21, dtype=dtype)
+    prior = x if weighted else None  # an array more, and its logarithms are float64
+    got = peak(lambda: Categorical(x, 0.7, prior=prior).sample(rng=0, method=method))
+    assert got < arrays * x.nbytes + 4 * MIB
+
+
+def test_an_auto_draw_keeps_nothing_but_its_logits_and_the_sums_of_blocks():
+    x = np.linspace(0, 9, 2**21, dtype=np.float32)
+    assert peak(lambda: Categorical(x, 0.7).sample(rng=0)) < 1.2 * x.nbytes + MIB
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_log_probabilities_cost_themselves_and_a_block(workers):
+    x = np.linspace(0, 9, 2**22, dtype=np.float32).reshape(32, -1)
+    assert peak(lambda: log_softargmax(x, 0.7, workers=workers)) < x.nbytes + 8 * MIB
