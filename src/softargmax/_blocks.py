@@ -7,7 +7,7 @@ import numpy as np
 
 from softargmax._arrays import block_size, quiet, share
 from softargmax._kernels import CHUNK, LIMITS, WIDTH, Scores, block_sums
-from softargmax.draws import cumulative, invert, last_positive
+from softargmax.draws import invert, last_positive
 
 
 class BlockSums(NamedTuple):
@@ -41,15 +41,17 @@ class BlockSums(NamedTuple):
             return work
 
         share(start, rows, num_categories, workers)
-        floor = LIMITS[scores.z.dtype.char].tiny * sums.sum(axis=-1, keepdims=True)
-        return cls(scores, cumulative(sums), floor)
+        cdf = sums.cumsum(axis=-1)
+        total = cdf[:, -1:].copy()
+        cdf /= total
+        return cls(scores, cdf, LIMITS[scores.z.dtype.char].tiny * total)
 
     @quiet
     def invert(self, u: Any) -> Any:
         """Categories for uniforms (n, rows) in [0, 1): pick the block, then scan it alone."""
         z = self.scores.z
         if u.size == 1 and len(z) == 1:
-            return np.array([[self._invert_one(float(u[0, 0]))]])
+            return np.array([[self.invert_one(float(u[0, 0]))]])
         rows, num_categories = np.arange(len(z)), z.shape[1]
         block = invert(self.cdf, np.full(len(z), self.cdf.shape[1] - 1), u, rows)
         before = np.where(block > 0, self.cdf[rows, block - 1], 0)
@@ -76,7 +78,8 @@ class BlockSums(NamedTuple):
             found = np.where(empty, z.argmax(axis=-1), found)
         return found
 
-    def _invert_one(self, u: float) -> int:
+    @quiet
+    def invert_one(self, u: float) -> int:
         """The same for one uniform and one row, by slices."""
         cdf = self.cdf[0]
         block = int(cdf.searchsorted(u, side="right"))

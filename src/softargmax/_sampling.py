@@ -82,9 +82,9 @@ class Sampling(Calculus):
         array([2, 1, 0, 0, 2, 2, 2, 2])
         """
         if shape == () and method == "auto" and workers is None and type(rng) is Generator:
-            short = self._short
-            if short is not None:
-                return np.int64(short.draw(_noise.uniform(rng), self._smallest))
+            drawn = self._one(rng)
+            if drawn is not None:
+                return np.int64(drawn)
         size = _checks.sample_shape(shape)
         method = _checks.one_of(method, "method", _METHODS)
         threads = _checks.check_workers(workers)
@@ -114,11 +114,10 @@ class Sampling(Calculus):
         >>> x, log_p.round(4)
         (array([2, 1]), array([-0.4076, -1.4076]))
         """
-        if shape == () and type(rng) is Generator:
-            short = self._short
-            if short is not None:
-                drawn = short.draw(_noise.uniform(rng), self._smallest)
-                return np.int64(drawn), self._given.z.dtype.type(short.log_prob(drawn))
+        short = self._short
+        if short is not None and shape == () and type(rng) is Generator:
+            drawn = short.draw(_noise.uniform(rng), self._smallest)
+            return np.int64(drawn), self._given.z.dtype.type(short.log_prob(drawn))
         x = self.sample(shape, rng=rng)
         return x, self.log_prob(x)
 
@@ -273,8 +272,10 @@ class Sampling(Calculus):
 
     def _sample_rows(self, size: Shape, rng: Generator, method: str, workers: int) -> Any:
         n, rows, num_categories = math.prod(size), math.prod(self.batch_shape), self.num_categories
-        if method in ("auto", "inverse") and size == () and self._short is not None:
-            return np.int64(self._short.draw(_noise.uniform(rng), self._smallest))
+        if method in ("auto", "inverse") and size == ():
+            drawn = self._one(rng)
+            if drawn is not None:
+                return np.int64(drawn)
         match draws.way(method, n, rows, num_categories):
             case "columns":
                 found = self._one_a_row(rng, workers)
@@ -290,6 +291,16 @@ class Sampling(Calculus):
                 cdf = as_rows(self._cumulative, self.batch_shape)
                 found = draws.by_inversion(rng, cdf, self._last, n, workers)
         return found.reshape(size + self.batch_shape)
+
+    def _one(self, rng: Generator) -> int | None:
+        """One draw of a single row on a short way, where there is one."""
+        short = self._short
+        if short is not None:
+            return int(short.draw(_noise.uniform(rng), self._smallest))
+        given = self._given
+        if given.batch_shape == () and given.z.shape[-1] >= draws.MANY and given.xp is np:
+            return int(self._block_sums().invert_one(_noise.uniform(rng)))
+        return None
 
     @property
     def _smallest(self) -> float:
