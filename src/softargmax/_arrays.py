@@ -116,16 +116,20 @@ def blocks(rows: int, width: int, size: int = BLOCK) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def block_size(workers: int) -> int:
-    """Elements in a block that workers share: threads wait for each other between array calls."""
-    return BLOCK if workers == 1 else 16 * BLOCK
+def block_size(width: int, workers: int) -> int:
+    """Elements in a block: more of long rows, and of those that workers share.
+
+    Blocks of short rows stay in the cache; those of long rows cannot, and save calls. Threads wait
+    for each other between array calls.
+    """
+    return BLOCK if workers == 1 and width < BLOCK else 16 * BLOCK
 
 
 def share(
     start: Callable[[], Callable[[slice], None]], rows: int, width: int, workers: int = 1
 ) -> None:
     """Let every worker ``start``, in a thread where there are several, and do blocks of rows."""
-    todo = list(blocks(rows, width, block_size(workers)))
+    todo = list(blocks(rows, width, block_size(width, workers)))
     if workers == 1 or len(todo) == 1:
         work = start()
         for block in todo:

@@ -25,7 +25,9 @@ class BlockSums(NamedTuple):
         width = min(num_categories, CHUNK)
 
         def start() -> Callable[[slice], None]:
-            scratch = np.empty(max(width, min(block_size(workers), rows * width)), scores.z.dtype)
+            scratch = np.empty(
+                max(width, min(block_size(num_categories, workers), rows * width)), scores.z.dtype
+            )
 
             @quiet
             def work(block: slice) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import BLOCK, as_rows, block_size, blocks, quiet, share
+from softargmax._arrays import as_rows, block_size, blocks, quiet, share
 from softargmax._inputs import Heat, Inputs, log_weights
 
 # exp(d) is exactly 0 below this, so that d may be clipped there: 0·log 0 = 0 without a branch.
@@ -103,7 +103,9 @@ def _by_rows(given: Inputs, finish: Callable[[Any, Any], None] | None, workers: 
 
     def start() -> Callable[[slice], None]:
         # Memory of its own for every worker: fresh pages cost more than the arithmetic on them.
-        scratch = np.empty(min(out.size, max(CHUNK, block_size(workers))), out.dtype)
+        scratch = np.empty(
+            min(out.size, max(CHUNK, block_size(num_categories, workers))), out.dtype
+        )
 
         @quiet
         def work(block: slice) -> None:
@@ -121,9 +123,10 @@ def _of_rows(given: Inputs, answer: Callable[[Any, Any], Any]) -> Any:
     """A float64 number for every row, from its d, which is not kept."""
     rows, num_categories = math.prod(given.batch_shape), given.z.shape[-1]
     out, part = np.empty(rows), rows_of(given)
-    scratch = np.empty(min(rows * num_categories, CHUNK), given.z.dtype)
-    space = np.empty((max(1, BLOCK // num_categories), num_categories), given.z.dtype)
-    for block in blocks(rows, num_categories):
+    size = block_size(num_categories, 1)
+    space = np.empty((min(rows, max(1, size // num_categories)), num_categories), given.z.dtype)
+    scratch = np.empty(min(space.size, max(CHUNK, size)), given.z.dtype)
+    for block in blocks(rows, num_categories, size):
         d = space[: block.stop - block.start]
         _centre(part(block), d)
         with np.errstate(all="ignore"):

@@ -24,7 +24,7 @@ from growth import growth, memory
 from jobs import JOBS, Contenders, installed
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
-TURN = 0.02  # seconds of a contender's turn, or one call where that is longer
+TURN = 0.1  # seconds of a contender's turn, or one call where that is longer
 
 
 def measure(contenders: Contenders, seconds: float, name: str) -> dict[str, list[float]]:
