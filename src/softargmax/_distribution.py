@@ -287,7 +287,10 @@ class Distribution:
         xp, short = self._given.xp, self._short
         if short is not None:
             return np.array(short.log_probs(), self.dtype)
-        return _kernels.log_probs(self._given) if xp is np else _formula.log_probs(self._law, xp)
+        if xp is not np:
+            return _formula.log_probs(self._law, xp)
+        terms = self._terms
+        return _kernels.log_probs(self._given) if terms is None else terms.log_probs()
 
     @derived
     def probs(self) -> Any:
@@ -310,11 +313,16 @@ class Distribution:
         return ShortRow.of(self._given) if self._given.xp is np else None
 
     @derived
+    def _terms(self) -> Any:
+        """NumPy: d and s of a small batch, None for all others."""
+        return _kernels.Terms.of(self._given)
+
+    @derived
     def _d(self) -> Any:
         """NumPy: β·gap + log π₀, the largest 0; -inf off the support."""
         if self._short is not None:
             return np.array(self._short.d, self.dtype)
-        return _kernels.centred(self._given)
+        return _kernels.centred(self._given) if self._terms is None else read_only(self._terms.d)
 
     @property
     def _law(self) -> _formula.Law:

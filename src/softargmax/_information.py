@@ -189,7 +189,10 @@ class Information(Distribution):
     @derived
     def _entropy(self) -> Any:
         xp = self._given.xp
-        return _kernels.entropy(self._given) if xp is np else _formula.entropy(self._law, xp)
+        if xp is not np:
+            return _formula.entropy(self._law, xp)
+        terms = self._terms
+        return _kernels.entropy(self._given) if terms is None else terms.entropy()
 
     @quiet
     def perplexity(self) -> Any:
@@ -280,6 +283,8 @@ class Information(Distribution):
         not the batch's.
         """
         xp, batch = self._given.xp, self.batch_shape
+        if xp is np and len(batch) == 1 and core == 0 and x.shape == batch:
+            return table[np.arange(len(x)), x]  # the common case, on a short way
         lead = tuple(x.shape[: x.ndim - core])
         shape = (*_checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
         row = xp.arange(math.prod(batch), device=self._given.z.device)

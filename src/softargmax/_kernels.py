@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import as_rows, block_size, blocks, quiet, share
+from softargmax._arrays import BLOCK, as_rows, block_size, blocks, quiet, share
 from softargmax._inputs import Heat, Inputs, log_weights
 
 # exp(d) is exactly 0 below this, so that d may be clipped there: 0·log 0 = 0 without a branch.
@@ -44,6 +44,36 @@ _ONES: dict[str, Any] = {"f": np.ones(WIDTH, np.float32), "d": np.ones(WIDTH)}
 def centred(given: Inputs, workers: int = 1) -> Any:
     """β·gap + log π₀, shifted so that every row's largest is 0; -inf off the support."""
     return _by_rows(given, None, workers)
+
+
+class Terms(NamedTuple):
+    """d and s of a small batch, from which log-probabilities and entropies follow."""
+
+    d: Any  # batch_shape + (K,)
+    s: Any  # batch_shape + (1,), float64
+
+    @classmethod
+    @quiet
+    def of(cls, given: Inputs) -> "Terms | None":
+        """None for a batch that would not stay in the cache."""
+        if math.prod(given.batch_shape) * given.z.shape[-1] > BLOCK:
+            return None
+        d = centred(given)
+        s = _excess(as_rows(d, given.batch_shape), np.empty(d.size, d.dtype))
+        return cls(d, s.reshape(*given.batch_shape, 1))
+
+    @quiet
+    def log_probs(self) -> Any:
+        """log p = d - log1p(s)."""
+        return self.d - np.log1p(self.s).astype(self.d.dtype)
+
+    @quiet
+    def entropy(self) -> Any:
+        """H = log1p(s) - Σ p·d."""
+        terms = np.maximum(self.d, _FLOOR)
+        terms *= np.exp(self.d)
+        mean = terms.sum(axis=-1, keepdims=True) / (1 + self.s)
+        return (np.log1p(self.s) - mean)[..., 0].astype(self.d.dtype)
 
 
 def log_probs(given: Inputs, workers: int = 1) -> Any:

@@ -213,7 +213,7 @@ def invert_columns(weights: Any, u: Any) -> Any:
         found += reached <= level
     # Rounding can pass the last category, and p can be 0 where a weight is subnormal.
     found = np.minimum(found, len(weights) - 1)
-    drawn = np.take_along_axis(weights, found[None], axis=0)[0]
+    drawn = weights[found, np.arange(len(u))]
     impossible = drawn < LIMITS[weights.dtype.char].tiny * total
     if impossible.any():
         found[impossible] = weights[:, impossible].argmax(axis=0)
