@@ -1,5 +1,7 @@
 """Bad input: each a clear error that says the name, what it must be and what it got."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -189,3 +191,27 @@ def test_long_doubles_and_long_integers_must_fit_float64():
 def test_integers_beyond_float64_are_limits():
     assert softargmax([0, 1], 10**400).tolist() == [0.5, 0.5]
     assert softargmax([0, 1], coldness=-(10**400)).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("temperature", [None, 1, 0.5, 1e-310, np.inf])
+@pytest.mark.parametrize("shape", [(6,), (20,), (300,), (3, 6), (3, 300), (40, 1000)])
+def test_a_bad_row_is_named_wherever_it_stands(bad, temperature, shape):
+    x = np.linspace(0, 1, math.prod(shape)).reshape(shape)
+    row = x if x.ndim == 1 else x[-1]
+    for place in (0, 1, shape[-1] - 1):
+        row[...] = -np.inf if bad == -np.inf else 0.5
+        row[place] = bad
+        for make in (Categorical, softargmax, log_softargmax):
+            with pytest.raises(ValueError, match="logits must") as caught:
+                make(x, temperature)
+            assert x.ndim == 1 or f"in row {shape[0] - 1}" in str(caught.value)
+
+
+def test_k_beyond_the_support_of_many_categories():
+    z = np.full(5000, -np.inf)
+    z[:7] = [0, 1, 2, 3, 4, 5, 6]
+    dist = Categorical(z)
+    assert sorted(dist.sample_without_replacement(7, rng=0).tolist()) == list(range(7))
+    with pytest.raises(ValueError, match="got k=8 for 7"):
+        dist.sample_without_replacement(8)

@@ -387,3 +387,12 @@ def test_length_iteration_and_truth():
     assert len(dist) == len(list(dist)) == 3
     assert bool(Categorical(Z[0]))
     assert bool(Categorical(np.zeros((0, 4))))
+
+
+def test_rows_far_from_0_and_from_each_other():
+    offsets = np.float64([[1e300], [-1e300], [0], [1e5]])
+    x = offsets + np.linspace(0, 1e-3, 10_000) * np.maximum(np.abs(offsets), 1)
+    dist = Categorical(x, 0.7)
+    for row, log_p in zip(x, dist.log_probs, strict=True):
+        np.testing.assert_array_equal(log_softargmax(row, 0.7), log_p)
+        np.testing.assert_allclose(Categorical(row.tolist(), [0.7]).log_probs[0], log_p, rtol=1e-12)

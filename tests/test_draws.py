@@ -219,6 +219,18 @@ def test_block_sums_of_nothing_but_one_weight():
         weights[:, place] = 1
         sums = BlockSums.build(scores_of(weights))
         assert (sums.invert(np.array([[0.0, 0.5], [BELOW_ONE, 1e-300]])) == place).all()
+        alone = BlockSums.build(scores_of(weights[:1]))
+        assert [alone.invert_one(u) for u in (0.0, 1e-300, 0.5, BELOW_ONE)] == [place] * 4
+
+
+@given(WEIGHTS, st.floats(0, BELOW_ONE))
+def test_no_uniform_passes_the_last_category_of_a_block(w, u):
+    w = (w / w.max())[None]
+    sums = BlockSums.build(scores_of(w))
+    for level in (u, 0.0, BELOW_ONE, *np.nextafter(draws.cumulative(w)[0], 0)):
+        drawn = sums.invert_one(float(level))
+        assert w[0, drawn] > 0
+        assert sums.invert(np.array([[level], [level]]))[:, 0].tolist() == [drawn] * 2
 
 
 @given(

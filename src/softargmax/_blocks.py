@@ -7,7 +7,7 @@ import numpy as np
 
 from softargmax._arrays import block_size, quiet, share
 from softargmax._kernels import CHUNK, LIMITS, WIDTH, Scores, block_sums
-from softargmax.draws import invert, last_positive
+from softargmax.draws import invert
 
 
 class BlockSums(NamedTuple):
@@ -70,10 +70,8 @@ class BlockSums(NamedTuple):
         weights = self.scores.weigh(rows, near, near)
         weights *= weights >= self.floor
         total = np.cumsum(weights, axis=-1, dtype=np.float64)
-        above = total > (inside * total[..., -1])[..., None]
-        place = above.argmax(axis=-1)
-        if not above[..., -1].all():  # rounding has passed the last category
-            place = np.where(above[..., -1], place, last_positive(weights))
+        # u is below the block's end, so that ``inside`` is below 1 and some sum is above.
+        place = (total > (inside * total[..., -1])[..., None]).argmax(axis=-1)
         found = block * WIDTH + place
         empty = total[..., -1] == 0
         if empty.any():  # a first block below the floor, at u = 0: the likeliest stands in
@@ -93,5 +91,4 @@ class BlockSums(NamedTuple):
         total = weights.cumsum(dtype=np.float64)
         if total[-1] == 0:
             return int(self.scores.z.argmax())
-        place = int(total.searchsorted(inside * total[-1], side="right"))
-        return block * WIDTH + (place if place < len(weights) else int(last_positive(weights)))
+        return block * WIDTH + int(total.searchsorted(inside * total[-1], side="right"))
