@@ -396,3 +396,18 @@ def test_rows_far_from_0_and_from_each_other():
     for row, log_p in zip(x, dist.log_probs, strict=True):
         np.testing.assert_array_equal(log_softargmax(row, 0.7), log_p)
         np.testing.assert_allclose(Categorical(row.tolist(), [0.7]).log_probs[0], log_p, rtol=1e-12)
+
+
+@pytest.mark.parametrize("num_categories", [17, 300, 2000])
+def test_a_scalar_temperature_is_that_of_every_row(num_categories):
+    """In float32 too, where the product is formed in float64."""
+    z = (np.random.default_rng(0).normal(size=(200, num_categories)) * 10).astype(np.float32)
+    every = Categorical(z, np.full(200, 0.7))
+    np.testing.assert_array_equal(log_softargmax(z, 0.7), every.log_probs)
+    np.testing.assert_array_equal(Categorical(z[5], 0.7).probs, every.probs[5])
+
+
+def test_an_empty_batch_of_many_categories_is_quick():
+    dist = Categorical(np.empty((0, 10**6)))
+    assert dist.log_probs.shape == (0, 10**6)
+    assert dist.entropy().shape == dist.sample(rng=0).shape == (0,)

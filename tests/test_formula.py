@@ -73,8 +73,8 @@ def test_limits_of_smooth_max_and_dtypes_of_scalars():
     assert_same(softargmax(xp.asarray([0.0, 0.0]), prior=swapped), np.array([0.25, 0.75]), 1e-13)
 
 
-def surface(dist, array):
-    """Every result of every method, arrays made by ``array``."""
+def questions(dist, array):
+    """Every answer that needs no randomness, arrays made by ``array``."""
     yield from (dist.logits, dist.log_probs, dist.probs)
     yield from (dist.entropy(), dist.perplexity(), dist.mode(), *dist.top(2))
     yield from (dist.log_prob(1), dist.prob(array([1, 2])[:, None]), dist.cdf(1))
@@ -82,12 +82,17 @@ def surface(dist, array):
     yield from (dist.cross_entropy(dist), dist.kl_divergence(dist.tempered(2.0)))
     yield from (dist.expectation([1, 2, 3, 4]), dist.variance(array([1.0, 2, 3, 4])))
     yield from (dist.score(1), dist.entropy_gradient(), dist.fisher_information())
+    yield from (dist.masked([True, True, True, False]).probs, dist[1:].probs, dist[0].probs)
+    yield from (dist.tempered(coldness=-1.0).probs, dist.tempered(array([0.0, 1, 2])).probs)
+
+
+def surface(dist, array):
+    """Every result of every method."""
+    yield from questions(dist, array)
     yield from (dist.sample((2, 3), rng=1), *dist.sample_and_log_prob(rng=2))
     yield from (dist.sample(5, rng=1, method=m) for m in ("inverse", "gumbel", "alias"))
     yield from (dist.sample(5, rng=[1, 2, 3]), dist.sample_counts(100, rng=3))
     yield from (dist.sample_without_replacement(2, 4, rng=1), dist.log_prob_ordered([1, 2]))
-    yield from (dist.masked([True, True, True, False]).probs, dist[1:].probs, dist[0].probs)
-    yield from (dist.tempered(coldness=-1.0).probs, dist.tempered(array([0.0, 1, 2])).probs)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -149,3 +154,14 @@ def test_foreign_arrays_are_copied(z):
     before = np.asarray(dist.probs)
     array[...] = 0.0
     np.testing.assert_array_equal(np.asarray(dist.probs), before)
+
+
+@pytest.mark.parametrize("name", ["temperature", "coldness"])
+def test_a_scalar_of_the_namespace_is_that_of_every_row(name):
+    z = np.random.default_rng(0).normal(size=(5_000, 10)).astype(np.float32)
+    ours, numpys = (
+        Categorical(xp.asarray(z), **{name: xp.asarray(0.7)}),
+        Categorical(z, **{name: 0.7}),
+    )
+    assert_same(ours.sample(rng=0), numpys.sample(rng=0), 0)
+    assert_same(ours.sample(3, rng=0), numpys.sample(3, rng=0), 0)

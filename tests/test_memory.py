@@ -53,3 +53,9 @@ def test_an_auto_draw_keeps_nothing_but_its_logits_and_the_sums_of_blocks():
 def test_log_probabilities_cost_themselves_and_a_block(workers):
     x = np.linspace(0, 9, 2**22, dtype=np.float32).reshape(32, -1)
     assert peak(lambda: log_softargmax(x, 0.7, workers=workers)) < x.nbytes + 8 * MIB
+
+
+@pytest.mark.parametrize("num_categories", [50, 500])
+def test_a_few_draws_of_many_rows_keep_no_sums(num_categories):
+    ladder = Categorical(np.linspace(0, 3, num_categories), np.linspace(0.1, 2, 10_000))
+    assert peak(lambda: ladder.tempered(ladder.temperature).sample(2, rng=0)) < 4 * MIB

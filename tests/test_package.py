@@ -27,10 +27,12 @@ LAYERS = [
     "draws",
     "_blocks",
     "_orders",
+    "_native",
     "_distribution",
     "_information",
     "_calculus",
     "_sampling",
+    "_subsets",
     "categorical",
 ]
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")

@@ -318,3 +318,30 @@ def test_a_row_of_rngs_may_be_generators_or_an_array():
         dist.sample_and_log_prob(4, rng=[1, 2, 3])[1], dist.log_prob(expected)
     )
     assert Categorical(np.zeros((0, 3))).sample(4, rng=[]).shape == (4, 0)
+
+
+def test_a_few_draws_of_many_rows():
+    """Forgotten sums and kept ones give the same draws, and each row those of its own sums."""
+    z = np.random.default_rng(0).normal(size=(400, 100)).astype(np.float32)
+    many = Categorical(z, np.linspace(0, 2, 400))
+    got = many.sample(3, rng=1)
+    u = np.random.default_rng(1).random((3, 400))
+    np.testing.assert_array_equal(got, many.quantile(u))
+    np.testing.assert_array_equal(got, many.sample(3, rng=1, workers=3))
+
+
+def test_draws_do_not_depend_on_workers_where_some_rows_are_extreme():
+    z = (np.random.default_rng(0).normal(size=(50_000, 8)) * 8).astype(np.float32)
+    heat = np.full(len(z), 0.7)
+    heat[:: len(z) // 3] = 0
+    dist = Categorical(z, heat)
+    for seed in range(40):
+        alone = dist.sample(rng=seed)
+        np.testing.assert_array_equal(alone, dist.sample(rng=seed, workers=2))
+
+
+def test_columns_never_warn():
+    with np.errstate(all="raise"):
+        assert Categorical([[0, 1e10], [0, 1]], coldness=1e300).sample(rng=0).tolist() == [1, 1]
+        assert Categorical([[0, -1e3], [0, -1e3]]).sample(rng=0).tolist() == [0, 0]
+        assert Categorical(np.float32([[0, 1e10]] * 2), coldness=1e37).sample(rng=0).sum() == 2

@@ -3,6 +3,7 @@
 NumPy arrays never touch ``array_api_compat``; every other array is served through it.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -24,29 +25,104 @@ def is_foreign(x: object) -> bool:
     """True for arrays of a namespace other than NumPy."""
     if isinstance(x, (np.ndarray, np.generic)):
         return False
-    return hasattr(x, "__array_namespace__") or type(x).__module__.partition(".")[0] == "torch"
+    return hasattr(x, "__array_namespace__") or _library(x) == "torch"
 
 
 def namespace_of(*arrays: object) -> Namespace:
     """The namespace of the first array that is not NumPy's, else NumPy."""
     for x in arrays:
         if is_foreign(x):
+            library = _library(x)
+            if library == "jax":
+                return sys.modules["jax"].numpy
+            if library == "torch":  # torch.compile cannot see through array_namespace
+                import array_api_compat.torch
+
+                return array_api_compat.torch
             import array_api_compat
 
             return array_api_compat.array_namespace(x)
     return np
 
 
+def _library(x: object) -> str:
+    """The first part of the name of the module that defines an array's type."""
+    name = type(x).__module__.partition(".")[0]
+    return "jax" if name == "jaxlib" else name
+
+
+def copied(x: Array, xp: Namespace) -> Array:
+    """A copy within the graph; JAX's arrays never change and are kept."""
+    if is_jax(xp):
+        return x
+    return x.clone() if is_torch(xp) else xp.asarray(x, copy=True)
+
+
 def device_of(x: Array) -> Any:
-    """The device of an array of a foreign namespace."""
+    """The device of an array of a foreign namespace; None, the default, for NumPy's and JAX's.
+
+    JAX moves what is made on the default device to where it is used.
+    """
+    if not is_foreign(x) or _library(x) == "jax":
+        return None
+    if _library(x) == "torch":
+        return x.device
     import array_api_compat
 
     return array_api_compat.device(x)
 
 
+def is_jax(xp: Namespace) -> bool:
+    """True for the namespace of JAX."""
+    return bool(xp.__name__ == "jax.numpy")
+
+
+def is_torch(xp: Namespace) -> bool:
+    """True for the namespace of PyTorch."""
+    return bool(xp.__name__ == "array_api_compat.torch")
+
+
+def is_traced(x: Any) -> bool:
+    """True for arrays whose values cannot be seen: JAX's tracers, torch.func's, torch.compile's."""
+    library = _library(x)
+    if library == "jax":
+        return isinstance(x, sys.modules["jax"].core.Tracer)
+    if library == "torch":
+        torch = sys.modules["torch"]
+        if torch.compiler.is_compiling():
+            return True
+        return bool(torch._C._functorch.is_functorch_wrapped_tensor(x))
+    return False
+
+
+def register_pytree(cls: type) -> None:
+    """Let JAX take objects of a class apart, once JAX is loaded.
+
+    The class has ``_leaves() -> (children, auxiliary)`` and ``_of_leaves(auxiliary, children)``.
+    """
+    if "jax" in sys.modules and cls not in _REGISTERED:
+        _REGISTERED.add(cls)
+        sys.modules["jax"].tree_util.register_pytree_node(cls, cls._leaves, cls._of_leaves)  # type: ignore[attr-defined]
+
+
+_REGISTERED: set[type] = set()
+
+
+def detached(x: Array, xp: Namespace) -> Array:
+    """The same values, through which no gradient passes."""
+    if is_jax(xp):
+        return sys.modules["jax"].lax.stop_gradient(x)
+    return x.detach() if is_torch(xp) else x
+
+
 def to_numpy(x: Array) -> Any:
     """The same values as a NumPy array, without a copy where the namespace allows it."""
-    return np.from_dlpack(x) if is_foreign(x) and hasattr(x, "__dlpack__") else np.asarray(x)
+    if not is_foreign(x):
+        return np.asarray(x)
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+        return (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
+    return np.asarray(x) if hasattr(x, "__array__") else np.from_dlpack(x)
 
 
 def to_namespace(x: ArrayLike, xp: Namespace, like: Array, dtype: Any = None) -> Array:
@@ -78,7 +154,16 @@ def kind_of(x: Array, xp: Namespace) -> str:
 
 def widest_float(xp: Namespace) -> Any:
     """float64 where the namespace has one, else float32."""
+    if is_jax(xp):
+        return sys.modules["jax"].dtypes.canonicalize_dtype(np.float64)
     return getattr(xp, "float64", xp.float32)
+
+
+def index_dtype(xp: Namespace) -> Any:
+    """int64 where the namespace has one, else its default integer."""
+    if is_jax(xp):
+        return sys.modules["jax"].dtypes.canonicalize_dtype(np.int64)
+    return xp.int64
 
 
 def working_dtype(x: Array, xp: Namespace) -> Any:
@@ -126,10 +211,17 @@ def block_size(width: int, workers: int) -> int:
 
 
 def share(
-    start: Callable[[], Callable[[slice], None]], rows: int, width: int, workers: int = 1
+    start: Callable[[], Callable[[slice], None]],
+    rows: int,
+    width: int,
+    workers: int = 1,
+    size: int | None = None,
 ) -> None:
-    """Let every worker ``start``, in a thread where there are several, and do blocks of rows."""
-    todo = list(blocks(rows, width, block_size(width, workers)))
+    """Let every worker ``start``, in a thread where there are several, and do blocks of rows.
+
+    Pass ``size``, the elements in a block, where what is done depends on the block.
+    """
+    todo = list(blocks(rows, width, size or block_size(width, workers)))
     if workers == 1 or len(todo) == 1:
         work = start()
         for block in todo:
@@ -137,16 +229,14 @@ def share(
         return
     from concurrent.futures import ThreadPoolExecutor  # 10 ms, for those who use threads
 
-    left = iter(todo)  # of a list, and so safe to share
-
-    def run() -> None:
+    def run(first: int) -> None:
         work = start()
-        for block in left:
+        for block in todo[first::workers]:
             work(block)
 
-    # This thread works too: one that slept would leave its core to a wrong guess of the system's.
+    # This thread works too: were it to sleep, the system might put the others on one core.
     with ThreadPoolExecutor(workers - 1) as pool:
-        others = [pool.submit(run) for _ in range(min(workers, len(todo)) - 1)]
-        run()
+        others = [pool.submit(run, first) for first in range(1, min(workers, len(todo)))]
+        run(0)
         for other in others:
             other.result()

@@ -1,11 +1,12 @@
 """Moments of values over the categories, and derivatives in the logits."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from softargmax import _checks
-from softargmax._arrays import Array, ArrayLike, quiet, unwrap
+from softargmax._arrays import Array, ArrayLike, device_of, quiet, to_namespace, unwrap
 from softargmax._information import Information
 
 
@@ -58,7 +59,7 @@ class Calculus(Information):
         """
         xp = self._given.xp
         p, v = self._weighted(values)
-        index = xp.arange(self.num_categories, device=self._given.z.device)
+        index = xp.arange(self.num_categories, device=device_of(self._given.z))
         likeliest = index == xp.argmax(self._ranking, axis=-1, keepdims=True)
         base = xp.sum(xp.where(likeliest, v, xp.zeros_like(v)), axis=-1, keepdims=True)
         v = xp.where(p > 0, v - base, xp.zeros_like(v))
@@ -100,9 +101,9 @@ class Calculus(Information):
         """
         given, xp = self._given, self._given.xp
         x = _checks.category(category, xp, given.z, self.num_categories)
-        index = xp.arange(self.num_categories, device=given.z.device)
+        index = xp.arange(self.num_categories, device=device_of(given.z))
         chosen = index == x[..., None]
-        possible = self._take(xp.astype(self._support, xp.int64), x)[..., None] > 0
+        possible = self._take(xp.astype(self._support, xp.int8), x)[..., None] > 0
         p, log_p = self.probs, self.log_probs
         rise = 0 - xp.expm1(log_p)  # 1 - p, with its digits where p is next to 1
         slope = self._beta() * xp.where(chosen, rise, 0 - p)
@@ -144,12 +145,20 @@ class Calculus(Information):
                [-0.25,  0.25]])
         """
         xp, p = self._given.xp, self.probs
-        index = xp.arange(self.num_categories, device=self._given.z.device)
+        index = xp.arange(self.num_categories, device=device_of(self._given.z))
         diagonal = index[:, None] == index
         own = (p * (0 - xp.expm1(self.log_probs)))[..., None]
         matrix = xp.where(diagonal, own, 0 - p[..., :, None] * p[..., None, :])
         beta = self._beta()[..., None]
         return beta * (beta * matrix) + 0.0
+
+    @quiet
+    def _beta(self) -> Array:
+        """β in the working dtype, shape (…, 1), 0 where infinite: no derivative passes there."""
+        given = self._given
+        beta = to_namespace(given.heat.coldness, given.xp, given.z, self.dtype)
+        beta = given.xp.where(given.xp.abs(beta) == math.inf, given.xp.zeros_like(beta), beta)
+        return given.xp.reshape(beta, (*beta.shape, 1))
 
     def _weighted(self, values: ArrayLike) -> tuple[Any, Any]:
         """Probabilities, and the values that count: 0 where p = 0."""

@@ -11,7 +11,10 @@ from softargmax._arrays import (
     ArrayLike,
     Namespace,
     Shape,
+    copied,
+    index_dtype,
     is_foreign,
+    is_traced,
     kind_of,
     namespace_of,
     quiet,
@@ -40,7 +43,7 @@ def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool 
     if is_foreign(x):
         if kind_of(x, xp) not in "biuf":
             raise TypeError(f"{name} must be real numbers, got dtype {x.dtype}")
-        return xp.asarray(x, copy=True) if copy else x
+        return copied(x, xp) if copy else x
     try:
         array = np.array(x, order="C") if copy else np.asarray(x)
     except ValueError as error:
@@ -102,7 +105,10 @@ def checked_weights(
 
 
 def any_of(mask: Any) -> bool:
-    return mask if isinstance(mask, bool) else bool(to_numpy(mask).any())
+    """Whether a check fails anywhere; values that cannot be seen are not checked."""
+    if isinstance(mask, bool):
+        return mask
+    return not is_traced(mask) and bool(to_numpy(mask).any())
 
 
 def first_of(values: Any, mask: Any) -> float:
@@ -138,7 +144,11 @@ def category(
         raise ValueError(
             f"{name} must be in 0 … {num_categories - 1}, got {first_of(array, wrong):.0f}"
         )
-    return array.astype(np.int64) if xp is np else to_namespace(array, xp, like, xp.int64)
+    return (
+        array.astype(np.int64)
+        if xp is np
+        else to_namespace(array, xp, _anchor(like, xp), index_dtype(xp))
+    )
 
 
 def _integers(x: ArrayLike, name: str) -> Any:
@@ -236,6 +246,8 @@ def values_of_categories(x: ArrayLike, xp: Namespace, like: Array, batch: Shape)
 
 def check_subset(k: int, support: Array) -> None:
     """No more categories than any row's support has."""
+    if is_traced(support):
+        return
     sizes = np.asarray(np.count_nonzero(to_numpy(support), axis=-1))
     if (sizes < k).any():
         raise ValueError(

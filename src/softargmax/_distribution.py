@@ -1,25 +1,29 @@
 """The state of a categorical distribution: what defines it, its shapes, what follows from it."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, cast
 
 import numpy as np
 
-from softargmax import _formula, _kernels, draws
+from softargmax import _formula, _kernels
 from softargmax._arrays import (
     Array,
     ArrayLike,
     Namespace,
     Shape,
+    copied,
+    detached,
     is_foreign,
+    is_torch,
     namespace_of,
-    quiet,
     read_only,
+    register_pytree,
     to_namespace,
     to_numpy,
-    widest_float,
 )
+from softargmax._checks import cast as as_working
 from softargmax._checks import check_fits, keep_mask
 from softargmax._floats import ShortRow
 from softargmax._inputs import (
@@ -72,6 +76,8 @@ class Distribution:
         if given is None:
             given = inputs(logits, temperature, coldness, prior, copy=True)
         self.__dict__["_given"] = given
+        if given.xp is not np:
+            register_pytree(type(self))
 
     @classmethod
     def _of(cls, given: Inputs) -> Self:
@@ -152,6 +158,39 @@ class Distribution:
         coldness, temperature = self._given.heat
         cold = coldness if temperature is None else None
         return _rebuild, (type(self), self.logits, temperature, cold, self.prior)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        given = self._given
+        if is_torch(given.xp):  # PyTorch copies no tensor within a graph
+            return self._of(given.mapped(lambda x: copied(detached(x, given.xp), given.xp)))
+        rebuild, parts = self.__reduce__()
+        return cast("Self", rebuild(*copy.deepcopy(parts, memo)))
+
+    def _leaves(self) -> tuple[tuple[Any, ...], str]:
+        """What defines it, over the whole batch, for JAX's transformations."""
+        given, shape = self._given, self.batch_shape
+        coldness, temperature = given.heat
+        name, value = (
+            ("coldness", coldness) if temperature is None else ("temperature", temperature)
+        )
+        full = (*shape, self.num_categories)
+        prior = None if given.prior is None else given.xp.broadcast_to(given.prior, full)
+        value = given.xp.broadcast_to(given.xp.asarray(value), shape)
+        return (given.xp.broadcast_to(given.logits, full), value, prior), name
+
+    @classmethod
+    def _of_leaves(cls, name: str, leaves: tuple[Any, ...]) -> Self:
+        """The object of leaves, which may be anything that a transformation puts there."""
+        logits, value, prior = leaves
+        xp = namespace_of(logits, value, prior)
+        shape, z, other = (), logits, value
+        if hasattr(logits, "shape") and hasattr(logits, "dtype"):
+            shape, z = tuple(logits.shape[:-1]), as_working(logits, xp)
+        if hasattr(value, "dtype"):
+            value = float(value) if xp is np and np.ndim(value) == 0 else value
+            other = inverse(value, xp)
+        heat = Heat(value, None) if name == "coldness" else Heat(other, value)
+        return cls._of(Inputs(xp, logits, z, heat, prior, shape))
 
     # ------------------------------------------------------------------ its batch
 
@@ -263,7 +302,7 @@ class Distribution:
             )
         shape = check_fits(tuple(mask.shape[:-1]), self.batch_shape, "keep")
         if given.prior is None:
-            prior = given.xp.asarray(mask, copy=True)
+            prior = copied(mask, given.xp)
         else:
             prior = given.xp.where(mask, given.prior, given.xp.zeros_like(given.prior))
         check_support(given.z, prior, given.xp, "keep")
@@ -334,23 +373,6 @@ class Distribution:
         """Where a category has a logit above -inf and a prior above 0, batch_shape + (K,)."""
         given, full = self._given, (*self.batch_shape, self.num_categories)
         return given.xp.broadcast_to(support_of(given.z, given.prior, given.xp), full)
-
-    @derived
-    def _cumulative(self) -> Any:
-        """The cumulative distribution in float64 where there is one; its last value is 1."""
-        xp = self._given.xp
-        if xp is np:
-            return draws.cumulative(self.probs)
-        total = xp.cumulative_sum(xp.astype(self.probs, widest_float(xp)), axis=-1)
-        return total / total[..., -1:]
-
-    @quiet
-    def _beta(self) -> Array:
-        """β in the working dtype, shape (…, 1), 0 where infinite: no derivative passes there."""
-        given = self._given
-        beta = to_namespace(given.heat.coldness, given.xp, given.z, self.dtype)
-        beta = given.xp.where(given.xp.abs(beta) == math.inf, given.xp.zeros_like(beta), beta)
-        return given.xp.reshape(beta, (*beta.shape, 1))
 
 
 def _rebuild(

@@ -8,7 +8,7 @@ that automatic differentiation is right at ties and finite at masks and at T = 0
 import math
 from typing import Any, NamedTuple
 
-from softargmax._arrays import Array, quiet, to_namespace, widest_float
+from softargmax._arrays import Array, device_of, quiet, to_namespace, widest_float
 from softargmax._inputs import Inputs, support_of
 
 
@@ -49,7 +49,7 @@ def law(given: Inputs) -> Law:
         d = d - xp.max(xp.where(alive, d, -math.inf), axis=-1, keepdims=True)
         d = xp.where(alive, d, xp.zeros_like(d))
     ranked = xp.where(alive, d, -math.inf)
-    index = xp.arange(z.shape[-1], device=z.device)
+    index = xp.arange(z.shape[-1], device=device_of(z))
     top = index == xp.argmax(ranked, axis=-1, keepdims=True)
     zero = xp.zeros_like(d)
     terms = xp.where(top, xp.expm1(xp.where(top, d, zero)), xp.exp(xp.where(top, zero, d)))
@@ -104,5 +104,7 @@ def smooth_max(given: Inputs) -> Array:
     half = xp.where((coldness == 0) & (s != 0), math.inf, half)
     # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
     extremum = xp.astype(found.extremum, wide)
-    result = xp.where(xp.abs(half) > 1e300, 2 * (extremum / 2 + half), extremum + 2 * half)
+    result = xp.where(
+        xp.abs(half) > xp.finfo(wide).max / 4, 2 * (extremum / 2 + half), extremum + 2 * half
+    )
     return xp.astype(result, given.z.dtype)[..., 0]

@@ -6,7 +6,19 @@ from typing import Any
 import numpy as np
 
 from softargmax import _checks, _formula, _kernels, _orders, draws
-from softargmax._arrays import Array, ArrayLike, Namespace, as_rows, quiet, unwrap
+from softargmax._arrays import (
+    Array,
+    ArrayLike,
+    Namespace,
+    as_rows,
+    blocks,
+    detached,
+    device_of,
+    index_dtype,
+    quiet,
+    unwrap,
+    widest_float,
+)
 from softargmax._distribution import Distribution, derived
 
 
@@ -102,10 +114,10 @@ class Information(Distribution):
             cdf = as_rows(self._cumulative, self.batch_shape)
             row = np.arange(len(cdf)).reshape(self.batch_shape)
             return unwrap(draws.invert(cdf, self._last, points, row))
-        below = xp.astype(self._cumulative <= points[..., None], xp.int64)
-        index = xp.arange(self.num_categories, device=given.z.device)
+        below = xp.astype(self._cumulative <= points[..., None], index_dtype(xp))
+        index = xp.arange(self.num_categories, device=device_of(given.z))
         last = xp.max(xp.where(self.probs > 0, index, xp.zeros_like(index)), axis=-1)
-        return xp.minimum(xp.sum(below, axis=-1), xp.astype(last, xp.int64))
+        return xp.minimum(xp.sum(below, axis=-1), xp.astype(last, index_dtype(xp)))
 
     @derived
     def _last(self) -> Any:
@@ -122,7 +134,7 @@ class Information(Distribution):
         1
         """
         xp = self._given.xp
-        return unwrap(xp.astype(xp.argmax(self._ranking, axis=-1), xp.int64, copy=False))
+        return unwrap(xp.astype(xp.argmax(self._ranking, axis=-1), index_dtype(xp), copy=False))
 
     def top(self, k: int) -> tuple[Any, Any]:
         """The k likeliest categories in falling order, and their log-probabilities.
@@ -260,7 +272,8 @@ class Information(Distribution):
         zero = xp.zeros_like(p)
         terms = p * (xp.where(p > 0, log_p, zero) - xp.where(p > 0, log_q, zero))
         total = xp.sum(terms, axis=-1)
-        return unwrap(xp.where(total < 0, xp.zeros_like(total), total))
+        below = xp.where(total < 0, 0 - total, xp.zeros_like(total))
+        return unwrap(total + detached(below, xp))  # a clamp that no derivative sees
 
     # ------------------------------------------------------------------ shared
 
@@ -272,6 +285,23 @@ class Information(Distribution):
             return self._d
         law = self._law
         return xp.where(law.alive, law.d, -math.inf)
+
+    @derived
+    def _cumulative(self) -> Any:
+        """The cumulative distribution in float64 where there is one; its last value is 1."""
+        xp = self._given.xp
+        if xp is np:
+            return self._cumulative_rows()
+        total = xp.cumulative_sum(xp.astype(self.probs, widest_float(xp)), axis=-1)
+        return total / total[..., -1:]
+
+    def _cumulative_rows(self) -> Any:
+        """The same in NumPy, a block of rows at a time."""
+        rows, part = math.prod(self.batch_shape), _kernels.rows_of(self._given)
+        out = np.empty((rows, self.num_categories))
+        for block in blocks(rows, self.num_categories):
+            out[block] = draws.cumulative(_kernels.probs(part(block)))
+        return out.reshape(*self.batch_shape, self.num_categories)
 
     def _of_category(self, table: Array, category: ArrayLike) -> Any:
         given = self._given
@@ -287,7 +317,7 @@ class Information(Distribution):
             return table[np.arange(len(x)), x]  # the common case, on a short way
         lead = tuple(x.shape[: x.ndim - core])
         shape = (*_checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
-        row = xp.arange(math.prod(batch), device=self._given.z.device)
+        row = xp.arange(math.prod(batch), device=device_of(self._given.z))
         row = xp.reshape(row, (*batch, *([1] * core)))
         flat = xp.broadcast_to(row * self.num_categories + x, shape)
         return xp.reshape(xp.take(xp.reshape(table, (-1,)), xp.reshape(flat, (-1,))), shape)

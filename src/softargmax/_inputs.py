@@ -1,6 +1,7 @@
 """What defines a distribution, checked: logits, temperature or coldness, prior."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from softargmax._arrays import (
     Namespace,
     Shape,
     blocks,
+    detached,
+    is_foreign,
     kind_of,
     namespace_of,
     quiet,
@@ -64,6 +67,14 @@ class Inputs(NamedTuple):
     batch_shape: Shape
     top: Any = None  # NumPy: the largest logit of every row, where it is known
 
+    def mapped(self, function: Callable[[Array], Array]) -> "Inputs":
+        """The same with every array replaced by its image."""
+        logits = function(self.logits)
+        z = logits if self.z is self.logits else function(self.z)
+        heat = Heat(*(x if isinstance(x, float | None) else function(x) for x in self.heat))
+        prior = None if self.prior is None else function(self.prior)
+        return Inputs(self.xp, logits, z, heat, prior, self.batch_shape)
+
 
 def inputs(
     logits: ArrayLike,
@@ -76,8 +87,10 @@ def inputs(
     prior_name: str = "prior",
 ) -> Inputs:
     """Check what defines a distribution; ``copy`` takes it out of the caller's hands."""
-    xp = namespace_of(logits, temperature if coldness is None else coldness, prior)
-    given = real_array(logits, "logits", xp, logits, copy=copy)
+    warmth = temperature if coldness is None else coldness
+    xp = namespace_of(logits, warmth, prior)
+    like = next((x for x in (logits, warmth, prior) if is_foreign(x)), logits)
+    given = real_array(logits, "logits", xp, like, copy=copy)
     check_categories(given, "logits")
     z = cast(given, xp)
     heat = checked_heat(temperature, coldness, xp, given)
@@ -193,8 +206,13 @@ def inverse(value: Any, xp: Namespace) -> Any:
     """1/T or 1/β, with 1/0 = inf and without a warning."""
     if isinstance(value, float):
         return 1 / value if value else math.inf
-    zero = value == 0
-    return xp.where(zero, math.inf, 1 / xp.where(zero, xp.ones_like(value), value))
+    zero, one = value == 0, xp.ones_like(value)
+    if xp is np:
+        return np.where(zero, math.inf, 1 / np.where(zero, one, value))
+    # Where the derivative -1/T² would overflow, as at T = 0, there is none.
+    steep = xp.abs(value) < math.sqrt(float(xp.finfo(value.dtype).smallest_normal))
+    flat = 1 / detached(xp.where(zero, one, value), xp)
+    return xp.where(zero, math.inf, xp.where(steep, flat, 1 / xp.where(steep, one, value)))
 
 
 def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str = "prior") -> Shape:
@@ -244,7 +262,7 @@ def check_support(z: Array, prior: Array | None, xp: Namespace, name: str = "log
         value = "nan" if math.isnan(first_of(top, wrong)) else "inf"
         raise ValueError(f"{name} must be finite or -inf, got {value}{in_row(wrong)}")
     alive = top > -math.inf if prior is None else xp.any(support_of(z, prior, xp), axis=-1)
-    if not bool(xp.all(alive)):
+    if any_of(~alive):
         because = _IMPOSSIBLE[name] + ("" if prior is None else " or has prior 0")
         raise ValueError(
             f"{name} must leave at least one category in the support of every row, "

@@ -29,7 +29,7 @@ class Limits(NamedTuple):
 
     tiny: float  # the smallest normal number
     max: float
-    far: float  # gaps below larger maxima, of more than half an ulp of ``max``, can overflow
+    far: float  # below a maximum beyond it, a gap can overflow: a quarter ulp of ``max``
 
     @classmethod
     def of(cls, dtype: type) -> "Limits":
@@ -209,8 +209,8 @@ def _add_log_weights(d: Any, weights: Any) -> None:
     """d + log π₀ in place, shifted so that every row's largest is 0."""
     # A common factor is of no account, and smaller logarithms have smaller errors.
     heaviest = weights.max(axis=-1, keepdims=True)
-    for columns in blocks(d.shape[-1], len(d), CHUNK):
-        d[:, columns] += log_weights(weights[:, columns], np, heaviest)
+    for some in blocks(d.shape[-1], len(d), CHUNK):
+        d[:, some] += log_weights(weights[:, some], np, heaviest)
     d -= d.max(axis=-1, keepdims=True, initial=-np.inf)
 
 
@@ -243,7 +243,7 @@ def _multiply(gap: Any, heat: Heat) -> None:
             np.divide(gap, temperature, out=gap)
         return
     narrow = np.asarray(coldness, gap.dtype)
-    exact = bool((narrow == coldness).all())
+    exact = bool((narrow.astype(np.float64) == coldness).all())
     factor = narrow if exact else coldness
     dtype = gap.dtype if exact else np.float64
     np.multiply(gap, factor, out=gap, dtype=dtype, casting="same_kind")
@@ -253,13 +253,13 @@ def rows_of(given: Inputs) -> Callable[[slice], Inputs]:
     """Slices of the rows of a batch as inputs of their own, views of its arrays."""
     shape, prior = given.batch_shape, given.prior
     z = as_rows(given.z, shape)
-    heat = [np.ravel(_column(p, shape)) if isinstance(p, np.ndarray) else p for p in given.heat]
+    heat = [np.ravel(_column(p, shape)) if np.ndim(p) else p for p in given.heat]
     priors = None if prior is None else as_rows(prior, shape)
     top = None if given.top is None else np.broadcast_to(given.top, shape).reshape(-1)
 
     def part(block: slice) -> Inputs:
         rows = z[block]
-        own = (p[block] if isinstance(p, np.ndarray) else p for p in heat)
+        own = (p[block] if np.ndim(p) else p for p in heat)
         weights = None if priors is None else priors[block]
         tops = None if top is None else top[block]
         return Inputs(np, rows, rows, Heat(*own), weights, (len(rows),), tops)
@@ -273,7 +273,7 @@ class Scores(NamedTuple):
     For draws: the largest weight of a row is 1, and β is in the logits' dtype, less exact.
     """
 
-    z: Any  # (rows, K)
+    z: Any  # (rows, K): the logits, or d, whose top is 0 and coldness 1
     top: Any  # (rows, 1)
     coldness: Any  # (rows, 1) or a scalar, of z's dtype
 
@@ -301,6 +301,7 @@ class Scores(NamedTuple):
         return np.exp(out, out=out)
 
 
+@quiet
 def columns(given: Inputs) -> Any:
     """exp(β·gap)·π₀ of a 1-d batch of short rows as columns, (K, rows), the largest 1.
 
@@ -335,8 +336,8 @@ def _excess(d: Any, scratch: Any, mean: Any = None) -> Any:
     Σ exp(d)·d over all of them is added to ``mean``, and d clipped.
     """
     total = np.zeros((len(d), 1))
-    for columns in blocks(d.shape[-1], len(d), len(scratch)):
-        part = d[:, columns]
+    for some in blocks(d.shape[-1], len(d), len(scratch)) if len(d) else ():
+        part = d[:, some]
         e = np.exp(part, out=scratch[: part.size].reshape(part.shape))
         total[:, 0] += row_sums(e)
         if mean is not None:
@@ -352,7 +353,7 @@ def _excess(d: Any, scratch: Any, mean: Any = None) -> Any:
 
 
 def row_sums(x: Any) -> Any:
-    """The sums of the rows of an array (rows, K); of long rows in float64, by sums of blocks."""
+    """The sums of the rows of an array (rows, K); of long rows by blocks, added up in float64."""
     if x.shape[-1] < LONG:
         return x.sum(axis=-1)
     whole = x.shape[-1] // WIDTH * WIDTH

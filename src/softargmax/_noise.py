@@ -1,23 +1,26 @@
 """Noise from any ``rng``: uniforms, exponentials and Gumbels.
 
-The only file that names NumPy's random module. Noise is float64 whatever the dtype of the
-distribution: NumPy's float32 exponentials contain exact zeros, and float32 uniforms are coarser
-than the probabilities that they have to resolve.
+The only file that names NumPy's random module and JAX's. Noise is float64 whatever the dtype of
+the distribution: NumPy's float32 exponentials contain exact zeros, and float32 uniforms are coarser
+than the probabilities that they have to resolve. Where JAX has no float64, its Gumbels are made of
+two uniforms, the second for the tail.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softargmax._arrays import Shape
+from softargmax._arrays import Array, Namespace, Shape, is_jax
 
 Generator: TypeAlias = np.random.Generator
 Rng: TypeAlias = (
     int | np.integer[Any] | np.random.SeedSequence | np.random.BitGenerator | Generator | None
 )
-Rngs: TypeAlias = Rng | Sequence[Rng] | NDArray[np.integer[Any]]
+# Or a torch.Generator, or a JAX key, for distributions of their arrays: Array stands for both.
+Rngs: TypeAlias = Rng | Sequence[Rng] | NDArray[np.integer[Any]] | Array
 
 # Smaller than any positive value of standard_exponential, whose exact zeros it replaces.
 _TINY_WAIT = 2.0**-64
@@ -27,6 +30,9 @@ def generator(rng: Rng) -> Generator:
     """A Generator from an ``rng`` argument; None takes fresh entropy from the system."""
     if isinstance(rng, Generator):
         return rng
+    if is_torch_generator(rng) or is_key(rng):
+        kind = "torch.Generator" if is_torch_generator(rng) else "JAX key"
+        raise TypeError(f"rng must be NumPy's for a distribution of NumPy arrays, got a {kind}")
     if isinstance(rng, bool | np.bool_) or not isinstance(
         rng, np.random.BitGenerator | np.random.SeedSequence | int | np.integer | None
     ):
@@ -78,3 +84,105 @@ def gumbels(rng: Generator, shape: Shape) -> Any:
     noise = exponentials(rng, shape)
     np.log(noise, out=noise)
     return np.negative(noise, out=noise)
+
+
+# ---------------------------------------------------------------------------- PyTorch's and JAX's
+
+
+def is_torch_generator(rng: object) -> bool:
+    """True for a torch.Generator; torch is loaded if there is one."""
+    return type(rng).__module__ == "torch._C" and type(rng).__name__ == "Generator"
+
+
+def is_key(rng: object) -> bool:
+    """True for a JAX key, or an array of keys, typed or raw."""
+    if type(rng).__module__.partition(".")[0] not in ("jax", "jaxlib"):
+        return False
+    jax = sys.modules["jax"]
+    if jax.dtypes.issubdtype(rng.dtype, jax.dtypes.prng_key):  # type: ignore[attr-defined]
+        return True
+    return bool(rng.dtype == np.uint32 and rng.ndim >= 1)  # type: ignore[attr-defined]
+
+
+def keys_of(rng: Any, batch_shape: Shape) -> tuple[Array, bool]:
+    """A typed key, or one a row of a 1-d batch, and whether it is the latter."""
+    jax = sys.modules["jax"]
+    if isinstance(rng, list | tuple) and rng and all(map(is_key, rng)):
+        rng = jax.numpy.stack([_typed(one) for one in rng])
+    if not is_key(rng):
+        raise TypeError(f"rng must be a JAX key for a distribution of JAX arrays, got {rng!r}")
+    keys = _typed(rng)
+    if keys.ndim == 0:
+        return keys, False
+    if keys.ndim != 1 or keys.shape != batch_shape:
+        raise ValueError(
+            "rng must be one key, or one a row of a 1-d batch; "
+            f"got keys of shape {keys.shape} for batch_shape {batch_shape}"
+        )
+    return keys, True
+
+
+def _typed(key: Any) -> Any:
+    jax = sys.modules["jax"]
+    return jax.random.wrap_key_data(key) if key.dtype == np.uint32 else key
+
+
+def key_words(keys: Array) -> Array:
+    """The words of keys, integers on a last axis."""
+    return sys.modules["jax"].random.key_data(keys)
+
+
+def of_words(words: Any) -> Generator:
+    """A NumPy generator from the words of a key."""
+    return np.random.default_rng([int(word) for word in words])
+
+
+def in_torch(rng: Any, device: Any) -> Any:
+    """A torch.Generator on a device, from what may be handed to a PyTorch distribution."""
+    torch = sys.modules["torch"]
+    if is_torch_generator(rng):
+        return rng
+    made = torch.Generator(device)
+    made.manual_seed(int(generator(rng).integers(2**63)))
+    return made
+
+
+def on_host(rng: Any) -> Any:
+    """What NumPy draws with for a PyTorch distribution on the CPU: its generator gives a seed."""
+    if not is_torch_generator(rng):
+        return rng
+    torch = sys.modules["torch"]
+    words = torch.randint(2**63 - 1, (2,), generator=rng, device=rng.device)
+    return np.random.default_rng(words.tolist())
+
+
+def native_gumbels(rng: Any, shape: Shape, dtype: Any, xp: Namespace, device: Any) -> Array:
+    """Standard Gumbels in PyTorch (float64, then rounded) or JAX (a key's)."""
+    if is_jax(xp):
+        return sys.modules["jax"].random.gumbel(rng, shape, dtype, mode="highest")
+    torch = sys.modules["torch"]
+    u = torch.rand(shape, generator=rng, dtype=torch.float64, device=device)
+    waits = torch.clamp(-torch.log1p(-u), min=_TINY_WAIT)
+    return (-torch.log(waits)).to(dtype)
+
+
+def repeated(draw: Callable[[Any], Array], rng: Any, times: int, xp: Namespace) -> Array:
+    """``draw`` with fresh noise so many times, stacked: without the memory of all at once."""
+    if is_jax(xp):
+        jax = sys.modules["jax"]
+        return jax.lax.map(draw, jax.random.split(rng, times))
+    return xp.stack([draw(rng) for _ in range(times)])
+
+
+def row_by_row(draw: Callable[[Any, Array], Array], keys: Array, rows: Array, axis: int) -> Array:
+    """``draw`` with one JAX key a row of the first axis, stacked on ``axis``."""
+    return sys.modules["jax"].vmap(draw, out_axes=axis)(keys, rows)
+
+
+def called_back(
+    function: Callable[..., Any], shape: Shape, dtype: Any, *arrays: Array | None
+) -> Array:
+    """NumPy's answer as a JAX array, also under jit and vmap."""
+    jax = sys.modules["jax"]
+    result = jax.ShapeDtypeStruct(shape, dtype)
+    return jax.pure_callback(function, result, *arrays, vmap_method="sequential")

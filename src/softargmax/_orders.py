@@ -7,7 +7,7 @@ import numpy as np
 from softargmax._arrays import quiet
 
 # In shorter rows a sort costs less than finding the candidates for the top k first.
-_SHORT_ROW = 256
+_SORTED_ROW = 256
 
 
 @quiet
@@ -48,7 +48,7 @@ def largest(keys: tuple[Any, ...], k: int) -> Any:
     """
     first = keys[0]
     num_categories = first.shape[-1]
-    if num_categories <= _SHORT_ROW or 4 * k >= num_categories or k == 0:
+    if num_categories <= _SORTED_ROW or 4 * k >= num_categories or k == 0:
         return np.lexsort(keys[::-1], axis=-1)[..., ::-1][..., :k].astype(np.int64, copy=False)
     out = np.empty((len(first), k), np.int64)
     for row in range(len(first)):

@@ -2,33 +2,33 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from softargmax import _checks, _kernels, _noise, _orders, draws
+from softargmax import _checks, _kernels, _native, _noise, draws
 from softargmax._arrays import (
-    ArrayLike,
+    BLOCK,
     Shape,
     as_rows,
-    blocks,
-    quiet,
+    index_dtype,
+    is_jax,
+    is_torch,
     share,
     to_namespace,
-    to_numpy,
     unwrap,
 )
 from softargmax._blocks import BlockSums
 from softargmax._calculus import Calculus
 from softargmax._distribution import derived
-from softargmax._inputs import Heat, Inputs, log_weights
+from softargmax._inputs import Inputs
 from softargmax._noise import Generator, Rngs
 
 _METHODS = ("auto", "inverse", "gumbel", "alias")
 
 
 class Sampling(Calculus):
-    """Draws with and without replacement, and their counts."""
+    """Draws with replacement, and their counts."""
 
     def sample(
         self,
@@ -88,8 +88,18 @@ class Sampling(Calculus):
         size = _checks.sample_shape(shape)
         method = _checks.one_of(method, "method", _METHODS)
         threads = _checks.check_workers(workers)
+        given = self._given
+        if _native.is_native(given.z, given.xp):
+            if method not in ("auto", "gumbel"):
+                raise ValueError(
+                    f"method must be 'auto' or 'gumbel' for these arrays, got {method!r}"
+                )
+            return _native.sample(self.log_probs, size, rng, given.xp)
         return self._draw(
-            rng, lambda dist, source: dist._sample_rows(size, source, method, threads), len(size)
+            rng,
+            lambda dist, source: dist._sample_rows(size, source, method, threads),
+            len(size),
+            (*size, *self.batch_shape),
         )
 
     def sample_and_log_prob(
@@ -151,112 +161,40 @@ class Sampling(Calculus):
         >>> Categorical.from_weights([1, 0, 3]).sample_counts(10**18, rng=0)
         array([249999999891848018,                  0, 750000000108151982])
         """
-        n = _checks.count(n, "n", 0, 2**62)
-        return self._draw(rng, lambda dist, source: dist._count_rows(n, source), 0)
-
-    def sample_without_replacement(
-        self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-    ) -> Any:
-        """Draw k different categories in the order drawn, by Gumbel-top-k.
-
-        Each next one is drawn from what is left, in proportion to p. At T = 0 the order is that of
-        the logits, ties by luck.
-
-        Parameters
-        ----------
-        k : int
-            From 0 to the number of categories in the support.
-        shape, rng
-            As for :meth:`sample`.
-
-        Returns
-        -------
-        int64, shape + batch_shape + (k,)
-
-        Raises
-        ------
-        ValueError, TypeError
-            For k beyond a row's support, which it names, or a shape or rng that is none.
-
-        References
-        ----------
-        Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059.
-
-        Examples
-        --------
-        >>> from softargmax import Categorical
-        >>> Categorical([0.0, 1.0, 2.0], temperature=0).sample_without_replacement(3)
-        array([2, 1, 0])
-        """
-        k = _checks.count(k, "k", 0, 2**62)
-        size = _checks.sample_shape(shape)
-        if self.batch_shape or not self._by_draws(k):  # which look only where they find too few
-            _checks.check_subset(k, self._support)
-        return self._draw(rng, lambda dist, source: dist._order_rows(k, size, source), len(size))
-
-    def log_prob_ordered(self, indices: ArrayLike) -> Any:
-        r"""log P of drawing categories in this order without replacement (Plackett-Luce), in nats.
-
-        .. math:: \sum_j \log \frac{p_{i_j}}{1 - \sum_{l < j} p_{i_l}}
-
-        computed from tails summed backwards, so that nothing cancels, with its limits at T = 0.
-
-        Parameters
-        ----------
-        indices : array of integers, shape (..., k)
-            Distinct on the last axis; the other axes broadcast against the batch.
-
-        Returns
-        -------
-        array, the broadcast of indices.shape[:-1] and batch_shape
-
-        Raises
-        ------
-        ValueError, TypeError
-            For a repeated index, one out of range, or a shape that does not fit.
-
-        References
-        ----------
-        Plackett (1975), https://doi.org/10.2307/2346567.
-
-        Examples
-        --------
-        >>> from softargmax import Categorical
-        >>> import math
-        >>> dist = Categorical.from_weights([1, 2, 3])
-        >>> round(math.exp(dist.log_prob_ordered([2, 1, 0])), 4)  # 3/6 · 2/3 · 1/1
-        0.3333
-        """
-        given = self._given
-        x = to_numpy(_checks.category(indices, given.xp, given.z, self.num_categories, "indices"))
-        if x.ndim == 0:
-            raise ValueError("indices must have an axis of categories, got shape ()")
-        _checks.check_distinct(x)
-        _checks.check_fits(x.shape[:-1], self.batch_shape, "indices")
-        return self._home(self._on_host()._ordered(x))
+        xp = self._given.xp
+        most = 2**62 if xp is np else min(2**62, int(xp.iinfo(index_dtype(xp)).max))
+        n = _checks.count(n, "n", 0, most)
+        shape = (*self.batch_shape, self.num_categories)
+        return self._draw(rng, lambda dist, source: dist._count_rows(n, source), 0, shape)
 
     # ------------------------------------------------------------------ from rng to generators
 
-    def _draw(self, rng: Rngs, draw: Callable[["Sampling", Generator], Any], axis: int) -> Any:
-        """Draw with one generator, or row by row with one each, the rows stacked on ``axis``."""
-        host = self._on_host()
+    def _draw(
+        self, rng: Rngs, draw: Callable[[Any, Generator], Any], axis: int, shape: Shape
+    ) -> Any:
+        """Draw in NumPy: with one generator, or row by row with one each, stacked on ``axis``."""
+        given = self._given
+        if is_jax(given.xp):
+            return _native.in_numpy(
+                given, rng, lambda host, r: self._host_draw(host, r, draw, axis), shape
+            )
+        source = _noise.on_host(rng) if is_torch(given.xp) else rng
+        return self._home(self._host_draw(_native.host_inputs(given), source, draw, axis))
+
+    def _host_draw(
+        self, given: Inputs, rng: Rngs, draw: Callable[[Any, Generator], Any], axis: int
+    ) -> Any:
+        host = self if given is self._given else self._of(given)
         sources = _noise.one_a_row(rng, self.batch_shape)
         if sources is None:
-            return self._home(draw(host, _noise.generator(rng)))  # type: ignore[arg-type]
+            return draw(host, _noise.generator(rng))  # type: ignore[arg-type]
         rows = [draw(row, source) for row, source in zip(host._rows, sources, strict=True)]
-        if not rows:
-            return self._home(draw(host, _noise.generator(0)))
-        return self._home(np.stack(rows, axis=axis))
+        return np.stack(rows, axis=axis) if rows else draw(host, _noise.generator(0))
 
-    def _on_host(self) -> "Sampling":
+    def _on_host(self) -> Self:
         """This distribution over NumPy arrays."""
-        given = self._given
-        if given.xp is np:
-            return self
-        heat = Heat(*(p if isinstance(p, float | None) else to_numpy(p) for p in given.heat))
-        prior = None if given.prior is None else to_numpy(given.prior)
-        logits, z = to_numpy(given.logits), to_numpy(given.z)
-        return self._of(Inputs(np, logits, z, heat, prior, given.batch_shape))
+        given = _native.host_inputs(self._given)
+        return self if given is self._given else self._of(given)
 
     def _home(self, x: Any) -> Any:
         """A NumPy result in the namespace and on the device of the logits."""
@@ -287,9 +225,11 @@ class Sampling(Calculus):
             case "gumbel":
                 weights = as_rows(self.probs, self.batch_shape)
                 found = draws.by_race(rng, weights, n, workers)
+            case "rows":
+                found = self._by_rows(rng, n, workers)
             case _:
                 cdf = as_rows(self._cumulative, self.batch_shape)
-                found = draws.by_inversion(rng, cdf, self._last, n, workers)
+                found = draws.by_inversion(rng, cdf, n, workers)
         return found.reshape(size + self.batch_shape)
 
     def _one(self, rng: Generator) -> int | None:
@@ -304,7 +244,7 @@ class Sampling(Calculus):
 
     @property
     def _smallest(self) -> float:
-        """The smallest normal float of the dtype."""
+        """A weight below which p is no normal float, or nearly so."""
         return 1.2e-38 if self._given.z.itemsize == 4 else 2.3e-308
 
     def _one_a_row(self, rng: Generator, workers: int) -> Any:
@@ -317,7 +257,21 @@ class Sampling(Calculus):
         def work(block: slice) -> None:
             found[0, block] = draws.invert_columns(_kernels.columns(part(block)), u[block])
 
-        share(lambda: work, rows, self.num_categories, workers)
+        share(lambda: work, rows, self.num_categories, workers, BLOCK)
+        return found
+
+    def _by_rows(self, rng: Generator, n: int, workers: int) -> Any:
+        """A few draws (n, rows) of many rows, whose cumulative sums are forgotten."""
+        rows = math.prod(self.batch_shape)
+        u = _noise.uniforms(rng, (n, rows))
+        found = np.empty((n, rows), np.int64)
+        part = _kernels.rows_of(self._given)
+
+        def work(block: slice) -> None:
+            cdf = draws.cumulative(_kernels.probs(part(block)))
+            found[:, block] = draws.invert_rows(cdf, u[:, block])
+
+        share(lambda: work, rows, self.num_categories, workers, BLOCK)
         return found
 
     def _block_sums(self, workers: int = 1) -> Any:
@@ -333,63 +287,3 @@ class Sampling(Calculus):
     def _count_rows(self, n: int, rng: Generator) -> Any:
         weights = as_rows(self.probs, self.batch_shape).astype(np.float64)
         return draws.draw_counts(rng, weights, n).reshape(self.probs.shape)
-
-    def _order_rows(self, k: int, size: Shape, rng: Generator) -> Any:
-        n, rows, num_categories = math.prod(size), math.prod(self.batch_shape), self.num_categories
-        if rows == 1 and self._by_draws(k):
-            found = [self._order_by_draws(k, rng) for _ in range(n)]
-            return np.reshape(np.array(found, np.int64), (*size, *self.batch_shape, k))
-        z, coldness, log_prior = self._ordering
-        out = np.empty((n * rows, k), np.int64)
-        for block in blocks(n * rows, num_categories):
-            row = np.arange(block.start, block.stop) % rows
-            luck = _noise.gumbels(rng, (len(row), num_categories)) + log_prior[row]
-            out[block] = _orders.largest(_orders.ordered_keys(z[row], coldness[row], luck), k)
-        return out.reshape(*size, *self.batch_shape, k)
-
-    def _by_draws(self, k: int) -> bool:
-        """Whether k of so many categories come mostly without repeats."""
-        return self.num_categories >= draws.MANY and 8 * k <= self.num_categories
-
-    def _order_by_draws(self, k: int, rng: Generator) -> list[int]:
-        """Draws with replacement, repeats left out: the same law, with less noise than K Gumbels.
-
-        What these draws do not find is drawn from the categories that are left, by Gumbel-top-k.
-        """
-        drawn = self._block_sums().invert(_noise.uniforms(rng, (k + k // 4 + 8, 1)))
-        found = list(dict.fromkeys(drawn.ravel().tolist()))[:k]
-        if len(found) == k:
-            return found
-        _checks.check_subset(k, self._support)
-        z, coldness, log_prior = self._ordering
-        luck = _noise.gumbels(rng, z.shape) + log_prior
-        luck[0, found] = -np.inf
-        rest = _orders.largest(_orders.ordered_keys(z, coldness, luck), k - len(found))[0]
-        return [*found, *rest.tolist()]
-
-    @quiet
-    def _ordered(self, x: Any) -> Any:
-        z, coldness, log_prior = self._ordering
-        k, batch = x.shape[-1], self.batch_shape
-        lead = np.broadcast_shapes(x.shape[:-1], batch)
-        x = np.broadcast_to(x, (*lead, k)).reshape(math.prod(lead), k)
-        row = np.broadcast_to(np.arange(len(z)).reshape(batch), lead).ravel()
-        out = np.empty(len(x))
-        for block in blocks(len(x), z.shape[-1]):
-            r = row[block]
-            out[block] = _orders.log_prob_ordered(z[r], coldness[r], log_prior[r], x[block])
-        return out.reshape(lead).astype(self.dtype)
-
-    @derived
-    def _ordering(self) -> Any:
-        """Rows for ordered draws in float64: β's sign times z, |β| (rows, 1), log π₀ or -inf."""
-        given, shape = self._given, self.batch_shape
-        cold = np.broadcast_to(np.asarray(given.heat.coldness), shape).reshape(-1, 1)
-        support = as_rows(self._support, shape)
-        z = as_rows(given.z, shape).astype(np.float64)
-        z = np.where(support, np.where(cold < 0, -z, z), -np.inf)
-        if given.prior is None or given.prior.dtype.kind == "b":
-            level = np.zeros(z.shape)
-        else:
-            level = as_rows(log_weights(given.prior, np), shape)
-        return z, np.abs(cold), np.where(support, level, -np.inf)

@@ -2,15 +2,15 @@
 
 from typing import Self
 
-from softargmax._arrays import ArrayLike, namespace_of, quiet, working_dtype
+from softargmax._arrays import ArrayLike, namespace_of, quiet, register_pytree, working_dtype
 from softargmax._checks import checked_weights
 from softargmax._inputs import checked_energies, inputs, log_weights
-from softargmax._sampling import Sampling
+from softargmax._subsets import Subsets
 
 __all__ = ["Categorical"]
 
 
-class Categorical(Sampling):
+class Categorical(Subsets):
     r"""A categorical distribution (a batch of them) from logits and a temperature.
 
     .. math:: p_i \propto \pi_{0,i}\, e^{\beta z_i}, \qquad \beta = 1 / T
@@ -152,3 +152,6 @@ class Categorical(Sampling):
                 prior_name="degeneracies",
             )
         )
+
+
+register_pytree(Categorical)  # now, or when the first array of JAX is at hand

@@ -24,6 +24,7 @@ __all__ = [
     "draw_counts",
     "invert",
     "invert_columns",
+    "invert_rows",
     "last_positive",
     "race",
     "way",
@@ -32,7 +33,7 @@ __all__ = [
 # Up to so many draws of so many categories are worth no cumulative sum over all of these.
 _FEW, MANY = 16, 1024
 # One draw each of many rows up to this long goes by columns.
-_SHORT = 64
+_NARROW = 64
 # From so many draws on, and from half a draw a category on, a table pays for itself.
 _TABLE = 1024
 # Generator.multinomial is right up to here; at 2^62 its variances are off by several per cent.
@@ -44,10 +45,11 @@ _TOGETHER = 128
 
 
 def way(method: str, n: int, rows: int, num_categories: int) -> str:
-    """How n draws a row are made: "columns", "blocks", "inverse", "alias" or "gumbel".
+    """How n draws a row are made: "columns", "blocks", "rows", "inverse", "alias" or "gumbel".
 
-    The first three are ways of the method "inverse", and "auto" is "inverse" or "alias". Nothing
-    else counts, so that equal calls give equal draws.
+    The first four are ways of the method "inverse", and "auto" is "inverse" or "alias". Nothing
+    else counts, so that equal calls give equal draws. (One draw of one short row goes by Python
+    floats before anyone asks.)
 
     Examples
     --------
@@ -57,10 +59,12 @@ def way(method: str, n: int, rows: int, num_categories: int) -> str:
     if method == "auto":
         method = "alias" if n >= _TABLE and 2 * n >= num_categories else "inverse"
     if method == "inverse":
-        if n == 1 < rows and num_categories <= _SHORT:
+        if n == 1 < rows and num_categories <= _NARROW:
             return "columns"
         if n <= _FEW and num_categories >= MANY:
             return "blocks"
+        if n <= _FEW and rows * num_categories > BLOCK:
+            return "rows"
     return method
 
 
@@ -180,16 +184,24 @@ def _common_counts(rng: Generator, p: Any, n: int) -> Any:
     return np.take_along_axis(counts, order, axis=-1)
 
 
-def by_inversion(rng: Generator, cdf: Any, last: Any, n: int, workers: int) -> Any:
+def invert_rows(cdf: Any, u: Any) -> Any:
+    """Categories (n, rows) of uniforms in [0, 1), from cumulative distributions (rows, K)."""
+    rows, num_categories = cdf.shape
+    if len(u) < _TOGETHER and rows > 1:
+        # Below 1, no uniform passes the last category: its sum is 1.
+        return invert(cdf, np.full(rows, num_categories - 1), u, np.arange(rows))
+    found = np.empty(u.shape, np.int64)
+    for row in range(rows):
+        found[:, row] = np.searchsorted(cdf[row], u[:, row], side="right")
+    return found
+
+
+def by_inversion(rng: Generator, cdf: Any, n: int, workers: int) -> Any:
     """n draws a row, (n, rows), by inverting the cumulative distribution."""
     out = np.empty((n, len(cdf)), np.int64)
 
     def work(block: slice, u: Any) -> None:
-        if len(u) < _TOGETHER:
-            out[block] = invert(cdf, last, u, np.arange(len(cdf)))
-            return
-        for row in range(len(cdf)):
-            out[block, row] = invert(cdf[row : row + 1], last[row : row + 1], u[:, row], 0)
+        out[block] = invert_rows(cdf, u)
 
     _by_noise_blocks(work, n, len(cdf), lambda size: uniforms(rng, (size, len(cdf))), workers)
     return out
@@ -240,14 +252,14 @@ def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
 
 @quiet
 def _long_race(rng: Generator, weights: Any) -> int:
-    """The winner among many categories, heat by heat."""
+    """The winner among many categories, a part of them at a time."""
     best, winner = np.inf, int(weights.argmax())
-    for heat in blocks(len(weights), 1):
-        times = exponentials(rng, weights[heat].shape)
-        times /= weights[heat]
+    for part in blocks(len(weights), 1):
+        times = exponentials(rng, weights[part].shape)
+        times /= weights[part]
         first = int(times.argmin())
         if times[first] < best:
-            best, winner = float(times[first]), heat.start + first
+            best, winner = float(times[first]), part.start + first
     return winner
 
 

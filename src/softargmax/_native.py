@@ -1,0 +1,98 @@
+"""Draws of arrays that are not NumPy's: in their namespace by Gumbel-max, or in NumPy."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from softargmax import _noise
+from softargmax._arrays import (
+    Array,
+    Namespace,
+    Shape,
+    device_of,
+    index_dtype,
+    is_jax,
+    is_torch,
+    is_traced,
+    to_numpy,
+)
+from softargmax._inputs import Heat, Inputs, support_of
+
+# Elements of noise that are made at once.
+_AT_ONCE = 2**22
+
+
+def is_native(x: Array, xp: Namespace) -> bool:
+    """Whether draws are made where x lives: JAX, PyTorch on a GPU or within torch.func."""
+    if is_torch(xp):
+        return is_traced(x) or x.device.type != "cpu"
+    return is_jax(xp)
+
+
+def sample(log_probs: Array, size: Shape, rng: Any, xp: Namespace) -> Array:
+    """Gumbel-max draws of shape ``size`` + batch from log_probs (…, K); -1 in rows of NaN."""
+    batch = tuple(log_probs.shape[:-1])
+    if not is_jax(xp):
+        return _gumbel_max(log_probs, size, _noise.in_torch(rng, device_of(log_probs)), xp)
+    keys, one_a_row = _noise.keys_of(rng, batch)
+    if not one_a_row:
+        return _gumbel_max(log_probs, size, keys, xp)
+    return _noise.row_by_row(
+        lambda key, row: _gumbel_max(row, size, key, xp), keys, log_probs, len(size)
+    )
+
+
+def _gumbel_max(log_probs: Array, size: Shape, rng: Any, xp: Namespace) -> Array:
+    batch, n, device = tuple(log_probs.shape[:-1]), math.prod(size), device_of(log_probs)
+    once = max(1, _AT_ONCE // max(1, math.prod(log_probs.shape)))
+
+    def draw(times: Shape, source: Any) -> Array:
+        shape = (*times, *log_probs.shape)
+        noise = _noise.native_gumbels(source, shape, log_probs.dtype, xp, device)
+        return xp.argmax(log_probs + noise, axis=-1)
+
+    if n <= once:
+        found = draw(size, rng)
+    else:
+        pieces = _noise.repeated(lambda source: draw((once,), source), rng, -(-n // once), xp)
+        found = xp.reshape(xp.reshape(pieces, (-1, *batch))[:n], (*size, *batch))
+    found = xp.astype(found, index_dtype(xp))
+    return xp.where(xp.isnan(log_probs[..., 0]), -xp.ones_like(found), found)
+
+
+# ---------------------------------------------------------------------------- in NumPy
+
+
+def host_inputs(given: Inputs) -> Inputs:
+    """The same inputs as NumPy arrays, without a copy where the namespace allows it."""
+    if given.xp is np:
+        return given
+    return given.mapped(to_numpy)._replace(xp=np)
+
+
+def in_numpy(given: Inputs, rng: Any, draw: Callable[[Inputs, Any], Any], shape: Shape) -> Array:
+    """What NumPy draws from JAX arrays with a key, or with one a row, also under jit and vmap."""
+    xp, batch = given.xp, given.batch_shape
+    keys, one_a_row = _noise.keys_of(rng, batch)
+    dtype = index_dtype(xp)
+
+    def call(words: Any, z: Any, coldness: Any, prior: Any) -> Any:
+        words, z, cold = np.asarray(words), np.asarray(z), np.asarray(coldness, np.float64)
+        prior = None if prior is None else np.asarray(prior)
+        bad = (np.isnan(z) | (z == math.inf)).any(axis=-1) | np.isnan(cold)
+        bad = np.broadcast_to(bad | ~support_of(z, prior, np).any(axis=-1), batch)
+        if bad.any():  # nobody could look before, and compiled code has no errors
+            z = np.where(bad[..., None], 0, z)
+            prior = None if prior is None else np.where(bad[..., None], 1, prior)
+            cold = np.where(bad, 1, cold)
+        heat = Heat(float(cold) if cold.ndim == 0 else cold, None)
+        source = [_noise.of_words(row) for row in words] if one_a_row else _noise.of_words(words)
+        found = draw(Inputs(np, z, z, heat, prior, batch), source)
+        return np.where(bad[..., None], -1, found).astype(dtype)
+
+    arrays = (_noise.key_words(keys), given.z, given.heat.coldness, given.prior)
+    if any(is_traced(x) for x in arrays):
+        return _noise.called_back(call, shape, dtype, *arrays)
+    return xp.asarray(call(*arrays))
