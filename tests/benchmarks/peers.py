@@ -1,6 +1,6 @@
 """Draws against peers: ours and theirs in turn, A B A B …, in one process.
 
-``python tests/benchmarks/peers.py`` measures every job (ten minutes), prints the tables and writes
+``python tests/benchmarks/peers.py`` measures every job (some minutes), prints the tables and writes
 them into docs/performance.md; ``--only JOB …`` prints those jobs alone. A row is a contender's
 median time and the median of the ratios its time / ours, round by round. Peers that are not
 installed are left out (extra ``bench``; llama-cpp-python where it is). Before it is timed, every
@@ -24,7 +24,7 @@ from growth import growth, memory
 from jobs import JOBS, Contenders, installed
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
-TURN = 0.1  # seconds of a contender's turn, or one call where that is longer
+TURN = 0.05  # seconds of a contender's turn, or one call where that is longer
 
 
 def measure(contenders: Contenders, seconds: float, name: str) -> dict[str, list[float]]:
