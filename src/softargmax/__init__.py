@@ -2,8 +2,9 @@
 
 from softargmax.categorical import Categorical
 from softargmax.functional import log_softargmax, smooth_max, softargmax
+from softargmax.relaxed import RelaxedCategorical
 
-__all__ = ["Categorical", "log_softargmax", "smooth_max", "softargmax"]
+__all__ = ["Categorical", "RelaxedCategorical", "log_softargmax", "smooth_max", "softargmax"]
 
 
 def __getattr__(name: str) -> str:

@@ -115,6 +115,17 @@ def detached(x: Array, xp: Namespace) -> Array:
     return x.detach() if is_torch(xp) else x
 
 
+def log_gamma(n: Array, xp: Namespace) -> Array:
+    """log Γ(n) in n's namespace and dtype."""
+    if is_torch(xp):
+        return xp.lgamma(n)
+    if is_jax(xp):
+        return sys.modules["jax"].scipy.special.gammaln(n)
+    from scipy.special import gammaln  # slow to load, and not for everyone
+
+    return to_namespace(gammaln(np.asarray(n)), xp, n, n.dtype)
+
+
 def to_numpy(x: Array) -> Any:
     """The same values as a NumPy array, without a copy where the namespace allows it."""
     if not is_foreign(x):

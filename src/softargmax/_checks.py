@@ -199,6 +199,12 @@ def check_workers(workers: int | None) -> int:
     return 1 if workers is None else count(workers, "workers", 1, 1024)
 
 
+def check_instance(x: object, kind: type, name: str) -> None:
+    """An object of the library."""
+    if not isinstance(x, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(x).__name__}")
+
+
 def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
     """One of a few words."""
     if x not in options:

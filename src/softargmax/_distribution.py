@@ -1,9 +1,8 @@
 """The state of a categorical distribution: what defines it, its shapes, what follows from it."""
 
-import copy
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Self, cast
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -14,17 +13,15 @@ from softargmax._arrays import (
     Namespace,
     Shape,
     copied,
-    detached,
     is_foreign,
-    is_torch,
     namespace_of,
     read_only,
     register_pytree,
     to_namespace,
     to_numpy,
 )
-from softargmax._checks import cast as as_working
 from softargmax._checks import check_fits, keep_mask
+from softargmax._copies import Copies
 from softargmax._floats import ShortRow
 from softargmax._inputs import (
     Heat,
@@ -57,7 +54,7 @@ def derived(compute: Callable[[Any], Any]) -> Any:
     return property(get, doc=compute.__doc__)
 
 
-class Distribution:
+class Distribution(Copies):
     """Logits, temperature and prior, and the arrays that follow from them."""
 
     _given: Inputs
@@ -78,13 +75,6 @@ class Distribution:
         self.__dict__["_given"] = given
         if given.xp is not np:
             register_pytree(type(self))
-
-    @classmethod
-    def _of(cls, given: Inputs) -> Self:
-        """An object of checked inputs that nobody else can change."""
-        made = cls.__new__(cls)
-        made.__dict__["_given"] = given
-        return made
 
     def _kept(self, name: str, compute: Callable[[], Any]) -> Any:
         """What follows from the state, computed once; two threads may both, to the same result."""
@@ -154,44 +144,6 @@ class Distribution:
     def __delattr__(self, name: str) -> NoReturn:
         self.__setattr__(name, None)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        coldness, temperature = self._given.heat
-        cold = coldness if temperature is None else None
-        return _rebuild, (type(self), self.logits, temperature, cold, self.prior)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        given = self._given
-        if is_torch(given.xp):  # PyTorch copies no tensor within a graph
-            return self._of(given.mapped(lambda x: copied(detached(x, given.xp), given.xp)))
-        rebuild, parts = self.__reduce__()
-        return cast("Self", rebuild(*copy.deepcopy(parts, memo)))
-
-    def _leaves(self) -> tuple[tuple[Any, ...], str]:
-        """What defines it, over the whole batch, for JAX's transformations."""
-        given, shape = self._given, self.batch_shape
-        coldness, temperature = given.heat
-        name, value = (
-            ("coldness", coldness) if temperature is None else ("temperature", temperature)
-        )
-        full = (*shape, self.num_categories)
-        prior = None if given.prior is None else given.xp.broadcast_to(given.prior, full)
-        value = given.xp.broadcast_to(given.xp.asarray(value), shape)
-        return (given.xp.broadcast_to(given.logits, full), value, prior), name
-
-    @classmethod
-    def _of_leaves(cls, name: str, leaves: tuple[Any, ...]) -> Self:
-        """The object of leaves, which may be anything that a transformation puts there."""
-        logits, value, prior = leaves
-        xp = namespace_of(logits, value, prior)
-        shape, z, other = (), logits, value
-        if hasattr(logits, "shape") and hasattr(logits, "dtype"):
-            shape, z = tuple(logits.shape[:-1]), as_working(logits, xp)
-        if hasattr(value, "dtype"):
-            value = float(value) if xp is np and np.ndim(value) == 0 else value
-            other = inverse(value, xp)
-        heat = Heat(value, None) if name == "coldness" else Heat(other, value)
-        return cls._of(Inputs(xp, logits, z, heat, prior, shape))
-
     # ------------------------------------------------------------------ its batch
 
     def __len__(self) -> int:
@@ -226,6 +178,15 @@ class Distribution:
             logits = _gather(logits, (), np.zeros(shape, np.int64), 1)
             z = logits if given.z is given.logits else _gather(z, (), np.zeros(shape, np.int64), 1)
         return self._of(Inputs(given.xp, logits, z, heat, prior, shape))
+
+    def _spread(self, shape: Shape) -> Self:
+        """The same over a larger batch that its own broadcasts to."""
+        given = self._given
+        if shape == given.batch_shape:
+            return self
+        full = (*shape, self.num_categories)
+        logits, z = (given.xp.broadcast_to(x, full) for x in (given.logits, given.z))
+        return self._of(given._replace(logits=logits, z=z, batch_shape=shape, top=None))
 
     # ------------------------------------------------------------------ its relatives
 
@@ -373,13 +334,6 @@ class Distribution:
         """Where a category has a logit above -inf and a prior above 0, batch_shape + (K,)."""
         given, full = self._given, (*self.batch_shape, self.num_categories)
         return given.xp.broadcast_to(support_of(given.z, given.prior, given.xp), full)
-
-
-def _rebuild(
-    cls: type[Distribution], logits: Any, temperature: Any, coldness: Any, prior: Any
-) -> Distribution:
-    """Unpickle."""
-    return cls(logits, temperature, coldness=coldness, prior=prior)
 
 
 def _gather(x: Array, batch: Shape, position: Any, core: int) -> Array:

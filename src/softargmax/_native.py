@@ -16,6 +16,7 @@ from softargmax._arrays import (
     is_jax,
     is_torch,
     is_traced,
+    to_namespace,
     to_numpy,
 )
 from softargmax._inputs import Heat, Inputs, support_of
@@ -60,6 +61,49 @@ def _gumbel_max(log_probs: Array, size: Shape, rng: Any, xp: Namespace) -> Array
         found = xp.reshape(xp.reshape(pieces, (-1, *batch))[:n], (*size, *batch))
     found = xp.astype(found, index_dtype(xp))
     return xp.where(xp.isnan(log_probs[..., 0]), -xp.ones_like(found), found)
+
+
+def gumbels(given: Inputs, size: Shape, rng: Any) -> Array:
+    """Standard Gumbels for every category, ``size`` + batch + (K,), never of the logits' making.
+
+    In float64 in NumPy and PyTorch, in the dtype of the distribution in JAX.
+    """
+    xp, batch = given.xp, given.batch_shape
+    row = (*size, given.z.shape[-1])
+    if is_jax(xp):
+        keys, one_a_row = _noise.keys_of(rng, batch)
+        if one_a_row:
+
+            def draw(key: Any, _: Any) -> Array:
+                return _noise.native_gumbels(key, row, given.z.dtype, xp, None)
+
+            return _noise.row_by_row(draw, keys, xp.arange(len(keys)), len(size))
+        return plain_gumbels(given, (*size, *batch, row[-1]), keys)
+    sources = _noise.one_a_row(_noise.on_host(rng), batch) if xp is np or is_torch(xp) else None
+    if sources is None:
+        return plain_gumbels(given, (*size, *batch, row[-1]), rng)
+    noise = [_noise.gumbels(source, row) for source in sources]
+    stacked = np.stack(noise, axis=-2) if noise else np.empty((*size, 0, row[-1]))
+    return to_namespace(stacked, xp, given.z)
+
+
+def plain_gumbels(given: Inputs, shape: Shape, rng: Any) -> Array:
+    """Standard Gumbels of any shape, where the distribution lives."""
+    xp, z = given.xp, given.z
+    if is_jax(xp):
+        return _noise.native_gumbels(_noise.keys_of(rng, ())[0], shape, z.dtype, xp, None)
+    if is_native(z, xp):
+        source = _noise.in_torch(rng, z.device)
+        return _noise.native_gumbels(source, shape, xp.float64, xp, z.device)
+    source = _noise.generator(_noise.on_host(rng) if is_torch(xp) else rng)
+    return to_namespace(_noise.gumbels(source, shape), xp, z)
+
+
+def streams(given: Inputs, rng: Any, tag: int, count: int) -> list[Any]:
+    """Sources of noise that nothing else shares with an equal rng."""
+    if is_jax(given.xp):
+        return _noise.tagged_keys(rng, tag, count)
+    return list(_noise.tagged(_noise.on_host(rng) if is_torch(given.xp) else rng, tag, count))
 
 
 # ---------------------------------------------------------------------------- in NumPy

@@ -127,6 +127,21 @@ def _typed(key: Any) -> Any:
     return jax.random.wrap_key_data(key) if key.dtype == np.uint32 else key
 
 
+def tagged_keys(rng: Any, tag: int, count: int) -> list[Array]:
+    """JAX keys that no other use of a key shares."""
+    random = sys.modules["jax"].random
+    return list(random.split(random.fold_in(keys_of(rng, ())[0], tag), count))
+
+
+def tagged(rng: Any, tag: int, count: int) -> list[Generator]:
+    """NumPy generators whose streams no other use of an equal rng shares."""
+    words = generator(rng).integers(2**32, size=4).tolist()
+    return [
+        np.random.default_rng(np.random.SeedSequence(words, spawn_key=(tag, i)))
+        for i in range(count)
+    ]
+
+
 def key_words(keys: Array) -> Array:
     """The words of keys, integers on a last axis."""
     return sys.modules["jax"].random.key_data(keys)
@@ -160,10 +175,35 @@ def native_gumbels(rng: Any, shape: Shape, dtype: Any, xp: Namespace, device: An
     """Standard Gumbels in PyTorch (float64, then rounded) or JAX (a key's)."""
     if is_jax(xp):
         return sys.modules["jax"].random.gumbel(rng, shape, dtype, mode="highest")
+    return _torch_gumbels(rng, shape, dtype, device)
+
+
+def gumbels_in_kind(rng: Any, shape: Shape, dtype: Any) -> Array:
+    """Standard Gumbels in the namespace of the rng, of a dtype or of the namespace's default."""
+    if is_torch_generator(rng):
+        torch = sys.modules["torch"]
+        kind = torch.get_default_dtype() if dtype is None else dtype
+        if not (isinstance(kind, torch.dtype) and kind.is_floating_point):
+            raise TypeError(f"dtype must be a floating dtype of torch, got {dtype!r}")
+        return _torch_gumbels(rng, shape, kind, rng.device)
+    if is_key(rng):
+        jax = sys.modules["jax"]
+        kind = jax.dtypes.canonicalize_dtype(np.float64 if dtype is None else dtype)
+        if not jax.dtypes.issubdtype(kind, np.floating):
+            raise TypeError(f"dtype must be a floating dtype, got {dtype!r}")
+        wide = kind if kind.itemsize >= 4 else np.float32
+        return native_gumbels(keys_of(rng, ())[0], shape, wide, jax.numpy, None).astype(kind)
+    kind = np.dtype(np.float64 if dtype is None else dtype)
+    if not (kind.kind == "f" or kind.name == "bfloat16"):
+        raise TypeError(f"dtype must be a floating dtype, got {dtype!r}")
+    return gumbels(generator(rng), shape).astype(kind, copy=False)
+
+
+def _torch_gumbels(rng: Any, shape: Shape, dtype: Any, device: Any) -> Array:
+    """In float64, then rounded."""
     torch = sys.modules["torch"]
     u = torch.rand(shape, generator=rng, dtype=torch.float64, device=device)
-    waits = torch.clamp(-torch.log1p(-u), min=_TINY_WAIT)
-    return (-torch.log(waits)).to(dtype)
+    return (-torch.log(torch.clamp(-torch.log1p(-u), min=_TINY_WAIT))).to(dtype)
 
 
 def repeated(draw: Callable[[Any], Array], rng: Any, times: int, xp: Namespace) -> Array:

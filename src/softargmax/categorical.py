@@ -1,11 +1,14 @@
 """The categorical distribution from logits and a temperature."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from softargmax._arrays import ArrayLike, namespace_of, quiet, register_pytree, working_dtype
 from softargmax._checks import checked_weights
 from softargmax._inputs import checked_energies, inputs, log_weights
 from softargmax._subsets import Subsets
+
+if TYPE_CHECKING:
+    from softargmax.relaxed import RelaxedCategorical
 
 __all__ = ["Categorical"]
 
@@ -106,6 +109,38 @@ class Categorical(Subsets):
         given = checked_weights(weights, "weights", xp, weights)
         logits = xp.astype(log_weights(given, xp), working_dtype(given, xp))
         return cls(logits, temperature, coldness=coldness)
+
+    def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical":
+        """Relaxed one-hot draws of this distribution: Gumbel-softmax at a relaxation temperature.
+
+        Parameters
+        ----------
+        temperature : float or array
+            τ in [0, inf], the relaxation's alone; broadcasts against the batch.
+
+        Returns
+        -------
+        RelaxedCategorical
+            Whose logits are these log-probabilities.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another temperature.
+
+        References
+        ----------
+        Maddison, Mnih & Teh (2017), https://arxiv.org/abs/1611.00712.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 1.0, 2.0]).relaxed(0).sample(rng=0)
+        array([0., 0., 1.])
+        """
+        from softargmax.relaxed import RelaxedCategorical  # which is built on this class
+
+        return RelaxedCategorical(self.log_probs, temperature)
 
     @classmethod
     def from_energies(
