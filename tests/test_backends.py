@@ -9,8 +9,16 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from softargmax import Categorical, log_softargmax, smooth_max, softargmax
+from softargmax import Categorical, RelaxedCategorical, log_softargmax, smooth_max, softargmax
+from softargmax.gumbel import (
+    conditional_gumbels,
+    gumbel_max,
+    gumbel_noise,
+    gumbel_top_k,
+    maximal_coupling,
+)
 from statistical import check_counts
 from test_formula import questions
 
@@ -65,7 +73,10 @@ class Jax:
     def check_gradients(self, function, *arrays):
         from jax.test_util import check_grads
 
-        check_grads(function, tuple(map(self.array, arrays)), order=2, modes=["rev"])
+        def jaxs(*arrays):  # differences are taken at NumPy arrays
+            return function(*map(self.jax.numpy.asarray, arrays))
+
+        check_grads(jaxs, tuple(map(self.array, arrays)), order=2, modes=["rev"])
 
     def where(self, *arrays):
         return self.jax.numpy.where(*arrays)
@@ -442,3 +453,143 @@ def test_bad_values_are_errors_where_they_can_be_seen(lib):
         Categorical(lib.array([0.0, 1]), lib.array(-1.0))
     with pytest.raises(ValueError, match="category must be in 0 … 1"):
         Categorical(lib.array([0.0, 1])).log_prob(lib.array(2))
+
+
+# ---------------------------------------------------------------------------- Gumbel and relaxed
+
+
+def test_noise_in_the_namespace_of_its_rng(lib):
+    noise = gumbel_noise((300, 300), rng=lib.rng(0), dtype=lib.array(0.0, np.float32).dtype)
+    assert type(noise) is type(lib.array(0.0))
+    assert "float32" in str(noise.dtype)
+    values = np.asarray(noise).ravel()
+    # 90,000 numbers: finds a distance of 0.009 between the distributions.
+    assert stats.kstest(values, stats.gumbel_r.cdf).pvalue > 1e-7
+    half = gumbel_noise(2000, rng=lib.rng(1), dtype=lib.array(0.0, np.float16).dtype)
+    assert np.isfinite(np.asarray(half)).all()
+    with pytest.raises(TypeError, match="dtype must be a floating dtype"):
+        gumbel_noise(3, rng=lib.rng(0), dtype=lib.array(0).dtype)
+
+
+def test_float32_noise_passes_the_end_of_a_single_uniform(lib):
+    """-log(-log(u)) of float32 uniforms ends at 16.6; 5e7 Gumbels pass it with a chance of 95 %."""
+    kind = lib.array(0.0, np.float32).dtype
+    best = max(float(gumbel_noise(10**7, rng=lib.rng(seed), dtype=kind).max()) for seed in range(5))
+    assert 16.7 < best < 88
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, INF])
+def test_winners_of_conditional_noise(lib, temperature):
+    for dtype in (np.float32, np.float64):
+        dist = Categorical(lib.array(Z, dtype), temperature)
+        x = dist.sample(200, rng=lib.rng(0))
+        noise = conditional_gumbels(dist, x, rng=lib.rng(1))
+        assert tuple(noise.shape) == (200, 3, 4)
+        np.testing.assert_array_equal(gumbel_max(dist.log_probs, noise), x)
+
+
+def test_couplings_and_top_k(lib):
+    p, q = Categorical(lib.array(Z), 1.0), Categorical(lib.array(Z), 3.0)
+    x, y = maximal_coupling(p, q, rng=lib.rng(0), shape=100_000)
+    distance = np.abs(np.asarray(p.probs) - np.asarray(q.probs)).sum(-1) / 2
+    for row in range(3):
+        differ = int((x != y)[:, row].sum())
+        pair = [distance[row], 1 - distance[row]]
+        check_counts([differ, 100_000 - differ], pair, detects=0.011)
+    drawn = gumbel_top_k(p, 2, 5, rng=lib.rng(1))
+    assert tuple(drawn.indices.shape) == (5, 3, 2)
+    assert (np.asarray(drawn.log_inclusion) <= 0).all()
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, [0.3, 2.0]])
+def test_gradients_of_relaxed_draws(lib, tau):
+    z, prior = np.array([[0.3, -1.0, 2.0], [0.0, 1.0, 1.0]]), np.array([1.0, 2.0, 0.5])
+
+    def draw(z, tau, prior):
+        relaxed = RelaxedCategorical(z, tau, prior=prior)
+        y, log_y = relaxed.sample(2, rng=lib.rng(3)), relaxed.log_sample(2, rng=lib.rng(3))
+        return (y**2).sum() + (log_y * lib.array([1.0, 2.0, -1.0])).sum()
+
+    lib.check_gradients(draw, z, np.array(tau), prior)
+
+    def density(z, tau):
+        y = lib.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
+        return RelaxedCategorical(z, tau).log_prob(y).sum()
+
+    lib.check_gradients(density, z, np.array(tau))
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.3, 1.0, INF])
+def test_straight_through_is_numpys_with_its_pullback(lib, tau):
+    """The same noise in PyTorch and NumPy; in JAX, the gradient against the closed form."""
+    z, c = np.array([[0.3, -1.0, 2.0, -INF], [0.0, 1.0, 1.0, 0.5]]), np.array([1.0, -2.0, 3.0, 4.0])
+    rng = 5 if isinstance(lib, Torch) else lib.rng(5)
+    for name in ("sample", "straight_through", "gumbel_rao"):
+        before = (7,) if name == "gumbel_rao" else ()
+
+        def total(z, name=name, before=before):
+            draws = getattr(RelaxedCategorical(z, tau), name)(*before, rng=rng)
+            return (draws * lib.array(c)).sum()
+
+        (gradient,) = lib.gradients(total, z)
+        assert np.isfinite(gradient).all()
+        assert gradient[0, 3] == 0
+        draws = np.asarray(getattr(RelaxedCategorical(lib.array(z), tau), name)(*before, rng=rng))
+        if name == "straight_through":
+            assert set(np.unique(draws)) <= {0, 1}
+            again = np.asarray(RelaxedCategorical(lib.array(z), tau).sample(rng=rng))
+            if tau < INF:
+                np.testing.assert_array_equal(draws.argmax(-1), again.argmax(-1))
+        numpys = getattr(RelaxedCategorical(z, tau), f"{name}_with_pullback")
+        if isinstance(lib, Torch):
+            values, pullback = numpys(*before, rng=rng)
+            np.testing.assert_allclose(draws, values, atol=1e-12)
+            np.testing.assert_allclose(gradient, pullback(np.tile(c, (2, 1))), atol=1e-10)
+        elif name == "sample":
+            beta = 0 if tau in (0, INF) else 1 / tau
+            expected = beta * draws * (c - (draws * c).sum(-1, keepdims=True))
+            np.testing.assert_allclose(gradient, expected, atol=1e-10)
+
+
+def test_the_density_is_torchs_where_that_is_finite(torch):
+    z = np.array([0.3, -1.0, 2.0])
+    for tau in (0.3, 1.0, 3.0):
+        ours = RelaxedCategorical(z, tau)
+        theirs = torch.distributions.RelaxedOneHotCategorical(
+            torch.tensor(tau, dtype=torch.float64), logits=torch.tensor(z)
+        )
+        y = ours.sample(100, rng=0)
+        np.testing.assert_allclose(ours.log_prob(y), theirs.log_prob(torch.tensor(y)), rtol=1e-8)
+    cold = RelaxedCategorical(torch.tensor(z, dtype=torch.float32), 0.01)
+    log_y = cold.log_sample(100, rng=0)
+    assert torch.isfinite(cold.log_prob_of_log(log_y)).all()
+    theirs = torch.distributions.RelaxedOneHotCategorical(
+        torch.tensor(0.01), logits=torch.tensor(z, dtype=torch.float32), validate_args=False
+    )
+    assert not torch.isfinite(theirs.log_prob(log_y.exp())).all()
+
+
+def test_relaxed_objects_under_jit_and_vmap(jax):
+    z = jax.numpy.asarray(np.where(np.isinf(Z), 0, Z))
+    relaxed = RelaxedCategorical(z, 0.7)
+    eager = relaxed.sample(2, rng=jax.random.key(0))
+    jitted = jax.jit(lambda r, key: r.sample(2, rng=key))(relaxed, jax.random.key(0))
+    np.testing.assert_allclose(jitted, eager, rtol=1e-5, atol=1e-7)
+    keys = jax.random.split(jax.random.key(1), 3)
+    mapped = jax.vmap(lambda r, key: r.straight_through(rng=key))(relaxed, keys)
+    np.testing.assert_array_equal(mapped, relaxed.straight_through(rng=keys))
+    tau = jax.jit(lambda t: RelaxedCategorical(z, t).sample(rng=jax.random.key(2)))
+    assert set(np.unique(tau(0.0))) == {0, 1}
+    bad = jax.jit(lambda z: RelaxedCategorical(z, 0.5).straight_through(rng=jax.random.key(2)))
+    assert np.isnan(bad(z.at[1, 0].set(np.nan))).any(-1).tolist() == [False, True, False]
+    assert gumbel_max(z, eager[0]).dtype == np.int32
+    with pytest.raises(TypeError, match="rng must be a JAX key"):
+        relaxed.sample(rng=0)
+
+
+def test_deepcopy_of_a_relaxed_object_within_a_graph(torch):
+    z = torch.tensor([0.3, -1.0, 2.0], requires_grad=True)
+    relaxed = Categorical(z * 2).relaxed(z[0].exp())
+    twin = copy.deepcopy(relaxed)
+    assert not twin.logits.requires_grad
+    assert torch.equal(twin.sample(rng=0), relaxed.sample(rng=0).detach())
