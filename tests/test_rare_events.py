@@ -5,6 +5,9 @@ Minutes long, so run by ``pytest -m slow -s``. The count is Poisson(100) to all 
 Gumbel noise, fails in 74 % of the runs, one never drawn in all of them.
 """
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -36,3 +39,23 @@ def test_one_in_ten_million(method, dtype, place):
     )
     print(f"{method}, {np.dtype(dtype)}, place {place}: {drawn} draws, 100 expected")
     assert 55 <= drawn <= 145
+
+
+JAX_RUN = """
+import jax
+from softargmax import Categorical
+assert not jax.config.jax_enable_x64
+z = jax.numpy.log(jax.numpy.asarray([1e-7, 1.0]))
+rare = jax.jit(lambda key: (Categorical(z).sample(10**7, rng=key) == 0).sum())
+print(sum(int(rare(key)) for key in jax.random.split(jax.random.key(0), 100)))
+"""
+
+
+@pytest.mark.slow
+def test_one_in_ten_million_in_jax_without_float64():
+    """In a process of its own, where nothing has switched float64 on."""
+    pytest.importorskip("jax")
+    run = subprocess.run([sys.executable, "-c", JAX_RUN], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    print(f"jax, float32: {run.stdout.strip()} draws, 100 expected")
+    assert 55 <= int(run.stdout) <= 145

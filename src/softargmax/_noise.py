@@ -24,6 +24,7 @@ Rngs: TypeAlias = Rng | Sequence[Rng] | NDArray[np.integer[Any]] | Array
 
 # Smaller than any positive value of standard_exponential, whose exact zeros it replaces.
 _TINY_WAIT = 2.0**-64
+_LARGEST = 44.3614  # 64 log 2, its Gumbel
 
 
 def generator(rng: Rng) -> Generator:
@@ -174,7 +175,8 @@ def on_host(rng: Any) -> Any:
 def native_gumbels(rng: Any, shape: Shape, dtype: Any, xp: Namespace, device: Any) -> Array:
     """Standard Gumbels in PyTorch (float64, then rounded) or JAX (a key's)."""
     if is_jax(xp):
-        return sys.modules["jax"].random.gumbel(rng, shape, dtype, mode="highest")
+        noise = sys.modules["jax"].random.gumbel(rng, shape, dtype, mode="highest")
+        return xp.minimum(noise, xp.asarray(_LARGEST, dtype))  # it may be inf once in 2⁶⁴
     return _torch_gumbels(rng, shape, dtype, device)
 
 

@@ -54,10 +54,9 @@ def gumbel_noise(
 
     Notes
     -----
-    Always finite, and fine enough for rare events: in NumPy and PyTorch the noise is made in
-    float64, from -3.8 to 44.4, then rounded to the dtype. JAX's has two uniforms a number in the
-    dtype itself (mode "highest"), so that in float32 too the upper tail goes on beyond the 16.6 at
-    which -log(-log(u)) ends.
+    Always finite, and fine enough for rare events: the noise ends at 64 log 2 = 44.4, where a
+    float32 -log(-log(u)) ends at 16.6. NumPy's and PyTorch's is made in float64, then rounded to
+    the dtype; JAX's float32 noise has two words of random bits a number (mode "highest").
 
     References
     ----------

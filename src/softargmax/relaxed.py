@@ -273,8 +273,9 @@ class RelaxedCategorical(Relaxation):
         >>> x, pullback([0.0, 0.0, 1.0]).round(4)
         (array([0., 0., 1.]), array([-0.0039, -0.007 ,  0.0108]))
         """
-        y = self.sample(shape, rng=rng)
-        x = self.straight_through(shape, rng=rng)
+        perturbed = self._perturbed(shape, rng)
+        y = softargmax(perturbed, self.temperature)
+        x = _concrete.one_hot(perturbed, np)
         return x, lambda cotangent: self._pull(cotangent, y[None], y.shape)
 
     def gumbel_rao(self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
