@@ -5,6 +5,7 @@ Every test here skips where its library is not installed.
 """
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -226,6 +227,25 @@ def test_hessian_of_kl_is_the_fisher_information(lib):
     q = Categorical(lib.array(z), 0.7)
     hessian = lib.hessian(lambda y: Categorical(y, 0.7).kl_divergence(q), z)
     np.testing.assert_allclose(hessian, Categorical(z, 0.7).fisher_information(), atol=1e-12)
+
+
+@pytest.mark.parametrize("heat", [0, 0.5, 1, INF, [0.0, 1.0, INF], {"coldness": -2.0}])
+def test_the_law_of_orders_and_its_gradient(lib, heat):
+    heat = heat if isinstance(heat, dict) else {"temperature": heat}
+    orders = np.array(list(itertools.permutations(range(4), 3)))[:, None]
+    for prior in (None, [1.0, 2, 0, 1]):
+        ours = Categorical(lib.array(Z), prior=prior, **heat).log_prob_ordered(lib.array(orders))
+        numpys = Categorical(Z, prior=prior, **heat).log_prob_ordered(orders)
+        assert_same(ours, numpys, 1e-12)
+    z = np.array([0.3, -1.0, 2.0])
+
+    def total(z):
+        return Categorical(z, 0.7).log_prob_ordered([2, 0])
+
+    lib.check_gradients(total, z)
+    if isinstance(lib, Jax):
+        jitted = lib.jax.jit(lambda z, x: Categorical(z, 0.7).log_prob_ordered(x))
+        assert float(jitted(z, np.array([2, 0]))) == pytest.approx(float(total(lib.array(z))))
 
 
 def test_scores_and_gradients_in_closed_form_are_autodiffs(lib):

@@ -6,9 +6,19 @@ from typing import Any
 import numpy as np
 
 from softargmax import _checks, _noise, _orders, draws
-from softargmax._arrays import ArrayLike, Shape, as_rows, blocks, quiet, to_numpy
+from softargmax._arrays import (
+    Array,
+    ArrayLike,
+    Shape,
+    as_rows,
+    blocks,
+    device_of,
+    is_traced,
+    quiet,
+    to_numpy,
+)
 from softargmax._distribution import derived
-from softargmax._inputs import log_weights
+from softargmax._inputs import log_weights, support_of
 from softargmax._noise import Generator, Rngs
 from softargmax._sampling import Sampling
 
@@ -93,12 +103,32 @@ class Subsets(Sampling):
         0.3333
         """
         given = self._given
-        x = to_numpy(_checks.category(indices, given.xp, given.z, self.num_categories, "indices"))
+        x = _checks.category(indices, given.xp, given.z, self.num_categories, "indices")
         if x.ndim == 0:
             raise ValueError("indices must have an axis of categories, got shape ()")
-        _checks.check_distinct(x)
-        _checks.check_fits(x.shape[:-1], self.batch_shape, "indices")
-        return self._home(self._on_host()._ordered(x))
+        if not is_traced(x):
+            _checks.check_distinct(to_numpy(x))
+        lead = _checks.check_fits(tuple(x.shape[:-1]), self.batch_shape, "indices")
+        return self._ordered(x) if given.xp is np else self._one_by_one(x, lead)
+
+    def _one_by_one(self, x: Array, lead: Shape) -> Array:
+        """The same where gradients may be wanted: each choice's log p among what is left."""
+        given, xp = self._spread(lead)._given, self._given.xp
+        full = (*lead, self.num_categories)
+        weights = xp.ones(full, dtype=xp.bool, device=device_of(given.z))
+        weights = weights if given.prior is None else xp.broadcast_to(given.prior, full)
+        index = xp.arange(self.num_categories, device=device_of(given.z))
+        support = xp.broadcast_to(support_of(given.z, given.prior, xp), full)
+        left, total = xp.ones_like(support), xp.zeros(lead, dtype=self.dtype, device=device_of(x))
+        for j in range(x.shape[-1]):
+            chosen = index == x[..., j][..., None]
+            over = ~xp.any(support & left, axis=-1)  # what is off the support is never drawn
+            kept = xp.where(left | over[..., None], weights, xp.zeros_like(weights))
+            log_p = self._of(given._replace(prior=kept)).log_probs
+            own = xp.sum(xp.where(chosen, log_p, xp.zeros_like(log_p)), axis=-1)
+            total = total + xp.where(over, -math.inf, own)
+            left = left & ~chosen
+        return total
 
     # ------------------------------------------------------------------ NumPy rows
 
