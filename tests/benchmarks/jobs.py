@@ -165,6 +165,27 @@ def one_token() -> Job:
     )
 
 
+def one_token_of_torch() -> Job:
+    """A PyTorch tensor on the CPU, with PyTorch's generator."""
+    import torch
+
+    x, t = logits(VOCABULARY), 0.8
+    z, rng = torch.from_numpy(x), torch.Generator().manual_seed(1)
+    dist = Categorical(x, t)
+
+    def theirs(torch: Any) -> Callable[[], Any]:
+        return lambda: torch.distributions.Categorical(logits=z / t).sample().numpy()
+
+    return Job(
+        "one token of a PyTorch tensor, drawn with a `torch.Generator`",
+        {
+            "softargmax": lambda: Categorical(z, t).sample(rng=rng),
+            **in_torch(theirs, "torch Categorical"),
+        },
+        lambda answer: dist.log_prob(int(np.ravel(answer)[0])) > -40,
+    )
+
+
 def batch_of_tokens() -> Job:
     x, t = logits(64, VOCABULARY), 0.8
     rng = np.random.default_rng(1)
@@ -378,6 +399,7 @@ def without_replacement() -> Job:
 
 JOBS: dict[str, Callable[[], Job]] = {
     "token": one_token,
+    **({"token-torch": one_token_of_torch} if installed("torch") else {}),
     "batch": batch_of_tokens,
     "action": one_action,
     "draw": one_draw_of_six,
