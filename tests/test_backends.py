@@ -607,6 +607,39 @@ def test_relaxed_objects_under_jit_and_vmap(jax):
         relaxed.sample(rng=0)
 
 
+def test_bad_values_under_jit_are_nan_or_minus_one(jax):
+    def density(z, y, t):
+        return RelaxedCategorical(z, t).log_prob(y)
+
+    z, y = np.float32([0.0, 1.0, 2.0]), np.float32([0.2, 0.3, 0.5])
+    assert np.isfinite(jax.jit(density)(z, y, 0.5))
+    for bad in [
+        (np.float32([np.nan, 0, 0]), y, 0.5),
+        (z, np.float32([np.nan, 0.5, 0.5]), 0.5),
+        (z, np.float32([-0.5, 0.5, 1]), 0.5),
+        (z, np.float32([0.9, 0.9, 0.9]), 0.5),
+        *((z, y, t) for t in (0.0, INF, -1.0, np.nan)),
+    ]:
+        assert np.isnan(jax.jit(density)(*bad))
+    key = jax.random.key(0)
+    draw = jax.jit(lambda z, t: Categorical(z, t).sample(3, rng=key))
+    assert (draw(z, -1.0) == -1).all()
+    noise = jax.jit(lambda z, x: conditional_gumbels(Categorical(z), x, rng=key))
+    assert np.isfinite(noise(z, 1)).all()
+    for bad in [(np.float32([np.nan, 0, 0]), 1), (np.float32([-INF, 0, 0]), 0), (z, 5), (z, -1)]:
+        assert np.isnan(noise(*bad)).all()
+    top = jax.jit(lambda z: gumbel_top_k(Categorical(z), 2, rng=key).indices)
+    assert (top(np.float32([np.nan, 0, 0])) == -1).all()
+    assert (top(np.float32([-INF, -INF, 0])) == -1).all()
+
+
+def test_pullbacks_are_for_numpy(lib):
+    relaxed = RelaxedCategorical(lib.array([0.0, 1.0]), 0.5)
+    for name in ("sample", "straight_through", "gumbel_rao"):
+        with pytest.raises(TypeError, match=f"gradients flow through {name}$"):
+            getattr(relaxed, f"{name}_with_pullback")(*([2] if name == "gumbel_rao" else []))
+
+
 def test_deepcopy_of_a_relaxed_object_within_a_graph(torch):
     z = torch.tensor([0.3, -1.0, 2.0], requires_grad=True)
     relaxed = Categorical(z * 2).relaxed(z[0].exp())

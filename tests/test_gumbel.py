@@ -141,6 +141,10 @@ def test_residual_of_equals_is_p_and_of_neighbours_keeps_digits():
     np.testing.assert_allclose(residual(p, p).probs, p.probs, rtol=1e-15)
     near = residual(Categorical([0.0, 0, 0]), Categorical([1e-12, 0, -1e-12]))
     np.testing.assert_allclose(near.probs, [0, 0, 1], atol=1e-3)
+    deep = residual(Categorical([0.0, -800.0]), Categorical([0.0, -900.0]))
+    assert deep.probs.tolist() == [0, 1]
+    same = Categorical([0.0, -800.0])
+    np.testing.assert_array_equal(residual(same, same).log_probs, same.log_probs)
 
 
 @pytest.mark.parametrize("heat", [(1.0, 1.0), (1.0, 3.0), (0.2, 5.0), (0.0, 1.0), (0, INF)])
@@ -215,7 +219,10 @@ def test_bad_input():
         (lambda: gumbel_max([np.nan, 1], [0, 0]), "log_probs must be finite or -inf"),
         (lambda: gumbel_max([[-INF, -INF]], [0, 0]), "in row 0"),
         (lambda: gumbel_max([INF, 0], [0, 0]), "log_probs must be finite"),
-        (lambda: gumbel_max([0, 0], [np.nan, 0]), "noise must be numbers, got nan"),
+        (lambda: gumbel_max([0, 0], [np.nan, 0]), "noise must be finite"),
+        (lambda: gumbel_max([-INF, 0], [-INF, -INF]), "noise must be finite"),
+        (lambda: log_inclusion(np.zeros(2), np.zeros(3)), "threshold must fit"),
+        (lambda: residual(dist, Categorical([0.0])), "q must have 3 categories"),
         (lambda: gumbel_max([0, 0], [0, 0, 0]), "noise must have 2 categories"),
         (lambda: gumbel_max(np.zeros((2, 3)), np.zeros((4, 3))), "noise must fit the batch"),
         (lambda: gumbel_top_k(dist, 3), "k must be at most .*, got k=3 for 2"),
@@ -226,5 +233,11 @@ def test_bad_input():
             call()
     with pytest.raises(TypeError, match="dtype must be a floating dtype"):
         gumbel_noise(3, rng=0, dtype=int)
+    with pytest.raises(TypeError, match="dtype must be a floating dtype, got 'foo'"):
+        gumbel_noise(3, rng=0, dtype="foo")
     with pytest.raises(TypeError, match="rng must be"):
         gumbel_noise(3, rng="seed")
+    with pytest.raises(TypeError, match="shape must be an int"):
+        gumbel_noise(True, rng=0)
+    with pytest.raises(TypeError, match="rng must be one for all rows"):
+        maximal_coupling(dist, dist, rng=[1])

@@ -173,6 +173,34 @@ def test_pullbacks_are_derivatives(tau, prior):
     np.testing.assert_array_equal(through(c), got)
 
 
+def test_the_density_keeps_its_digits_at_high_temperatures():
+    """At equal y of equal categories it is Γ(3) τ²."""
+    for tau in (1e-300, 1e-3, 1e3, 1e10, 1e100, 1e300):
+        got = RelaxedCategorical([0.0, 0.0, 0.0], tau).log_prob_of_log(np.full(3, -np.log(3.0)))
+        assert got == pytest.approx(np.log(2) + 2 * np.log(tau), rel=1e-12, abs=0)
+    narrow = RelaxedCategorical(np.float32([1, 2]), [1e-50, 1e39])
+    assert np.isfinite(narrow.log_prob_of_log(narrow.log_sample(rng=0))).all()
+
+
+def test_what_a_caller_does_to_y_leaves_the_pullback_alone():
+    relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 0.5)
+    for name in ("sample_with_pullback", "straight_through_with_pullback"):
+        y, pullback = getattr(relaxed, name)(rng=0)
+        before = pullback([0.0, 0.0, 1.0])
+        y[:] = 0
+        np.testing.assert_array_equal(pullback([0.0, 0.0, 1.0]), before)
+        assert before.any()
+
+
+def test_gumbel_rao_with_one_rng_a_row():
+    z = np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]])
+    rows, pull = RelaxedCategorical(z, 0.5).gumbel_rao_with_pullback(3, 2, rng=[3, 4])
+    again, pull_again = RelaxedCategorical(z[::-1], 0.5).gumbel_rao_with_pullback(3, 2, rng=[4, 3])
+    np.testing.assert_array_equal(rows[:, ::-1], again)
+    c = np.arange(12.0).reshape(2, 2, 3)
+    np.testing.assert_array_equal(pull(c)[::-1], pull_again(c[:, ::-1]))
+
+
 def test_pullbacks_at_the_limits_and_next_to_one_hot():
     for tau in (0.0, 5e-324, INF):
         y, pullback = RelaxedCategorical([0.0, 1.0, -INF], tau).sample_with_pullback(3, rng=0)
@@ -212,12 +240,17 @@ def test_bad_input():
         (lambda: RelaxedCategorical([0.0, 1.0], -1), r"temperature must be in \[0, inf\]"),
         (lambda: RelaxedCategorical([0.0, np.nan], 1), "logits must be finite or -inf"),
         (lambda: relaxed.tempered(0).log_prob([0.5, 0.5]), r"temperature must be in \(0, inf\)"),
-        (lambda: relaxed.tempered(INF).log_prob_of_log([-1, -1]), r"must be in \(0, inf\)"),
+        (
+            lambda: relaxed.tempered(INF).log_prob_of_log(np.log([0.5, 0.5])),
+            r"must be in \(0, inf\)",
+        ),
         (lambda: relaxed.log_prob([0.5, 0.4]), "y must have sum 1"),
         (lambda: relaxed.log_prob([1.5, -0.5]), "y must be non-negative"),
         (lambda: relaxed.log_prob([0.5, np.nan]), "y must be non-negative"),
         (lambda: relaxed.log_prob([1.0]), "y must have 2 categories"),
         (lambda: relaxed.log_prob_of_log([0.5, 0.5]), "log_y must be logarithms"),
+        (lambda: relaxed.log_prob_of_log([-5, -5]), r"exp\(log_y\) must have sum 1"),
+        (lambda: relaxed.log_prob([[0.5, 0.5], [np.inf, 0]]), "number in row 1"),
         (lambda: relaxed.gumbel_rao(0), "k must be in 1"),
         (lambda: relaxed.sample(-1), "shape must be non-negative"),
     ]:

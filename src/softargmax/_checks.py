@@ -176,6 +176,8 @@ def sample_shape(shape: Any) -> Shape:
         result = tuple(operator.index(axis) for axis in axes)
     except TypeError:
         raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}") from None
+    if any(isinstance(axis, bool | np.bool_) for axis in axes):
+        raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}")
     if any(axis < 0 for axis in result):
         raise ValueError(f"shape must be non-negative, got {shape!r}")
     return result

@@ -29,16 +29,19 @@ def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> A
     seen = support & ~gone
     kept = xp.where(seen, log_y, zero)
     log_p = xp.where(seen, xp.where(support, log_probs, zero), zero)
-    scores = xp.where(seen, log_p - tau * kept, -math.inf)
+    # Measured from the largest log y, whose part cancels: nτ log y would drown the rest.
+    least = xp.max(xp.where(seen, log_y, -math.inf), axis=-1, keepdims=True)
+    least = xp.where(least > -math.inf, least, xp.zeros_like(least))
+    scores = log_p - tau * xp.where(seen, kept - least, zero)
     top = xp.max(xp.where(seen, scores, -math.inf), axis=-1, keepdims=True)
     top = xp.where(top > -math.inf, top, xp.zeros_like(top))
     terms = xp.where(seen, xp.exp(xp.where(seen, scores - top, zero)), zero)
-    level = top[..., 0] + xp.log(xp.sum(terms, axis=-1))
+    total = xp.sum(terms, axis=-1, keepdims=True)
+    level = top + xp.log(xp.where(total > 0, total, xp.ones_like(total)))
     size = xp.sum(xp.astype(support, zero.dtype), axis=-1)
     t = tau[..., 0]
     value = (size - 1) * xp.log(t) + log_gamma(size, xp)
-    value = value + xp.sum(xp.where(seen, log_p - (tau + 1) * kept, zero), axis=-1)
-    value = value - size * level
+    value = value + xp.sum(xp.where(seen, (scores - level) - kept, zero), axis=-1)
     # m coordinates vanish as ε: the density goes as ε^(-m(τ + 1) + nτ).
     lost = xp.sum(xp.astype(gone, zero.dtype), axis=-1)
     limit = xp.where(lost * (t + 1) >= size * t, math.inf, xp.full_like(value, -math.inf))

@@ -1,5 +1,6 @@
 """Pairs of draws that agree as often as they can."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -44,21 +45,19 @@ def residual(p: Categorical, q: Categorical) -> Categorical:
     array([1., 0., 0.])
     """
     xp = _pair(p, q)
-    return Categorical.from_weights(_excess_of(p.log_probs, q.log_probs, p.probs, xp))
+    return Categorical(_log_excess(p.log_probs, q.log_probs, xp))
 
 
 @quiet
-def _excess_of(log_p: Array, log_q: Array, p: Array, xp: Namespace) -> Array:
-    """(p - q)₊, with its digits where q is next to p; p where nothing is left."""
-    more = log_p > log_q
-    ratio = xp.where(
-        more,
-        xp.where(more, log_q, xp.zeros_like(log_q)) - xp.where(more, log_p, xp.zeros_like(log_p)),
-        xp.zeros_like(log_q),
-    )
-    left = p * (0 - xp.expm1(ratio))
-    p = xp.broadcast_to(p, left.shape)
-    return xp.where(xp.any(left > 0, axis=-1, keepdims=True), left, p)
+def _log_excess(log_p: Array, log_q: Array, xp: Namespace) -> Array:
+    """log (p - q)₊, with its digits where q is next to p; log p where nothing is left."""
+    log_p, log_q = xp.broadcast_arrays(log_p, log_q)
+    more, zero = log_p > log_q, xp.zeros_like(log_p)
+    below = xp.where(more, log_q - xp.where(more, log_p, zero), -xp.ones_like(log_p))
+    left = xp.where(more, log_p + xp.log(0 - xp.expm1(below)), -math.inf)
+    equal = ~xp.any(left > -math.inf, axis=-1, keepdims=True)
+    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_q), axis=-1, keepdims=True)
+    return xp.where(bad, math.nan, xp.where(equal, log_p, left))
 
 
 def maximal_coupling(
@@ -102,6 +101,8 @@ def maximal_coupling(
     (0.23307, 0.2311)
     """
     xp = _pair(p, q)
+    if isinstance(rng, list | tuple) or np.ndim(rng) > 0:  # type: ignore[arg-type]
+        raise TypeError("rng must be one for all rows, got a sequence")
     batch = np.broadcast_shapes(p.batch_shape, q.batch_shape)
     p, q = p._spread(batch), q._spread(batch)
     first, second, third = _native.streams(p._given, rng, _COUPLING, 3)
@@ -116,4 +117,4 @@ def maximal_coupling(
 def _pair(p: Any, q: Any) -> Namespace:
     _checks.check_instance(p, Categorical, "p")
     _checks.check_instance(q, Categorical, "q")
-    return p._pair(q)
+    return p._pair(q, "q")

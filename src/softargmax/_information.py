@@ -322,15 +322,15 @@ class Information(Distribution):
         flat = xp.broadcast_to(row * self.num_categories + x, shape)
         return xp.reshape(xp.take(xp.reshape(table, (-1,)), xp.reshape(flat, (-1,))), shape)
 
-    def _pair(self, other: "Information") -> Namespace:
+    def _pair(self, other: "Information", name: str = "other") -> Namespace:
         """The namespace of two distributions that can be compared."""
         if not isinstance(other, Information):
-            raise TypeError(f"other must be a Categorical, got {type(other).__name__}")
+            raise TypeError(f"{name} must be a Categorical, got {type(other).__name__}")
         if other.num_categories != self.num_categories:
             raise ValueError(
-                f"other must have {self.num_categories} categories, got {other.num_categories}"
+                f"{name} must have {self.num_categories} categories, got {other.num_categories}"
             )
-        _checks.check_fits(other.batch_shape, self.batch_shape, "other")
+        _checks.check_fits(other.batch_shape, self.batch_shape, name)
         if other._given.xp is not self._given.xp:
-            raise TypeError("other must hold arrays of the same library as this distribution")
+            raise TypeError(f"{name} must hold arrays of the same library as this distribution")
         return self._given.xp

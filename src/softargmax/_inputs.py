@@ -14,6 +14,7 @@ from softargmax._arrays import (
     blocks,
     detached,
     is_foreign,
+    is_traced,
     kind_of,
     namespace_of,
     quiet,
@@ -175,11 +176,16 @@ def checked_heat(
     wrong = (value != value) | (value < 0)
     if any_of(wrong):
         worst = first_of(value, wrong)
-        cold = 1 / worst if -math.inf < worst < 0 else -math.inf
-        hint = f"; for arg min pass coldness={cold}"
+        hint = ""
+        if worst < 0:
+            cold = 1 / worst if worst > -math.inf else -math.inf
+            hint = f"; for arg min pass coldness={cold}"
         raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
     value = value + 0.0
-    return Heat(inverse(value, xp), value)
+    cold = inverse(value, xp)
+    if is_traced(value):  # an error where it can be seen
+        cold = xp.where(value < 0, math.nan, cold)
+    return Heat(cold, value)
 
 
 def _real_scalar_or_array(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Any:

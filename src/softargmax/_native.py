@@ -102,8 +102,13 @@ def plain_gumbels(given: Inputs, shape: Shape, rng: Any) -> Array:
 def streams(given: Inputs, rng: Any, tag: int, count: int) -> list[Any]:
     """Sources of noise that nothing else shares with an equal rng."""
     if is_jax(given.xp):
-        return _noise.tagged_keys(rng, tag, count)
-    return list(_noise.tagged(_noise.on_host(rng) if is_torch(given.xp) else rng, tag, count))
+        return _noise.tagged_keys(rng, given.batch_shape, tag, count)
+    source = _noise.on_host(rng) if is_torch(given.xp) else rng
+    rows = _noise.one_a_row(source, given.batch_shape)
+    if rows is None:
+        return list(_noise.tagged(source, tag, count))
+    found = [_noise.tagged(row, tag, count) for row in rows]
+    return [[row[i] for row in found] for i in range(count)]
 
 
 # ---------------------------------------------------------------------------- in NumPy

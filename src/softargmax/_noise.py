@@ -128,10 +128,15 @@ def _typed(key: Any) -> Any:
     return jax.random.wrap_key_data(key) if key.dtype == np.uint32 else key
 
 
-def tagged_keys(rng: Any, tag: int, count: int) -> list[Array]:
-    """JAX keys that no other use of a key shares."""
-    random = sys.modules["jax"].random
-    return list(random.split(random.fold_in(keys_of(rng, ())[0], tag), count))
+def tagged_keys(rng: Any, batch_shape: Shape, tag: int, count: int) -> list[Array]:
+    """JAX keys that no other use of a key shares; of one key a row, as many again each."""
+    jax = sys.modules["jax"]
+    keys = keys_of(rng, batch_shape)[0]
+
+    def split(key: Any) -> Any:
+        return jax.random.split(jax.random.fold_in(key, tag), count)
+
+    return list(split(keys) if keys.ndim == 0 else jax.vmap(split, out_axes=1)(keys))
 
 
 def tagged(rng: Any, tag: int, count: int) -> list[Generator]:
@@ -190,15 +195,23 @@ def gumbels_in_kind(rng: Any, shape: Shape, dtype: Any) -> Array:
         return _torch_gumbels(rng, shape, kind, rng.device)
     if is_key(rng):
         jax = sys.modules["jax"]
-        kind = jax.dtypes.canonicalize_dtype(np.float64 if dtype is None else dtype)
+        kind = jax.dtypes.canonicalize_dtype(_dtype(dtype))
         if not jax.dtypes.issubdtype(kind, np.floating):
             raise TypeError(f"dtype must be a floating dtype, got {dtype!r}")
         wide = kind if kind.itemsize >= 4 else np.float32
         return native_gumbels(keys_of(rng, ())[0], shape, wide, jax.numpy, None).astype(kind)
-    kind = np.dtype(np.float64 if dtype is None else dtype)
+    kind = _dtype(dtype)
     if not (kind.kind == "f" or kind.name == "bfloat16"):
         raise TypeError(f"dtype must be a floating dtype, got {dtype!r}")
     return gumbels(generator(rng), shape).astype(kind, copy=False)
+
+
+def _dtype(dtype: Any) -> Any:
+    """A dtype of NumPy's, float64 for None."""
+    try:
+        return np.dtype(np.float64 if dtype is None else dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be a floating dtype, got {dtype!r}") from None
 
 
 def _torch_gumbels(rng: Any, shape: Shape, dtype: Any, device: Any) -> Array:

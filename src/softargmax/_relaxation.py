@@ -3,7 +3,10 @@
 import copy
 from typing import Any, NoReturn, Self
 
-from softargmax._arrays import Array, ArrayLike, Shape, register_pytree
+import numpy as np
+
+from softargmax import _checks
+from softargmax._arrays import Array, ArrayLike, Shape, register_pytree, to_namespace
 from softargmax.categorical import Categorical
 
 
@@ -85,7 +88,9 @@ class Relaxation:
         return repr(self._held).replace(type(self._held).__name__, type(self).__name__, 1)
 
     def __len__(self) -> int:
-        return len(self._held)
+        if not self.batch_shape:
+            raise TypeError(f"a {type(self).__name__} without batch axes has no len()")
+        return self.batch_shape[0]
 
     def __getitem__(self, index: Any) -> Self:
         """Index the batch."""
@@ -107,3 +112,30 @@ class Relaxation:
     @classmethod
     def _of_leaves(cls, name: str, leaves: tuple[Any, ...]) -> Self:
         return cls._of(Categorical._of_leaves(name, leaves))
+
+    # ------------------------------------------------------------------ shared
+
+    def _check_numpy(self, name: str, other: str) -> None:
+        if self._held._given.xp is not np:
+            raise TypeError(
+                f"{name} is for NumPy arrays; in PyTorch and JAX gradients flow through {other}"
+            )
+
+    def _tau(self, dtype: Any) -> Array:
+        """τ in a dtype, with an axis of 1 for the categories."""
+        given = self._held._given
+        tau = to_namespace(self.temperature, given.xp, given.z, dtype)
+        return given.xp.reshape(tau, (*tau.shape, 1))
+
+    def _point(self, x: ArrayLike, name: str) -> tuple[Array, float]:
+        """An array with the categories on its last axis, and how far its sum may be from 1."""
+        given = self._held._given
+        array = _checks.real_array(x, name, given.xp, given.z)
+        if array.ndim == 0 or array.shape[-1] != self.num_categories:
+            raise ValueError(
+                f"{name} must have {self.num_categories} categories on its last axis, "
+                f"got shape {tuple(array.shape)}"
+            )
+        _checks.check_fits(tuple(array.shape[:-1]), self.batch_shape, name)
+        half = getattr(array.dtype, "itemsize", 8) == 2
+        return _checks.cast(array, given.xp), 2e-2 if half else 1e-3

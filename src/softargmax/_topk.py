@@ -86,6 +86,9 @@ def gumbel_top_k(
         threshold = xp.full_like(perturbed[..., :1], -math.inf)
     own = xp.take_along_axis(log_p, indices, axis=-1)
     found = xp.astype(indices, index_dtype(xp))
+    # What is an error where values can be seen is -1 elsewhere.
+    bad = xp.any(xp.isnan(own) | (own == -math.inf), axis=-1, keepdims=True)
+    found = xp.where(bad, -xp.ones_like(found), found)
     return TopK(found, unwrap(threshold[..., 0]), log_inclusion(own, threshold))
 
 
@@ -114,6 +117,7 @@ def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
     xp = namespace_of(log_probs, threshold)
     p = _checks.cast(_checks.real_array(log_probs, "log_probs", xp, threshold), xp)
     level = _checks.cast(_checks.real_array(threshold, "threshold", xp, log_probs), xp)
+    _checks.check_fits(tuple(level.shape), tuple(p.shape), "threshold")
     p, level = xp.broadcast_arrays(p, level)
     dead, all_of_them = p == -math.inf, level == -math.inf
     rise = xp.where(

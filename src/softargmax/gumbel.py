@@ -93,7 +93,7 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     ------
     ValueError, TypeError
         For a row with NaN or without a finite log-probability (where values cannot be seen, as
-        under jit, the answer is -1), NaN noise, or shapes that do not fit.
+        under jit, the answer is -1), noise of NaN or inf, or shapes that do not fit.
 
     References
     ----------
@@ -125,11 +125,12 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
             "log_probs must be finite or -inf, with a finite one in every row, "
             f"got none{_checks.in_row(bad)}"
         )
-    if _checks.any_of(xp.isnan(luck)):
-        raise ValueError("noise must be numbers, got nan")
+    unlucky = ~xp.all((luck > -math.inf) & (luck < math.inf), axis=-1)
+    if _checks.any_of(unlucky):
+        raise ValueError(f"noise must be finite, got nan or inf{_checks.in_row(unlucky)}")
     found = xp.argmax(xp.where(scores > -math.inf, scores + luck, -math.inf), axis=-1)
     found = xp.astype(found, index_dtype(xp))
-    return unwrap(xp.where(bad | xp.any(xp.isnan(luck), axis=-1), -xp.ones_like(found), found))
+    return unwrap(xp.where(bad | unlucky, -xp.ones_like(found), found))
 
 
 @quiet
@@ -151,7 +152,8 @@ def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = N
     category : int or array of integers
         What was drawn; broadcasts against the batch.
     rng
-        As for :meth:`Categorical.sample`.
+        As for :meth:`Categorical.sample`; a sequence has one a row of the batch that category and
+        distribution broadcast to.
 
     Returns
     -------
@@ -211,4 +213,7 @@ def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = N
     high = own + at_winner(noise)
     close = alive & ~chosen & (xp.where(alive, log_p, zero) + noise >= high)
     slack = 8 * xp.finfo(noise.dtype).eps * (xp.abs(high) + xp.abs(noise) + 1)
-    return xp.where(close, high - xp.where(alive, log_p, zero) - slack, noise)
+    noise = xp.where(close, high - xp.where(alive, log_p, zero) - slack, noise)
+    # What is an error where values can be seen is NaN elsewhere.
+    bad = impossible | xp.isnan(own) | (x < 0) | (x >= dist.num_categories)
+    return xp.where(bad, math.nan, noise)
