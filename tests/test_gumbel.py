@@ -91,6 +91,21 @@ def test_a_rare_winner_in_float32():
         assert gumbel_max(dist.log_probs, noise.astype(np.float64)).tolist() == [3, 4]
 
 
+def test_a_loser_that_truncation_rounds_up_to_the_winner(monkeypatch):
+    """Free noise of 44 against a winner's -3: their difference is below the rounding."""
+    from softargmax import _native
+
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        dist = Categorical(rng.normal(size=(1, 5)) * 3)
+        free = np.full((1, 5), 44.0)
+        free[0, 4] = -3 - rng.random()
+        monkeypatch.setattr(_native, "gumbels", lambda *args, free=free: free)
+        noise = conditional_gumbels(dist, 4)
+        assert gumbel_max(dist.log_probs, noise).tolist() == [4]
+        np.testing.assert_allclose(dist.log_probs + noise, free[0, 4], rtol=1e-13)
+
+
 def test_mixed_over_winners_the_noise_is_plain():
     dist = Categorical(np.log([0.6, 0.3, 0.1]), prior=[1, 1, 1])
     n = 200_000
