@@ -161,10 +161,10 @@ def of_words(words: Any) -> Generator:
 def in_torch(rng: Any, device: Any) -> Any:
     """A torch.Generator on a device, from what may be handed to a PyTorch distribution."""
     torch = sys.modules["torch"]
-    if is_torch_generator(rng):
+    if is_torch_generator(rng) and rng.device.type == torch.device(device).type:
         return rng
     made = torch.Generator(device)
-    made.manual_seed(int(generator(rng).integers(2**63)))
+    made.manual_seed(int(generator(on_host(rng)).integers(2**63)))
     return made
 
 
