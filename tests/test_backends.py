@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from softargmax import Categorical, RelaxedCategorical, log_softargmax, smooth_max, softargmax
+from softargmax import (
+    Categorical,
+    RelaxedCategorical,
+    _native,
+    log_softargmax,
+    smooth_max,
+    softargmax,
+)
 from softargmax.gumbel import (
     conditional_gumbels,
     gumbel_max,
@@ -305,6 +312,23 @@ def test_a_torch_generator_as_rng(torch):
     counts = dist.sample_counts(10**6, rng=rng)
     check_counts(counts.numpy(), dist.probs.double().numpy(), detects=6e-3)
     assert dist.sample_without_replacement(2, 4, rng=rng).shape == (4, 2)
+
+
+def test_one_torch_generator_a_row(torch):
+    dist = Categorical(torch.tensor(Z), 0.7)
+
+    def rngs(order):
+        return [torch.Generator().manual_seed(i) for i in order]
+
+    rows = dist.sample(20, rng=rngs([0, 1, 2]))
+    assert torch.equal(dist[[2, 0]].sample(20, rng=rngs([2, 0])), rows[:, [2, 0]])
+    # As on a GPU, whose draws are made in PyTorch.
+    xp = dist._given.xp
+    native = _native.sample(dist.log_probs, (20,), rngs([0, 1, 2]), xp)
+    assert native.shape == (20, 3)
+    again = _native.sample(dist.log_probs[[2, 0]], (20,), rngs([2, 0]), xp)
+    assert torch.equal(again, native[:, [2, 0]])
+    assert not torch.isin(native[:, 1], 0).any()
 
 
 def test_torch_func(torch):

@@ -36,7 +36,15 @@ def sample(log_probs: Array, size: Shape, rng: Any, xp: Namespace) -> Array:
     """Gumbel-max draws of shape ``size`` + batch from log_probs (…, K); -1 in rows of NaN."""
     batch = tuple(log_probs.shape[:-1])
     if not is_jax(xp):
-        return _gumbel_max(log_probs, size, _noise.in_torch(rng, device_of(log_probs)), xp)
+        device = device_of(log_probs)
+        if not isinstance(rng, list | tuple):
+            return _gumbel_max(log_probs, size, _noise.in_torch(rng, device), xp)
+        rows = _noise.one_a_row(_noise.on_host(rng), batch) or []
+        found = [
+            _gumbel_max(log_p, size, _noise.in_torch(row, device), xp)
+            for log_p, row in zip(log_probs, rows, strict=True)
+        ]
+        return xp.stack(found, axis=len(size))
     keys, one_a_row = _noise.keys_of(rng, batch)
     if not one_a_row:
         return _gumbel_max(log_probs, size, keys, xp)

@@ -170,6 +170,8 @@ def in_torch(rng: Any, device: Any) -> Any:
 
 def on_host(rng: Any) -> Any:
     """What NumPy draws with for a PyTorch distribution on the CPU: its generator gives a seed."""
+    if isinstance(rng, list | tuple):
+        return [on_host(one) for one in rng]
     if not is_torch_generator(rng):
         return rng
     torch = sys.modules["torch"]
