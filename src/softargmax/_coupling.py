@@ -116,5 +116,4 @@ def maximal_coupling(
 
 def _pair(p: Any, q: Any) -> Namespace:
     _checks.check_instance(p, Categorical, "p")
-    _checks.check_instance(q, Categorical, "q")
-    return p._pair(q, "q")
+    return p._pair(q, "q")  # which sees to q

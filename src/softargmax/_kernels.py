@@ -149,6 +149,7 @@ def _by_rows(given: Inputs, finish: Callable[[Any, Any], None] | None, workers: 
     return out.reshape(*shape, num_categories)
 
 
+@quiet
 def _of_rows(given: Inputs, answer: Callable[[Any, Any], Any]) -> Any:
     """A float64 number for every row, from its d, which is not kept."""
     rows, num_categories = math.prod(given.batch_shape), given.z.shape[-1]
@@ -159,8 +160,7 @@ def _of_rows(given: Inputs, answer: Callable[[Any, Any], Any]) -> Any:
     for block in blocks(rows, num_categories, size):
         d = space[: block.stop - block.start]
         _centre(part(block), d)
-        with np.errstate(all="ignore"):
-            out[block] = answer(d, scratch)
+        out[block] = answer(d, scratch)
     return out.reshape(given.batch_shape)
 
 

@@ -3,7 +3,7 @@
 The only file that names NumPy's random module and JAX's. Noise is float64 whatever the dtype of
 the distribution: NumPy's float32 exponentials contain exact zeros, and float32 uniforms are coarser
 than the probabilities that they have to resolve. Where JAX has no float64, its Gumbels are made of
-two uniforms, the second for the tail.
+two words of random bits each.
 """
 
 import sys

@@ -216,7 +216,7 @@ class Sampling(Calculus):
                 return np.int64(drawn)
         match draws.way(method, n, rows, num_categories):
             case "columns":
-                found = self._one_a_row(rng, workers)
+                found = self._forgotten(rng, n, workers, _by_columns)
             case "blocks":
                 u = _noise.uniforms(rng, (n, rows))
                 found = self._block_sums(workers).invert(u)
@@ -226,7 +226,7 @@ class Sampling(Calculus):
                 weights = as_rows(self.probs, self.batch_shape)
                 found = draws.by_race(rng, weights, n, workers)
             case "rows":
-                found = self._by_rows(rng, n, workers)
+                found = self._forgotten(rng, n, workers, _by_rows)
             case _:
                 cdf = as_rows(self._cumulative, self.batch_shape)
                 found = draws.by_inversion(rng, cdf, n, workers)
@@ -247,29 +247,17 @@ class Sampling(Calculus):
         """A weight below which p is no normal float, or nearly so."""
         return 1.2e-38 if self._given.z.itemsize == 4 else 2.3e-308
 
-    def _one_a_row(self, rng: Generator, workers: int) -> Any:
-        """One draw (1, rows) of every row of a batch of short rows, by columns."""
-        rows = math.prod(self.batch_shape)
-        u = _noise.uniforms(rng, (rows,))
-        found = np.empty((1, rows), np.int64)
-        part = _kernels.rows_of(self._given)
-
-        def work(block: slice) -> None:
-            found[0, block] = draws.invert_columns(_kernels.columns(part(block)), u[block])
-
-        share(lambda: work, rows, self.num_categories, workers, BLOCK)
-        return found
-
-    def _by_rows(self, rng: Generator, n: int, workers: int) -> Any:
-        """A few draws (n, rows) of many rows, whose cumulative sums are forgotten."""
+    def _forgotten(
+        self, rng: Generator, n: int, workers: int, invert: Callable[[Inputs, Any], Any]
+    ) -> Any:
+        """Draws (n, rows) by ``invert``, from inputs and uniforms a block of rows at a time."""
         rows = math.prod(self.batch_shape)
         u = _noise.uniforms(rng, (n, rows))
         found = np.empty((n, rows), np.int64)
         part = _kernels.rows_of(self._given)
 
         def work(block: slice) -> None:
-            cdf = draws.cumulative(_kernels.probs(part(block)))
-            found[:, block] = draws.invert_rows(cdf, u[:, block])
+            found[:, block] = invert(part(block), u[:, block])
 
         share(lambda: work, rows, self.num_categories, workers, BLOCK)
         return found
@@ -287,3 +275,13 @@ class Sampling(Calculus):
     def _count_rows(self, n: int, rng: Generator) -> Any:
         weights = as_rows(self.probs, self.batch_shape).astype(np.float64)
         return draws.draw_counts(rng, weights, n).reshape(self.probs.shape)
+
+
+def _by_columns(part: Inputs, u: Any) -> Any:
+    """One category a row, for uniforms (1, rows)."""
+    return draws.invert_columns(_kernels.columns(part), u[0])
+
+
+def _by_rows(part: Inputs, u: Any) -> Any:
+    """Categories for uniforms (n, rows)."""
+    return draws.invert_rows(draws.cumulative(_kernels.probs(part)), u)

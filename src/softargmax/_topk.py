@@ -77,7 +77,7 @@ def gumbel_top_k(
     order = (
         xp.argsort(perturbed, axis=-1, descending=True, stable=True)
         if xp is not np
-        else (np.argsort(-perturbed, axis=-1, kind="stable"))
+        else np.argsort(-perturbed, axis=-1, kind="stable")
     )
     indices = order[..., :k]
     if k < dist.num_categories:

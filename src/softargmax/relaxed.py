@@ -114,7 +114,7 @@ class RelaxedCategorical(Relaxation):
         xp = self._held._given.xp
         log_y = log_softargmax(perturbed, self.temperature)
         floor = -float(xp.finfo(log_y.dtype).max)
-        warm = xp.asarray(self._tau(widest_float(xp)) > 0)
+        warm = self._tau(widest_float(xp)) > 0
         lost = (log_y < floor) & (perturbed > -math.inf) & warm
         return xp.where(lost, xp.full_like(log_y, floor), log_y)
 
