@@ -18,6 +18,8 @@ LAYERS = [
     "_arrays",
     "_noise",
     "_checks",
+    "_schedules",
+    "schedules",
     "_inputs",
     "_floats",
     "_kernels",

@@ -1,6 +1,7 @@
 """Argument checks and their wording: the name, what it must be, what it got."""
 
 import math
+import numbers
 import operator
 from typing import Any
 
@@ -214,13 +215,34 @@ def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
     return str(x)
 
 
-def unit_interval(u: ArrayLike, xp: Namespace, like: Array) -> Array:
-    """Numbers in [0, 1], in float64 where there is one."""
-    array = real_array(u, "u", xp, like)
-    wrong = ~((array >= 0) & (array <= 1))
+def number(x: Any, name: str, interval: str) -> int | float:
+    """A real number in an interval such as "[0, inf)", as Python's."""
+    if isinstance(x, bool) or not isinstance(x, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {x!r}")
+    try:
+        value = float(x)
+    except OverflowError:
+        value = math.inf
+    if outside(value, interval):
+        raise ValueError(f"{name} must be in {interval}, got {x}")
+    return int(x) if isinstance(x, numbers.Integral) else value
+
+
+def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
+    """Real numbers in an interval, in float64 where there is one."""
+    array = xp.astype(real_array(x, name, xp, like), widest_float(xp))
+    wrong = outside(array, interval)
     if any_of(wrong):
-        raise ValueError(f"u must be in [0, 1], got {first_of(array, wrong):g}")
-    return xp.astype(array, widest_float(xp))
+        raise ValueError(f"{name} must be in {interval}, got {first_of(array, wrong):g}")
+    return array
+
+
+def outside(x: Any, interval: str) -> Any:
+    """Where numbers are outside an interval; NaN always is."""
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    below = x < low if interval[0] == "[" else x <= low
+    above = x > high if interval[-1] == "]" else x >= high
+    return below | above | (x != x)
 
 
 def keep_mask(x: ArrayLike, xp: Namespace, like: Array) -> Array:

@@ -107,7 +107,7 @@ class Information(Distribution):
         array([1, 2, 2])
         """
         given, xp = self._given, self._given.xp
-        points = _checks.unit_interval(u, xp, given.z)
+        points = _checks.numbers_in(u, "u", "[0, 1]", xp, given.z)
         shape = _checks.check_fits(tuple(points.shape), self.batch_shape, "u")
         points = xp.broadcast_to(points, shape)
         if xp is np:
