@@ -43,6 +43,9 @@ LAYERS = [
     "_relaxation",
     "_concrete",
     "relaxed",
+    "_matching",
+    "_calibration",
+    "temperatures",
 ]
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 

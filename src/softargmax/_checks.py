@@ -245,18 +245,19 @@ def outside(x: Any, interval: str) -> Any:
     return below | above | (x != x)
 
 
-def keep_mask(x: ArrayLike, xp: Namespace, like: Array) -> Array:
+def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
     """Booleans, or integers 0 and 1, as booleans."""
-    array = real_array(x, "keep", xp, like)
+    array = real_array(x, name, xp, like)
+    check_categories(array, name)
     kind = kind_of(array, xp)
     if kind not in "biu":
-        raise TypeError(f"keep must be booleans or integers 0 and 1, got dtype {array.dtype}")
+        raise TypeError(f"{name} must be booleans or integers 0 and 1, got dtype {array.dtype}")
     if kind == "b":
         return array
     wrong = (array != 0) & (array != 1)
     if any_of(wrong):
         raise ValueError(
-            f"keep must be booleans or integers 0 and 1, got {first_of(array, wrong):g}"
+            f"{name} must be booleans or integers 0 and 1, got {first_of(array, wrong):g}"
         )
     return array == 1
 

@@ -255,8 +255,8 @@ class Distribution(Copies):
             cold = coldness if temperature is None else None
             moved = type(self)(logits, temperature, coldness=cold, prior=given.prior)
             return moved.masked(keep)
-        mask = keep_mask(keep, given.xp, given.logits)
-        if mask.ndim == 0 or mask.shape[-1] != self.num_categories:
+        mask = keep_mask(keep, "keep", given.xp, given.logits)
+        if mask.shape[-1] != self.num_categories:
             raise ValueError(
                 f"keep must have {self.num_categories} categories on its last axis, "
                 f"got shape {tuple(mask.shape)}"

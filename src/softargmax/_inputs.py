@@ -12,6 +12,7 @@ from softargmax._arrays import (
     Namespace,
     Shape,
     blocks,
+    copied,
     detached,
     is_foreign,
     is_traced,
@@ -29,6 +30,7 @@ from softargmax._checks import (
     checked_weights,
     first_of,
     in_row,
+    keep_mask,
     real_array,
 )
 
@@ -87,18 +89,24 @@ def inputs(
     name: str = "logits",
     prior_name: str = "prior",
 ) -> Inputs:
-    """Check what defines a distribution; ``copy`` takes it out of the caller's hands."""
+    """Check what defines a distribution; ``copy`` takes it out of the caller's hands.
+
+    A prior by the name of "mask" has to be one.
+    """
     warmth = temperature if coldness is None else coldness
     xp = namespace_of(logits, warmth, prior)
     like = next((x for x in (logits, warmth, prior) if is_foreign(x)), logits)
-    given = real_array(logits, "logits", xp, like, copy=copy)
-    check_categories(given, "logits")
+    given = real_array(logits, name, xp, like, copy=copy)
+    check_categories(given, name)
     z = cast(given, xp)
     heat = checked_heat(temperature, coldness, xp, given)
-    if prior is not None:
+    if prior is not None and prior_name == "mask":
+        mask = keep_mask(prior, prior_name, xp, given)
+        prior = copied(mask, xp) if copy else mask
+    elif prior is not None:
         prior = checked_weights(prior, prior_name, xp, given, copy=copy)
     shape = batch_shape(tuple(given.shape), heat, prior, prior_name)
-    check_support(z, prior, xp, name)
+    check_support(z, prior, xp, name, prior_name)
     if copy:
         for array in (given, z, prior, *heat):
             read_only(array)
@@ -223,20 +231,8 @@ def inverse(value: Any, xp: Namespace) -> Any:
 
 def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str = "prior") -> Shape:
     """The broadcast of the batch axes; temperature meets the batch only."""
-    batch = logits[:-1]
     name = "coldness" if heat.temperature is None else "temperature"
-    if batch and len(heat.shape) > len(batch):
-        raise ValueError(
-            f"{name} must fit the batch axes {batch} of the logits, got shape {heat.shape}; "
-            f"it never meets the category axis: to combine every {name} with every row, "
-            f"pass logits[None]"
-        )
-    try:
-        shape = np.broadcast_shapes(batch, heat.shape)
-    except ValueError:
-        raise ValueError(
-            f"{name} must fit the batch axes {batch} of the logits, got shape {heat.shape}"
-        ) from None
+    shape = meet_batch(heat.shape, logits[:-1], name)
     if prior is None:
         return shape
     if prior.shape[-1] != logits[-1]:
@@ -252,13 +248,31 @@ def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str 
         ) from None
 
 
+def meet_batch(shape: Shape, batch: Shape, name: str) -> Shape:
+    """The batch of logits with batch axes and an argument that has one value a row."""
+    if batch and len(shape) > len(batch):
+        raise ValueError(
+            f"{name} must fit the batch axes {batch} of the logits, got shape {shape}; "
+            f"it never meets the category axis: to combine every {name} with every row, "
+            f"pass logits[None]"
+        )
+    try:
+        return np.broadcast_shapes(batch, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} must fit the batch axes {batch} of the logits, got shape {shape}"
+        ) from None
+
+
 def support_of(z: Array, prior: Array | None, xp: Namespace) -> Array:
     """Where a category has a logit above -inf and a prior above 0."""
     alive = z > -math.inf
     return alive if prior is None else alive & xp.astype(prior, xp.bool)
 
 
-def check_support(z: Array, prior: Array | None, xp: Namespace, name: str = "logits") -> None:
+def check_support(
+    z: Array, prior: Array | None, xp: Namespace, name: str = "logits", prior_name: str = "prior"
+) -> None:
     """No NaN, no +inf, and a non-empty support in every row."""
     top = xp.max(z, axis=-1)  # NaN where the row has one
     if xp is np and prior is None and np.isfinite(top).all():
@@ -269,7 +283,9 @@ def check_support(z: Array, prior: Array | None, xp: Namespace, name: str = "log
         raise ValueError(f"{name} must be finite or -inf, got {value}{in_row(wrong)}")
     alive = top > -math.inf if prior is None else xp.any(support_of(z, prior, xp), axis=-1)
     if any_of(~alive):
-        because = _IMPOSSIBLE[name] + ("" if prior is None else " or has prior 0")
+        because = _IMPOSSIBLE[name]
+        if prior is not None:
+            because += " or is masked" if prior_name == "mask" else " or has prior 0"
         raise ValueError(
             f"{name} must leave at least one category in the support of every row, "
             f"got none{in_row(~alive)}: every category {because}"
@@ -279,6 +295,7 @@ def check_support(z: Array, prior: Array | None, xp: Namespace, name: str = "log
 _IMPOSSIBLE = {
     "logits": "has logit -inf",
     "energies": "has energy inf",
+    "values": "has value -inf",
     "keep": "is masked, or has logit -inf",
 }
 
