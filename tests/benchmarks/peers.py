@@ -21,8 +21,11 @@ import numpy as np
 from tqdm import tqdm
 
 from growth import growth, memory
-from jobs import JOBS, Contenders, installed
+from jobs import JOBS as DRAWS
+from jobs import Contenders, installed
+from searches import SEARCHES
 
+JOBS = DRAWS | SEARCHES
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 TURN = 0.05  # seconds of a contender's turn, or one call where that is longer
 
