@@ -36,6 +36,19 @@ def test_equals_the_array_kernels(z, power, dtype, by_coldness):
     np.testing.assert_allclose(short.entropy(), _kernels.entropy(checked), rtol=rtol, atol=tiny)
 
 
+@given(ROW, st.floats(-3, 3), st.integers(0, 2**SHORT_ROW - 1))
+def test_a_mask_is_a_logit_of_minus_infinity(z, power, bits):
+    keep = np.array([bits >> i & 1 == 1 for i in range(len(z))])
+    if not (keep & (z > -INF)).any():
+        keep[:] = True
+    masked = Categorical(z, 10**power).masked(keep)
+    same = Categorical(np.where(keep, z, -INF), 10**power)
+    assert (masked._short is None) == (same._short is None)
+    np.testing.assert_array_equal(masked.log_probs, same.log_probs)
+    assert masked.entropy() == same.entropy()
+    assert masked.sample(rng=0) == same.sample(rng=0)
+
+
 def test_what_it_leaves_to_the_arrays():
     def short(z, *heat, **more):
         return Categorical(z, *heat, **more)._short

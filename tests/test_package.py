@@ -46,6 +46,9 @@ LAYERS = [
     "_matching",
     "_calibration",
     "temperatures",
+    "_multi",
+    "_masks",
+    "policies",
 ]
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 

@@ -168,6 +168,12 @@ def check_fits(shape: Shape, batch: Shape, name: str) -> Shape:
         raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}") from None
 
 
+def check_fits_within(shape: Shape, batch: Shape, name: str) -> None:
+    """An argument's shape broadcasts to the batch and does not enlarge it."""
+    if check_fits(shape, batch, name) != batch:
+        raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}")
+
+
 def sample_shape(shape: Any) -> Shape:
     """A shape is an int or a tuple of ints."""
     if isinstance(shape, tuple) and not shape:
@@ -262,16 +268,18 @@ def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
     return array == 1
 
 
-def values_of_categories(x: ArrayLike, xp: Namespace, like: Array, batch: Shape) -> Array:
+def values_of_categories(
+    x: ArrayLike, xp: Namespace, like: Array, batch: Shape, name: str = "values"
+) -> Array:
     """Real values with the categories on the last axis, in a floating dtype."""
-    array = real_array(x, "values", xp, like)
+    array = real_array(x, name, xp, like)
     num_categories = like.shape[-1]
     if array.ndim == 0 or array.shape[-1] != num_categories:
         raise ValueError(
-            f"values must have {num_categories} categories on its last axis, "
+            f"{name} must have {num_categories} categories on its last axis, "
             f"got shape {tuple(array.shape)}"
         )
-    check_fits(tuple(array.shape[:-1]), batch, "values")
+    check_fits(tuple(array.shape[:-1]), batch, name)
     return cast(array, xp) if kind_of(array, xp) == "f" else xp.astype(array, like.dtype)
 
 

@@ -18,12 +18,19 @@ class ShortRow(NamedTuple):
     def of(cls, given: Inputs) -> Self | None:
         """The row of a distribution, or None where the array kernels have to see to it."""
         coldness, temperature = given.heat
-        z = given.z
-        if given.prior is not None or given.batch_shape or z.size > SHORT_ROW:
+        z, prior = given.z, given.prior
+        if given.batch_shape or z.size > SHORT_ROW:
             return None
         if not isinstance(coldness, float) or not 1e-30 <= coldness <= 1e30:
             return None
         values = z.tolist()
+        if prior is not None:
+            if prior.dtype.kind != "b":
+                return None
+            # A mask leaves out what a logit of -inf does.
+            values = [
+                x if kept else -math.inf for x, kept in zip(values, prior.tolist(), strict=True)
+            ]
         top = max(values)
         if temperature is None:
             d = [coldness * (value - top) for value in values]

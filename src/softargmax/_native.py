@@ -107,6 +107,32 @@ def plain_gumbels(given: Inputs, shape: Shape, rng: Any) -> Array:
     return to_namespace(_noise.gumbels(source, shape), xp, z)
 
 
+def log_gammas(given: Inputs, alpha: Array, source: Any) -> Array:
+    """Logarithms of Gamma(alpha) variates for every category, batch + (K,); alpha is (…, 1).
+
+    The source is a stream, or a list of them, one a row.
+    """
+    xp, shape = given.xp, (*given.batch_shape, given.z.shape[-1])
+    if is_jax(xp):
+        keys, one_a_row = _noise.keys_of(source, given.batch_shape)
+        if not one_a_row:
+            return _noise.native_log_gammas(keys, alpha, shape, given.z.dtype)
+        rows = xp.broadcast_to(alpha, (*given.batch_shape, 1))
+        return _noise.row_by_row(
+            lambda key, row: _noise.native_log_gammas(key, row, shape[-1:], given.z.dtype),
+            keys,
+            rows,
+            0,
+        )
+    host = to_numpy(alpha)
+    if not isinstance(source, list):
+        return to_namespace(_noise.log_gammas(source, host, shape), xp, given.z)
+    found = np.empty(shape)
+    for i, one in enumerate(source):
+        found[i] = _noise.log_gammas(one, np.broadcast_to(host, (*shape[:-1], 1))[i], shape[-1:])
+    return to_namespace(found, xp, given.z)
+
+
 def streams(given: Inputs, rng: Any, tag: int, count: int) -> list[Any]:
     """Sources of noise that nothing else shares with an equal rng."""
     if is_jax(given.xp):

@@ -87,6 +87,15 @@ def gumbels(rng: Generator, shape: Shape) -> Any:
     return np.negative(noise, out=noise)
 
 
+def log_gammas(rng: Generator, alpha: Any, shape: Shape) -> Any:
+    """Logarithms of independent Gamma(alpha) variates, finite for the smallest alpha too.
+
+    A Gamma(α) variate is a Gamma(α + 1) variate times a uniform to the power 1/α.
+    """
+    high = np.log(rng.standard_gamma(alpha + 1, shape))
+    return np.maximum(high - exponentials(rng, shape) / alpha, -1e308)
+
+
 # ---------------------------------------------------------------------------- PyTorch's and JAX's
 
 
@@ -126,6 +135,14 @@ def keys_of(rng: Any, batch_shape: Shape) -> tuple[Array, bool]:
 def _typed(key: Any) -> Any:
     jax = sys.modules["jax"]
     return jax.random.wrap_key_data(key) if key.dtype == np.uint32 else key
+
+
+def rows_of(rng: Any, batch_shape: Shape, host: bool) -> list[Any] | None:
+    """The rngs of a sequence with one a row of a 1-d batch; None where ``rng`` is a single one."""
+    if host:
+        return one_a_row(on_host(rng), batch_shape)
+    keys, many = keys_of(rng, batch_shape)
+    return list(keys) if many else None
 
 
 def tagged_keys(rng: Any, batch_shape: Shape, tag: int, count: int) -> list[Array]:
@@ -221,6 +238,11 @@ def _torch_gumbels(rng: Any, shape: Shape, dtype: Any, device: Any) -> Array:
     torch = sys.modules["torch"]
     u = torch.rand(shape, generator=rng, dtype=torch.float64, device=device)
     return (-torch.log(torch.clamp(-torch.log1p(-u), min=_TINY_WAIT))).to(dtype)
+
+
+def native_log_gammas(key: Any, alpha: Array, shape: Shape, dtype: Any) -> Array:
+    """JAX's logarithms of Gamma(alpha) variates."""
+    return sys.modules["jax"].random.loggamma(key, alpha.astype(dtype), shape, dtype)
 
 
 def repeated(draw: Callable[[Any], Array], rng: Any, times: int, xp: Namespace) -> Array:
