@@ -264,6 +264,12 @@ def test_multi_probabilities_sum_to_1():
     assert_allclose(np.exp(multi.log_prob(actions[:, None])).sum(0), 1, rtol=1e-14)
 
 
+def test_multi_of_falling_sizes():
+    multi = MultiCategorical(LOGITS[0], (4, 3, 1), temperature=0.5)
+    exact = [Categorical(part, 0.5).probs for part in np.split(LOGITS[0], [4, 7])]
+    assert_allclose(multi.probs, np.concatenate(exact), rtol=1e-14)
+
+
 def test_multi_draws():
     multi = MultiCategorical(LOGITS[0], SIZES, temperature=2.0, mask=FREE[0])
     x = multi.sample(300_000, rng=0)

@@ -90,6 +90,11 @@ def test_closed_forms():
 
 
 def test_particular_values():
+    # next to its warm end, where rounding would lead beyond it
+    assert LinearColdness(1.9789354582421872, 1e-9, 1.0)(3.6e-207) == 1.9789354582421872
+    # and where the quotient of the ends underflows
+    far = Geometric(1e-300, 1e300, 2)
+    assert far(1) == pytest.approx(1, rel=1e-12, abs=0)
     assert Logarithmic(1.0)(0) == inf
     assert Logarithmic(1.0)(math.e - 1) == pytest.approx(1, rel=1e-15, abs=0)
     assert LinearColdness(inf, inf, 3)([0, 1, 4]).tolist() == [inf, inf, inf]
@@ -330,6 +335,7 @@ def test_optax(wide):
             np.testing.assert_allclose(jax.jit(mine)(steps), exact, rtol=error)
             np.testing.assert_allclose(jax.vmap(mine)(steps), exact, rtol=error)
         assert mine(steps).dtype == (np.float64 if wide else np.float32)
+        assert jax.jit(GeneralizedAnnealing(5230.0, 2.62))(0) == 5230
         # As a count -> value under jit, where negative steps cannot be refused.
         joined = optax.join_schedules(ours[:2], [30])
         np.testing.assert_allclose(

@@ -71,9 +71,10 @@ def test_ten_thousand_rows(name, place):
 
 def test_small_entropies_keep_their_digits():
     z = np.random.default_rng(0).normal(size=(200, 5))
-    target = 10.0 ** -np.linspace(1, 200, 200)
+    target = 10.0 ** -np.linspace(1, 300, 200)
     found = temperature_for_entropy(z, target)
     assert_allclose(Categorical(z, found).entropy(), target, rtol=1e-11, atol=0)
+    assert 0 < temperature_for_entropy(z[0], 5e-324) < found[0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

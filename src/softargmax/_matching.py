@@ -159,7 +159,7 @@ class _Newton:
         # y = log(excess / (cap - excess)) is straight in log β where it is hot (y > 0), and in β
         # where it is cold.
         rest = np.maximum(cap - excess, _EPS * cap)
-        y, aim = np.log(excess / rest), np.log(goal / (cap - goal))
+        y, aim = np.log(excess) - np.log(rest), np.log(goal) - np.log(cap - goal)
         delta = (aim - y) * excess * rest / (slope * cap)
         straight = 1 + delta
         bent = ((y > 0) & (aim > 0)) | (straight < 0.5)
@@ -169,7 +169,7 @@ class _Newton:
         # One step more, and the error is its square; or no digits are left to gain.
         close = (np.abs(delta) < 1e-9) | (np.abs(excess - goal) <= 4 * _EPS * goal)
         narrow = self.high - self.low <= 2 * _EPS * self.high
-        landed = np.clip(new, self.low, self.high)
+        landed = np.clip(np.where(np.isnan(new), b, new), self.low, self.high)
         self.b = np.where(close, landed, np.where(inside, new, halfway))
         return close | narrow
 

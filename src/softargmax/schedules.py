@@ -216,6 +216,7 @@ class LinearColdness(_Ramp):
         ratio = 1.0 if cold == warm else cold / warm
         part = (done, 1 - done) if cold == self.stop else (1 - done, done)
         value = cold / (part[0] + part[1] * ratio)  # relative to the colder: nothing overflows
+        value = xp.clip(value, cold, warm)
         return xp.where(done == 0, self.start, xp.where(done == 1, self.stop, value))
 
 
