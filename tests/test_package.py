@@ -49,8 +49,21 @@ LAYERS = [
     "_multi",
     "_masks",
     "policies",
+    "_row",
+    "_survivors",
+    "tokens/_stage",
+    "tokens/_rows",
+    "tokens/_truncations",
+    "tokens/_history",
+    "tokens/_edits",
+    "tokens/_penalties",
+    "tokens/_xtc",
 ]
-MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
+MODULES = sorted(
+    path.relative_to(SOURCE).with_suffix("").as_posix()
+    for path in SOURCE.rglob("*.py")
+    if path.stem != "__init__"
+)
 
 
 def test_every_file_has_its_layer():
@@ -61,7 +74,7 @@ def test_every_file_has_its_layer():
 def test_imports_go_one_way(name):
     for node in ast.walk(ast.parse((SOURCE / f"{name}.py").read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("softargmax"):
-            module = (node.module or "").partition(".")[2]
+            module = (node.module or "").partition(".")[2].replace(".", "/")
             targets = [module] if module else [alias.name for alias in node.names]
             for target in targets:
                 if (name, target) == ("categorical", "relaxed"):
@@ -100,6 +113,8 @@ def public_objects():
             yield f"{module.__name__}.{name}", getattr(module, name)
             if inspect.isclass(value := getattr(module, name)):
                 for member in dir(value):
+                    if member in getattr(value, "__dataclass_fields__", ()):
+                        continue  # documented as a parameter
                     if member[0] != "_" and not hasattr(tuple, member):
                         yield f"{module.__name__}.{name}.{member}", getattr(value, member)
 

@@ -188,7 +188,7 @@ def _centre(given: Inputs, out: Any) -> None:
             np.copyto(d, -np.inf, where=prior == 0)
         z, top = d, d.max(axis=-1, initial=-np.inf)
     top = np.expand_dims(top, -1)
-    scale = _multiply if plain else _scale
+    scale = multiply if plain else _scale
     far = top > limits.far
     if far.any():
         unit = np.where(far, d.dtype.type(0.5), d.dtype.type(1))
@@ -220,18 +220,18 @@ def _scale(gap: Any, heat: Heat) -> None:
     cold = np.isinf(np.asarray(coldness, gap.dtype))
     special = cold | (coldness == 0)
     if not special.any():
-        _multiply(gap, Heat(coldness, heat.temperature))
+        multiply(gap, Heat(coldness, heat.temperature))
         return
     ground, support = gap == 0, gap > -np.inf
     if not special.all():
         finite = np.where(special, 1.0, coldness)
         kept = None if heat.temperature is None else np.where(special, 1.0, heat.temperature)
-        _multiply(gap, Heat(finite, kept))
+        multiply(gap, Heat(finite, kept))
     keep = np.where(cold, ground, support)
     np.copyto(gap, np.where(keep, 0, -np.inf), where=special)
 
 
-def _multiply(gap: Any, heat: Heat) -> None:
+def multiply(gap: Any, heat: Heat) -> None:
     """gap·β = gap/T with one rounding: the error of log p near 0 grows with each of them."""
     coldness, temperature = heat
     if type(coldness) is float and coldness == 1:

@@ -1,0 +1,51 @@
+"""Choose tokens: stages that truncate and edit next-token distributions, and their chains."""
+
+from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
+from softargmax.tokens._penalties import (
+    DRY,
+    FrequencyPenalty,
+    NoRepeatNgram,
+    PresencePenalty,
+    RepetitionPenalty,
+)
+from softargmax.tokens._stage import Chain, Stage, chain
+from softargmax.tokens._truncations import (
+    EpsilonCutoff,
+    EtaCutoff,
+    MinP,
+    PLess,
+    TopH,
+    TopK,
+    TopNSigma,
+    TopP,
+    Truncation,
+    Typical,
+)
+from softargmax.tokens._xtc import XTC
+
+__all__ = [
+    "DRY",
+    "XTC",
+    "Allow",
+    "Ban",
+    "Chain",
+    "DynamicTemperature",
+    "EpsilonCutoff",
+    "EtaCutoff",
+    "FrequencyPenalty",
+    "LogitBias",
+    "MinP",
+    "NoRepeatNgram",
+    "PLess",
+    "PresencePenalty",
+    "RepetitionPenalty",
+    "Stage",
+    "Temperature",
+    "TopH",
+    "TopK",
+    "TopNSigma",
+    "TopP",
+    "Truncation",
+    "Typical",
+    "chain",
+]

@@ -1,0 +1,66 @@
+"""The tokens so far, as rows of ids."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays import is_foreign, is_traced, to_numpy
+from softargmax.categorical import Categorical
+
+
+def tokens_of(history: Any, dist: Categorical, stage: str) -> list[Any]:
+    """One 1-d array of ids a row of the batch, the padding left out."""
+    if history is None:
+        raise ValueError(f"history must be given, {stage} looks at the tokens so far")
+    batch, rows = dist.batch_shape, math.prod(dist.batch_shape)
+    if is_foreign(history) or isinstance(history, np.ndarray):
+        if is_traced(history):
+            raise TypeError("history must be known, got a traced array")
+        ids = to_numpy(history)
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"history must be integers, got dtype {ids.dtype}")
+        if ids.ndim == 0 or ids.shape[:-1] != batch:
+            raise ValueError(
+                f"history must have shape {batch} + (t,), one row of ids for each of the batch, "
+                f"got shape {ids.shape}"
+            )
+        found = list(ids.reshape(rows, ids.shape[-1]))
+    else:
+        found = _sequence(history, batch)
+    width = dist.num_categories
+    for i, row in enumerate(found):
+        if row.size and row.max() >= width:
+            place = f" in row {i}" if batch else ""
+            raise ValueError(f"history must be ids below {width}, got {row.max()}{place}")
+    return [row[row >= 0] for row in found]
+
+
+def _sequence(history: Any, batch: tuple[int, ...]) -> list[Any]:
+    try:
+        items = list(history)
+    except TypeError:
+        raise TypeError(
+            f"history must be integer ids, or one sequence of them a row, got {history!r}"
+        ) from None
+    if not batch:
+        return [_ids(items)]
+    if len(batch) != 1 or len(items) != batch[0]:
+        raise ValueError(
+            f"history must have one sequence for each of the batch {batch}, got {len(items)}"
+        )
+    return [_ids(row) for row in items]
+
+
+def _ids(row: Any) -> Any:
+    ids = np.asarray(to_numpy(row) if is_foreign(row) else row)
+    if ids.size == 0:
+        return np.empty(0, np.int64)
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise TypeError(f"history must be 1-d integer ids a row, got {row!r}")
+    return ids
+
+
+def window(tokens: Any, last: int | None) -> Any:
+    """The last so many of them."""
+    return tokens if last is None else tokens[max(0, len(tokens) - last) :]

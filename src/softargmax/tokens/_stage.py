@@ -1,0 +1,162 @@
+"""Stages: functions of a distribution, and their chains."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from softargmax._arrays import is_foreign, namespace_of, to_namespace
+from softargmax._checks import check_fits_within, check_instance, count, number, numbers_in
+from softargmax.categorical import Categorical
+
+History = Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Stage(ABC):
+    """A function ``stage(dist, history=None) -> Categorical``; chains of stages are stages.
+
+    ``history`` is the tokens so far, which penalties ask for: integer ids (..., t), oldest first,
+    with the batch axes of the distribution, or a sequence with one 1-d array a row. Negative ids
+    are padding.
+    """
+
+    # The interval of each parameter that is a number, or an array of the batch's shape.
+    _intervals: ClassVar[dict[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        for name, interval in self._intervals.items():
+            object.__setattr__(self, name, _setting(getattr(self, name), name, interval))
+
+    @abstractmethod
+    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+        """The distribution after this stage, over the same categories."""
+
+    @property
+    def final(self) -> bool:
+        """Whether no other stage may follow this one in a chain."""
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(a, b) if np.ndim(a) else a == b for a, b in pairs)
+
+    def __repr__(self) -> str:
+        values = ((f, getattr(self, f.name)) for f in fields(self))
+        shown = [f"{f.name}={x!r}" for f, x in values if np.ndim(x) or x != f.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def _columns(self, dist: Categorical) -> dict[str, Any]:
+        """The parameters for all rows: numbers, or columns that fit the batch."""
+        given = dist._given
+        found = {}
+        for name in self._intervals:
+            value = getattr(self, name)
+            if np.ndim(value):
+                check_fits_within(tuple(value.shape), dist.batch_shape, name)
+                value = to_namespace(value, given.xp, given.z)[..., None]
+            found[name] = value
+        return found
+
+    def _row(self, dist: Categorical) -> Callable[[int], dict[str, Any]]:
+        """The parameters of row i, as numbers."""
+        found: dict[str, Any] = {}
+        for name in self._intervals:
+            value = getattr(self, name)
+            if np.ndim(value):
+                check_fits_within(tuple(value.shape), dist.batch_shape, name)
+                value = np.broadcast_to(np.asarray(value), dist.batch_shape).ravel().tolist()
+            found[name] = value
+        if not any(isinstance(value, list) for value in found.values()):
+            return lambda _: found
+        return lambda i: {k: v[i] if isinstance(v, list) else v for k, v in found.items()}
+
+
+def _setting(x: Any, name: str, interval: str) -> Any:
+    """A number, or an array of numbers, in an interval; whole numbers where it says so."""
+    whole = interval.startswith("integers ")
+    interval = interval.removeprefix("integers ")
+    if np.ndim(x):
+        if whole and np.asarray(x).dtype.kind not in "iu":
+            raise TypeError(f"{name} must be integers, got dtype {np.asarray(x).dtype}")
+        xp = namespace_of(x)
+        found = numbers_in(x, name, interval, xp, x)
+        return found if is_foreign(x) else found.astype(np.int64 if whole else np.float64)
+    return count(x, name, 1, 2**62) if whole else number(x, name, interval)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Chain(Stage):
+    """Stages one after the other; what :func:`chain` makes.
+
+    Parameters
+    ----------
+    stages : tuple of Stage
+
+    Examples
+    --------
+    >>> from softargmax.tokens import TopK, TopP, chain
+    >>> chain(TopK(50), TopP(0.9))
+    Chain(stages=(TopK(k=50), TopP(p=0.9)))
+    """
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))
+        super().__post_init__()
+        for i, stage in enumerate(self.stages):
+            check_instance(stage, Stage, "stages")
+            if stage.final and i < len(self.stages) - 1:
+                raise ValueError(
+                    f"stages must end with {type(stage).__name__}, got "
+                    f"{type(self.stages[i + 1]).__name__} after it; pass it as then="
+                )
+
+    @property
+    def final(self) -> bool:
+        """Whether its last stage is."""
+        return bool(self.stages) and self.stages[-1].final
+
+    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+        check_instance(dist, Categorical, "dist")
+        for stage in self.stages:
+            dist = stage(dist, history)
+        return dist
+
+
+def chain(*stages: Stage) -> Chain:
+    """One stage that applies these from the left to the right.
+
+    Parameters
+    ----------
+    *stages : Stage
+        Each receives the normalised distribution that the one before left. None of them at all
+        leaves a distribution as it is.
+
+    Returns
+    -------
+    Chain
+
+    Raises
+    ------
+    TypeError
+        For what is no stage.
+    ValueError
+        For a stage after :class:`XTC`, also within chains: pass it as its ``then``.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.tokens import MinP, TopK, chain
+    >>> chain(TopK(3), MinP(0.3))(Categorical.from_weights([8, 4, 2, 1, 1])).probs.round(4)
+    array([0.6667, 0.3333, 0.    , 0.    , 0.    ])
+    """
+    return Chain(stages)

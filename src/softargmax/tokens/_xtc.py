@@ -1,0 +1,126 @@
+"""Exclude top choices, with its coin summed over."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from softargmax._arrays import quiet
+from softargmax._checks import check_instance
+from softargmax._row import Row
+from softargmax._survivors import replaced, rows_left, truncated
+from softargmax.categorical import Categorical
+from softargmax.tokens._rows import Rows
+from softargmax.tokens._stage import History, Stage
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class XTC(Stage):
+    """Where two or more tokens are likely enough, take all of them away but the least likely.
+
+    Elsewhere a coin decides; here both outcomes are mixed, in the proportion of the coin. So the
+    stage has no state, and a log-probability is that of what is drawn.
+
+    Parameters
+    ----------
+    threshold : float or array
+        In [0, 1]: likely enough is p ≥ threshold.
+    probability : float or array
+        In [0, 1], of the coin.
+    then : Stage, optional
+        What follows, applied to both outcomes before they are mixed. Nothing may follow in a chain.
+
+    Notes
+    -----
+    The rule of p-e-w's XTC sampler, as llama.cpp has it.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.tokens import XTC
+    >>> XTC(0.25, 1.0)(Categorical.from_weights([4, 2, 1, 1])).probs
+    array([0.  , 0.5 , 0.25, 0.25])
+    >>> XTC(0.25, 0.5)(Categorical.from_weights([4, 2, 1, 1])).probs
+    array([0.25  , 0.375 , 0.1875, 0.1875])
+    """
+
+    threshold: Any
+    probability: Any
+    then: Stage | None = None
+    _intervals: ClassVar[dict[str, str]] = {"threshold": "[0, 1]", "probability": "[0, 1]"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.then is not None:
+            check_instance(self.then, Stage, "then")
+
+    @property
+    def final(self) -> bool:
+        """Nothing follows the mixture."""
+        return True
+
+    @quiet
+    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+        check_instance(dist, Categorical, "dist")
+        rows = rows_left(dist)
+        if rows is None:
+            columns = self._columns(dist)
+            rest = dist.masked(self._kept(Rows(dist), columns["threshold"]))
+            whole = dist
+        else:
+            settings = self._row(dist)
+            left = [_less(row, settings(i)["threshold"]) for i, row in enumerate(rows)]
+            rest = truncated(dist, left)
+            whole = truncated(dist, [row.take(np.arange(len(row))) for row in rows])
+        if self.then is not None:
+            whole, rest = self.then(whole, history), self.then(rest, history)
+        if rows is None:
+            return _mixed(whole, rest, columns["probability"])
+        sides = zip(rows_left(whole) or [], rows_left(rest) or [], strict=True)
+        mixed = [_mixed_row(a, b, settings(i)["probability"]) for i, (a, b) in enumerate(sides)]
+        return replaced(dist, mixed)
+
+    def _kept(self, v: Rows, threshold: Any) -> Any:
+        """What stays where the coin says so: all below the threshold, and the least of the rest."""
+        xp = v.xp
+        bound = v.log(threshold) + v.log_total
+        bound = bound - 4 * v.eps * (1 + abs(bound))
+        high = v.alive & (v.d >= bound)
+        least = xp.min(xp.where(high, v.d, math.inf), axis=-1, keepdims=True)
+        return v.alive & (~high | (v.d <= least))
+
+
+def _less(row: Row, threshold: float) -> Row:
+    high = row.at_least(row.log(threshold) + row.log_total, 0)
+    if len(high) < 2:
+        return row.take(np.arange(len(row)))
+    least = row.d[high].min()
+    stays = np.ones(len(row), bool)
+    stays[high[row.d[high] > least]] = False
+    return row.take(np.flatnonzero(stays))
+
+
+def _mixed(a: Categorical, b: Categorical, part: Any) -> Categorical:
+    """log((1 - part)·p + part·q), in any namespace."""
+    xp = a._given.xp
+    left, right = a.log_probs, b.log_probs
+    part = xp.asarray(part, dtype=left.dtype) if isinstance(part, float | int) else part
+    left, right = left + xp.log1p(0 - part), right + xp.log(part)
+    alive = (left > -math.inf) | (right > -math.inf)
+    zero = xp.zeros_like(left)
+    both = xp.logaddexp(xp.where(alive, left, zero), xp.where(alive, right, zero))
+    return Categorical(Categorical(xp.where(alive, both, -math.inf)).log_probs)
+
+
+def _mixed_row(a: Row, b: Row, part: float) -> Row:
+    categories = np.union1d(a.categories, b.categories)
+    scores = np.full(len(categories), -math.inf, a.q.dtype)
+    for row, weight in ((a, 1 - part), (b, part)):
+        if weight > 0:
+            place = categories.searchsorted(row.categories)
+            log_p = row.log_probs + row.q.dtype.type(math.log(weight))
+            scores[place] = np.logaddexp(scores[place], log_p)
+    alive = scores > -math.inf
+    mixed = Row(categories[alive], scores[alive])
+    return Row(mixed.indices, mixed.log_probs)
