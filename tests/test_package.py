@@ -48,6 +48,8 @@ LAYERS = [
     "temperatures",
     "_multi",
     "_masks",
+    "_actions",
+    "_noisy",
     "policies",
     "_row",
     "_survivors",

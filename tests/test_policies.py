@@ -217,6 +217,26 @@ def test_boltzmann_gumbel_tries_everything_legal_first():
     assert_array_equal(ties.probs, [0.5, 0.5, 0])
 
 
+def test_policies_of_extreme_values():
+    # a small probability may come with a large value
+    far = kl_regularized([900.0, 0.0], Categorical([-750.0, 0.0]), 1.0)
+    assert far.probs.tolist() == [1, pytest.approx(math.exp(-150))]
+    mild = kl_regularized([800.0, 0.0], Categorical([-800.0, 0.0]), 1.0)
+    assert_allclose(mild.probs, [0.5, 0.5], rtol=1e-12)
+    ladder = kl_regularized([1.0, 0.0], Categorical([0.0, 1.0]), [0.0, 1.0, inf])
+    assert_allclose(ladder.probs[:, 0], [1, 0.5, 1 / (1 + math.e)], rtol=1e-12)
+    # noise of any size
+    for scale in (1e39, 1e300, 1e308):
+        for dtype in (np.float32, np.float64):
+            policy = boltzmann_gumbel(np.array([1, 2, 3], dtype), [1, 1, 1], scale, rng=0)
+            assert policy.probs.sum() == 1
+            same = boltzmann_gumbel(np.zeros(3), [1, 1, 1], 1.0, rng=0)
+            assert policy.mode() == same.mode()
+    assert boltzmann_gumbel([1.0, 2], [1e-320, 1], 1e300, rng=0).probs.sum() == 1
+    smallest = epsilon_greedy([1.0, 2.0, 3.0], 5e-324).log_probs
+    assert_allclose(smallest[:2], math.log(5e-324) - math.log(3), rtol=1e-12)
+
+
 # ---------------------------------------------------------------------------- several dimensions
 
 SIZES = (3, 1, 4)
@@ -399,7 +419,8 @@ def test_rows_without_a_legal_action_and_other_bad_values(policy):
         (lambda: epsilon_greedy(Q, -0.1), ValueError, r"epsilon must be in \[0, 1\], got -0.1"),
         (lambda: epsilon_greedy(Q, math.nan), ValueError, r"epsilon must be in \[0, 1\], got nan"),
         (lambda: epsilon_greedy(Q, [0.1, 0.2]), ValueError, "epsilon must fit the batch axes"),
-        (lambda: epsilon_greedy(Q, [[0.1]] * 3), ValueError, r"pass logits\[None\]"),
+        (lambda: epsilon_greedy(Q, [[0.1]] * 3), ValueError, r"of the values.*pass values\[None\]"),
+        (lambda: boltzmann(Q, None), TypeError, "temperature must be a number"),
         (lambda: epsilon_greedy(Q, "a"), TypeError, "epsilon must be real numbers"),
         (lambda: boltzmann(Q, -1), ValueError, r"temperature must be in \[0, inf\], got -1"),
         (lambda: boltzmann_gumbel(Q, [1, 1], 1.0, rng=0), ValueError, "counts must have 4"),
@@ -414,7 +435,7 @@ def test_rows_without_a_legal_action_and_other_bad_values(policy):
         (
             lambda: with_dirichlet_noise(Categorical(Q), 0, 0.5),
             ValueError,
-            r"alpha must be in \(0, inf\), got 0",
+            r"alpha must be in \[1e-300, inf\), got 0",
         ),
         (
             lambda: with_dirichlet_noise(Categorical(Q), 1, 1.5),
@@ -468,6 +489,11 @@ def test_masks_from_info():
     assert action_mask_from_info({"other": 1}) is None
     assert_array_equal(
         action_mask_from_info({"legal": zeros, "_legal": [1, 1, 0]}, key="legal")[2], 1
+    )
+    lists = np.array([None, None, None], object)
+    lists[0], lists[2] = [1, 0, 1], np.array([0, 1, 1])
+    assert_array_equal(
+        action_mask_from_info({"action_mask": lists}), [[1, 0, 1], [1, 1, 1], [0, 1, 1]]
     )
     several = (np.array([1, 0], np.int8), np.array([1, 1, 0], np.int8))
     assert_array_equal(action_mask_from_info({"action_mask": several}), [1, 0, 1, 1, 0])
@@ -580,6 +606,10 @@ def test_torch_tensors_are_answered_in_kind():
     noisy.log_prob(torch.tensor([0, 1])).sum().backward()
     assert torch.isfinite(leaf.grad).all()
     assert (leaf.grad[0] != 0).all()
+    gradient = torch.func.grad(
+        lambda a: with_dirichlet_noise(Categorical(a), 0.3, 0.2, rng=0).log_prob(torch.tensor(0))
+    )
+    assert torch.isfinite(gradient(torch.tensor([0.0, 1.0, 2.0]))).all()
     with pytest.raises(ValueError, match="got none in row 1"):
         greedy(q, mask=torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]]))
 
@@ -616,6 +646,16 @@ def test_jax_arrays_are_answered_in_kind_and_under_jit():
     # a bad row is NaN under jit
     lost = jax.jit(lambda m: epsilon_greedy(q, 0.1, mask=m).probs)(mask.at[1].set(0))
     assert_array_equal(np.isnan(lost).any(-1), [False, True, False])
+    keyed = jax.random.key(1)
+    for policy in (
+        lambda z: with_dirichlet_noise(Categorical(z), 0.3, 0.0, rng=keyed),
+        lambda z: with_dirichlet_noise(Categorical(z), 0.3, 0.25, rng=keyed),
+        lambda z: boltzmann_gumbel(z, np.ones(3), 1.0, rng=keyed),
+    ):
+        for bad in ([[np.nan, 1, 2]], [[-inf] * 3], [[inf, 0, 0]]):
+            found = jax.jit(lambda z, p=policy: p(z).log_probs)(jax.numpy.asarray(bad))
+            assert np.isnan(found).all()
+    assert np.isnan(jax.jit(lambda e: epsilon_greedy(q, e).probs)(1.5)).all()
     multi = MultiCategorical(jax.numpy.asarray(LOGITS), SIZES, mask=jax.numpy.asarray(FREE))
     same = MultiCategorical(LOGITS, SIZES, mask=FREE)
     assert_allclose(multi.probs, same.probs, **close)
@@ -645,6 +685,7 @@ def test_array_api_strict():
     ):
         assert_allclose(np.from_dlpack(policy.probs), same.probs, rtol=1e-12)
     multi = MultiCategorical(xp.asarray(LOGITS), SIZES)
+    assert multi.sample(5, rng=0).shape == (5, 6, 3)
     assert_allclose(np.from_dlpack(multi.probs), MultiCategorical(LOGITS, SIZES).probs)
 
 

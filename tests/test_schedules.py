@@ -347,6 +347,23 @@ def test_optax(wide):
         assert_array_equal(scaled["w"], [2, 2])
 
 
+def test_remaining_progress_meets_whole_steps():
+    for total in (7, 1000, 12345, 10**6):
+        for at in {total // 3, total // 2, total - 1}:
+            function = Constant(0.0).then(Constant(5.0), at=at).by_remaining(total)
+            assert function(1 - at / total) == 5
+            assert function(1 - (at - 1) / total) == 0
+
+
+def test_large_integers():
+    assert Linear(1.0, 0.0, 3 * 10**9)(15 * 10**8) == 0.5
+    assert Geometric(10**30, 1, 2)(1) == pytest.approx(1e15)
+    with pytest.raises(ValueError, match="value must be in"):
+        Constant(10**400)
+    jax = pytest.importorskip("jax")
+    assert Linear(1.0, 0.0, 3 * 10**9)(jax.numpy.asarray(0)) == 1
+
+
 def test_stable_baselines3_style_functions_give_numbers():
     # It calls the function with a float and takes float() of the answer.
     assert float(Linear(0.9, 0.1, 1000).by_remaining(1000)(0.5)) == 0.5

@@ -1,11 +1,12 @@
 """Temperature scaling: the temperature that makes probabilities fit labels best."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import ArrayLike, as_rows, namespace_of, quiet, to_numpy
+from softargmax._arrays import ArrayLike, as_rows, is_traced, namespace_of, quiet, to_numpy
 from softargmax._checks import any_of, cast, category, in_row, numbers_in, real_array
 from softargmax._inputs import check_support
 from softargmax.categorical import Categorical
@@ -56,7 +57,7 @@ def fit_temperature(
     -----
     The loss is convex in β = 1/T and its one minimum is found by SciPy's ``brentq`` on its slope,
     in float64. T = 0 says that every label has the largest logit of its row, where the likelihood
-    rises for ever; T = inf that the best β is not positive: the logits say less than nothing.
+    rises for ever; T = inf that the best β is not positive: the logits say nothing, or less.
     Labels of the rows are taken as independent.
 
     References
@@ -74,39 +75,45 @@ def fit_temperature(
     (2.55, 0.07)
     """
     rows, chosen, counts = _data(logits, labels, weights)
+    heaviest = counts.max()
+    counts = counts / heaviest
     total = counts.sum()
 
     def loss(dist: Categorical) -> float:
         return float(counts @ (0 - dist.log_prob(chosen)) / total)
 
     before = loss(Categorical(rows))
-    # Scores from 0 down to -1, so that any scale of logits is searched alike.
-    d = rows / 2 - rows.max(axis=-1, keepdims=True) / 2
-    scale = -d[d > -math.inf].min()
-    if scale > 0:
-        d /= scale
+    top = rows.max(axis=-1, keepdims=True)
+    d, unit = rows - top, 1.0
+    if (np.isinf(d) & (rows > -math.inf)).any():  # a gap has overflowed
+        d, unit = rows / 2 - top / 2, 2.0
     own = np.take_along_axis(d, chosen[:, None], axis=-1)[:, 0]
 
-    def slope(b: float) -> float:
-        mean: Any = Categorical(d, coldness=b).expectation(d)
-        return float(counts @ (mean - own))
+    def mean(b: float) -> Any:
+        return Categorical(d, coldness=b).expectation(d)
 
-    if slope(0.0) >= 0:
+    def slope(b: float) -> float:
+        return float(counts @ (mean(b) - own))
+
+    # Rounding leaves a slope that should be 0 this far from it.
+    rounding = 8 * np.finfo(np.float64).eps * float(counts @ (0 - mean(0.0) - own))
+    if slope(0.0) >= -rounding:
         return FittedTemperature(math.inf, math.nan, before, loss(Categorical(rows, math.inf)))
     if not own.any():
         return FittedTemperature(0.0, math.nan, before, loss(Categorical(rows, 0)))
-    b = _root(slope)
-    temperature = 2 * (scale / b)
-    information = counts @ np.asarray(Categorical(d, coldness=b).variance(d))
-    error = float(temperature / b / math.sqrt(information))
-    return FittedTemperature(
-        float(temperature), error, before, loss(Categorical(rows, temperature))
-    )
+    b = _root(slope, d)
+    near = np.maximum(d * b, -1000)  # what is further away has no probability
+    information = float(counts @ Categorical(near).variance(near)) * heaviest  # in log β
+    temperature = float(unit / b)
+    error = temperature / math.sqrt(information) if information else math.inf
+    return FittedTemperature(temperature, error, before, loss(Categorical(rows, temperature)))
 
 
 def _data(logits: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
     """Rows of logits in float64, their labels and weights, those of weight 0 left out."""
     xp = namespace_of(logits)
+    if any(map(is_traced, (logits, labels, weights))):
+        raise TypeError("logits, labels and weights must be known, got a traced array")
     z = to_numpy(cast(real_array(logits, "logits", xp, logits), xp)).astype(np.float64)
     if z.ndim == 0 or z.shape[-1] == 0:
         raise ValueError(
@@ -141,15 +148,16 @@ def _data(logits: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
     return as_rows(z, batch)[kept], chosen.ravel()[kept], counts.ravel()[kept]
 
 
-def _root(slope: Any) -> float:
-    """Where a rising function of b > 0, negative at 0, is 0."""
+def _root(slope: Callable[[float], float], d: Any) -> float:
+    """Where a rising function of b > 0, negative at 0, is 0; ``d`` says on which scale to look."""
     from scipy.optimize import brentq  # slow to load, and not for everyone
 
-    high = 1.0
-    while slope(high) < 0 and high < 1e300:
-        high *= 16
-    low = high / 16
-    while slope(low) >= 0 and low > 1e-300:
-        low /= 16
-    found = brentq(lambda x: slope(math.exp(x)), math.log(low), math.log(high), xtol=1e-14)
-    return math.exp(float(found))
+    gaps = -d[(d < 0) & (d > -math.inf)]
+    start = -math.log(float(np.median(gaps)))
+    side, reach = slope(math.exp(start)) < 0, 2.0
+    end = start
+    while (slope(math.exp(end)) < 0) == side and abs(end) < 740:
+        start, end = end, max(-744.0, min(709.0, end + (reach if side else -reach)))
+        reach *= 2
+    low, high = sorted((start, end))
+    return math.exp(float(brentq(lambda x: slope(math.exp(x)), low, high, xtol=1e-14)))

@@ -228,10 +228,11 @@ def number(x: Any, name: str, interval: str) -> int | float:
     try:
         value = float(x)
     except OverflowError:
-        value = math.inf
+        value = math.nan
     if outside(value, interval):
         raise ValueError(f"{name} must be in {interval}, got {x}")
-    return int(x) if isinstance(x, numbers.Integral) else value
+    # Larger integers than these are none for every namespace.
+    return int(x) if isinstance(x, numbers.Integral) and abs(value) < 2**31 else value
 
 
 def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
@@ -239,7 +240,8 @@ def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Arra
     array = xp.astype(real_array(x, name, xp, like), widest_float(xp))
     wrong = outside(array, interval)
     if any_of(wrong):
-        raise ValueError(f"{name} must be in {interval}, got {first_of(array, wrong):g}")
+        got = repr(first_of(array, wrong)).removesuffix(".0")
+        raise ValueError(f"{name} must be in {interval}, got {got}")
     return array
 
 

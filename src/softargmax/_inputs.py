@@ -99,13 +99,16 @@ def inputs(
     given = real_array(logits, name, xp, like, copy=copy)
     check_categories(given, name)
     z = cast(given, xp)
-    heat = checked_heat(temperature, coldness, xp, given)
+    # Those who call the logits something else take no coldness.
+    heat = checked_heat(
+        temperature, coldness, xp, given, advise=name != "values" and prior_name != "mask"
+    )
     if prior is not None and prior_name == "mask":
         mask = keep_mask(prior, prior_name, xp, given)
         prior = copied(mask, xp) if copy else mask
     elif prior is not None:
         prior = checked_weights(prior, prior_name, xp, given, copy=copy)
-    shape = batch_shape(tuple(given.shape), heat, prior, prior_name)
+    shape = batch_shape(tuple(given.shape), heat, prior, prior_name, name)
     check_support(z, prior, xp, name, prior_name)
     if copy:
         for array in (given, z, prior, *heat):
@@ -168,7 +171,12 @@ def _copied(x: Any) -> tuple[Any, Any]:
 
 
 def checked_heat(
-    temperature: ArrayLike | None, coldness: ArrayLike | None, xp: Namespace, like: Array
+    temperature: ArrayLike | None,
+    coldness: ArrayLike | None,
+    xp: Namespace,
+    like: Array,
+    *,
+    advise: bool = True,
 ) -> Heat:
     """Temperature and coldness in float64, from the one that was given (1 when neither was)."""
     if temperature is not None and coldness is not None:
@@ -185,7 +193,7 @@ def checked_heat(
     if any_of(wrong):
         worst = first_of(value, wrong)
         hint = ""
-        if worst < 0:
+        if worst < 0 and advise:
             cold = 1 / worst if worst > -math.inf else -math.inf
             hint = f"; for arg min pass coldness={cold}"
         raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
@@ -229,10 +237,16 @@ def inverse(value: Any, xp: Namespace) -> Any:
     return xp.where(zero, math.inf, xp.where(steep, flat, 1 / xp.where(steep, one, value)))
 
 
-def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str = "prior") -> Shape:
+def batch_shape(
+    logits: Shape,
+    heat: Heat,
+    prior: Array | None,
+    prior_name: str = "prior",
+    logits_name: str = "logits",
+) -> Shape:
     """The broadcast of the batch axes; temperature meets the batch only."""
     name = "coldness" if heat.temperature is None else "temperature"
-    shape = meet_batch(heat.shape, logits[:-1], name)
+    shape = meet_batch(heat.shape, logits[:-1], name, logits_name)
     if prior is None:
         return shape
     if prior.shape[-1] != logits[-1]:
@@ -248,19 +262,19 @@ def batch_shape(logits: Shape, heat: Heat, prior: Array | None, prior_name: str 
         ) from None
 
 
-def meet_batch(shape: Shape, batch: Shape, name: str) -> Shape:
+def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") -> Shape:
     """The batch of logits with batch axes and an argument that has one value a row."""
     if batch and len(shape) > len(batch):
         raise ValueError(
-            f"{name} must fit the batch axes {batch} of the logits, got shape {shape}; "
+            f"{name} must fit the batch axes {batch} of the {logits}, got shape {shape}; "
             f"it never meets the category axis: to combine every {name} with every row, "
-            f"pass logits[None]"
+            f"pass {logits}[None]"
         )
     try:
         return np.broadcast_shapes(batch, shape)
     except ValueError:
         raise ValueError(
-            f"{name} must fit the batch axes {batch} of the logits, got shape {shape}"
+            f"{name} must fit the batch axes {batch} of the {logits}, got shape {shape}"
         ) from None
 
 

@@ -45,13 +45,20 @@ def action_mask_from_info(info: Mapping[str, Any], *, key: str = "action_mask") 
         return None
     masks = info[key]
     if isinstance(masks, tuple):
-        return np.concatenate([np.asarray(part) for part in masks])
+        return _joined(masks)
     reported = info.get(f"_{key}")
-    if isinstance(masks, np.ndarray) and masks.dtype == object:  # a tuple a row
-        rows = [None if row is None else np.concatenate(row) for row in masks]
+    if isinstance(masks, np.ndarray) and masks.dtype == object:  # of tuples or lists
+        rows = [None if row is None else _joined(row) for row in masks]
         full = next((np.ones_like(row) for row in rows if row is not None), None)
         return None if full is None else np.stack([full if row is None else row for row in rows])
     found = np.array(masks)
     if reported is not None:
         found[~np.asarray(reported, bool)] = 1
     return found
+
+
+def _joined(mask: Any) -> Any:
+    """One mask, the dimensions of a tuple concatenated."""
+    if isinstance(mask, tuple):
+        return np.concatenate([np.asarray(part) for part in mask])
+    return np.asarray(mask)

@@ -13,7 +13,7 @@ from softargmax._arrays import (
     ArrayLike,
     Shape,
     is_foreign,
-    is_torch,
+    is_jax,
     namespace_of,
     register_pytree,
     to_namespace,
@@ -211,7 +211,7 @@ class MultiCategorical:
         """
         size = _checks.sample_shape(shape)
         xp = self._joint._given.xp
-        rows = _noise.rows_of(rng, self.batch_shape, host=xp is np or is_torch(xp))
+        rows = _noise.rows_of(rng, self.batch_shape, host=not is_jax(xp))
         if rows is None:
             return self._joint.sample(size, rng=rng)
         drawn = [row.sample(size, rng=one) for row, one in zip(self, rows, strict=True)]
@@ -341,6 +341,7 @@ class MultiCategorical:
                 f"action must have {len(self._sizes)} dimensions on its last axis, "
                 f"got shape {tuple(x.shape)}"
             )
+        _checks.check_fits(tuple(x.shape[:-1]), self.batch_shape, "action")
         for d, size in enumerate(self._sizes):
             wrong = x[..., d] >= size
             if _checks.any_of(wrong):

@@ -139,7 +139,10 @@ class ByRemaining(Printed):
         """The value where this part of the run remains; more than 1 is a ValueError."""
         xp = namespace_of(remaining)
         part = numbers_in(remaining, "remaining", "(-inf, 1]", xp, remaining)
-        return self.schedule((1 - part) * self.total_steps)
+        step = (1 - part) * self.total_steps
+        whole = xp.round(step)  # what the caller's 1 - step / total_steps was rounded from
+        slack = 4 * float(xp.finfo(part.dtype).eps) * self.total_steps
+        return self.schedule(unwrap(xp.where(xp.abs(step - whole) <= slack, whole, step)))
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,33 +5,14 @@ over the legal actions.
 """
 
 import math
-from typing import Any
 
-import numpy as np
-
-from softargmax import _checks, _native
-from softargmax._arrays import (
-    Array,
-    ArrayLike,
-    is_foreign,
-    namespace_of,
-    quiet,
-    read_only,
-    register_pytree,
-    widest_float,
-)
-from softargmax._inputs import (
-    Heat,
-    Inputs,
-    inputs,
-    log_weights,
-    meet_batch,
-    plain_inputs,
-    support_of,
-)
+from softargmax import _checks
+from softargmax._actions import action_values, made, of
+from softargmax._arrays import ArrayLike, quiet, to_namespace, widest_float
+from softargmax._inputs import check_support, log_weights, meet_batch, plain_inputs, support_of
 from softargmax._masks import action_mask_from_info
 from softargmax._multi import MultiCategorical
-from softargmax._noise import Rngs
+from softargmax._noisy import boltzmann_gumbel, with_dirichlet_noise
 from softargmax.categorical import Categorical
 from softargmax.functional import log_softargmax
 
@@ -108,10 +89,12 @@ def boltzmann(
     >>> boltzmann([0.0, 10.0, 99.0], 100.0, mask=[1, 1, 0]).probs.round(3)
     array([0.475, 0.525, 0.   ])
     """
+    if temperature is None:
+        raise TypeError("temperature must be a number or an array of them, got None")
     given = plain_inputs(values, temperature) if mask is None else None
     if given is None:
-        given = _values(values, mask, temperature=temperature, copy=True)
-    return _of(given)
+        given = action_values(values, mask, temperature=temperature, copy=True)
+    return of(given)
 
 
 @quiet
@@ -150,20 +133,22 @@ def epsilon_greedy(
     >>> epsilon_greedy([1.0, 5.0, 9.0], 0.1, mask=[1, 1, 0]).probs
     array([0.05, 0.95, 0.  ])
     """
-    given = _values(values, mask, epsilon)
+    given = action_values(values, mask, epsilon)
     xp, z = given.xp, given.z
     part = _checks.numbers_in(epsilon, "epsilon", "[0, 1]", xp, z)
-    meet_batch(tuple(part.shape), tuple(z.shape[:-1]), "epsilon")
+    meet_batch(tuple(part.shape), tuple(z.shape[:-1]), "epsilon", "values")
     part = part[..., None]
     legal = support_of(z, given.prior, xp)
     best = legal & (z == xp.max(xp.where(legal, z, -math.inf), axis=-1, keepdims=True))
     wide = widest_float(xp)
     n, k = (xp.sum(xp.astype(x, wide), axis=-1, keepdims=True) for x in (legal, best))
     zero = xp.zeros_like(n)
-    weights = xp.where(best, (1 - part) / k, zero) + xp.where(legal, part / n, zero)
+    # n times as much, so that the smallest ε does not underflow
+    weights = xp.where(best, (1 - part) * (n / k), zero) + xp.where(legal, part, zero)
     bad = ~xp.all((weights >= 0) & (z < math.inf), axis=-1, keepdims=True)
+    bad = bad | ~((part >= 0) & (part <= 1))
     logits = xp.where(bad, math.nan, log_weights(weights, xp))
-    return _made(logits, z, xp)
+    return made(logits, z, xp)
 
 
 def kl_regularized(
@@ -179,8 +164,7 @@ def kl_regularized(
     values : array, shape (..., K)
         Action values Q; -inf forbids an action.
     reference : Categorical
-        Over the same actions, of a batch that broadcasts. What it forbids stays forbidden, and so
-        do actions whose probability underflows in float64 (in JAX, in the dtype at hand).
+        Over the same actions, of a batch that broadcasts. What it forbids stays forbidden.
     temperature : float or array
         T in [0, inf]: at inf it is the reference, at 0 the reference on the best actions.
 
@@ -209,167 +193,23 @@ def kl_regularized(
            [0.3333, 0.6667, 0.    ]])
     """
     _checks.check_instance(reference, Categorical, "reference")
-    xp = reference._given.xp
-    prior = xp.exp(xp.astype(reference.log_probs, widest_float(xp)))
-    return Categorical._of(
-        inputs(values, temperature, None, prior, copy=True, name="values", prior_name="reference")
-    )
-
-
-@quiet
-def with_dirichlet_noise(
-    dist: Categorical, alpha: ArrayLike, fraction: ArrayLike, *, rng: Rngs = None
-) -> Categorical:
-    r"""A distribution mixed with Dirichlet noise over its legal actions, to explore at a root.
-
-    .. math:: \pi = (1 - f)\, p + f \eta, \qquad \eta \sim \mathrm{Dirichlet}(\alpha, \dots, \alpha)
-
-    Parameters
-    ----------
-    dist : Categorical
-        Its support is what is legal.
-    alpha : float or array
-        α in (0, inf), one for all actions of a row; AlphaZero's is about 10 / (legal actions).
-    fraction : float or array
-        f in [0, 1]; both meet the batch.
-    rng
-        As for :meth:`Categorical.sample`. Its streams are its own: the noise shares nothing with
-        what ``sample`` draws from an equal seed.
-
-    Returns
-    -------
-    Categorical
-        Its log-probabilities are given the noise.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For arguments that are none of these or do not fit.
-
-    References
-    ----------
-    Silver et al. (2017), https://arxiv.org/abs/1712.01815.
-
-    Examples
-    --------
-    >>> from softargmax import Categorical
-    >>> from softargmax.policies import with_dirichlet_noise
-    >>> prior = Categorical([0.0, 1.0, 2.0], prior=[1, 0, 1])
-    >>> with_dirichlet_noise(prior, 0.3, 0.25, rng=0).probs.round(4)
-    array([0.331, 0.   , 0.669])
-    """
-    _checks.check_instance(dist, Categorical, "dist")
-    given, xp = dist._given, dist._given.xp
-    a = _checks.numbers_in(alpha, "alpha", "(0, inf)", xp, given.z)[..., None]
-    f = _checks.numbers_in(fraction, "fraction", "[0, 1]", xp, given.z)[..., None]
-    for x, name in ((a, "alpha"), (f, "fraction")):
-        _checks.check_fits_within(tuple(x.shape[:-1]), dist.batch_shape, name)
-    noise = _native.log_gammas(given, a, _native.streams(given, rng, _DIRICHLET, 1)[0])
-    support = dist._support
-    log_eta = log_softargmax(xp.where(support, noise, -math.inf))
-    log_p = xp.astype(dist.log_probs, noise.dtype)
-    own, other = (xp.astype(x, noise.dtype) for x in (xp.log1p(0 - f) + log_p, xp.log(f) + log_eta))
-    alive = (own > -math.inf) | (other > -math.inf)
-    zero = xp.zeros_like(own)
-    mixed = xp.logaddexp(xp.where(alive, own, zero), xp.where(alive, other, zero))
-    logits = xp.where(alive | xp.isnan(own + other), mixed, -math.inf)
-    return _made(logits, given.z, xp)
-
-
-@quiet
-def boltzmann_gumbel(
-    values: ArrayLike,
-    counts: ArrayLike,
-    scale: ArrayLike,
-    *,
-    mask: ArrayLike | None = None,
-    rng: Rngs = None,
-) -> Categorical:
-    r"""Boltzmann-Gumbel exploration: greedy after Gumbel noise that shrinks with every visit.
-
-    .. math:: a = \arg\max_a \; Q(a) + \frac{C}{\sqrt{N(a)}} \, g_a, \qquad g_a \text{ Gumbel}
-
-    Unlike one temperature for all actions, it explores each as much as it is uncertain.
-
-    Parameters
-    ----------
-    values, mask
-        As for :func:`greedy`.
-    counts : array, shape (..., K)
-        N ≥ 0, how often each action was taken. A legal action of count 0 is taken before any
-        other; among several, the one with the largest noise.
-    scale : float or array
-        C in [0, inf) in the units of the values; meets the batch.
-    rng
-        As for :meth:`Categorical.sample`.
-
-    Returns
-    -------
-    Categorical
-        The greedy one of the perturbed values: its log-probabilities are given the noise.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As :func:`greedy` does, and for counts or a scale that are none.
-
-    References
-    ----------
-    Cesa-Bianchi, Gentile, Lugosi & Neu (2017), https://arxiv.org/abs/1705.10257.
-
-    Examples
-    --------
-    >>> from softargmax.policies import boltzmann_gumbel
-    >>> boltzmann_gumbel([1.0, 2.0, 0.0], [10, 10, 0], 1.0, rng=0).mode()
-    np.int64(2)
-    >>> boltzmann_gumbel([1.0, 2.0, 0.0], [1000, 1000, 10], 1.0, rng=0).mode()
-    np.int64(1)
-    """
-    given = _values(values, mask, counts, scale)
+    given = action_values(values, None, reference.log_probs, temperature=temperature)
     xp, z = given.xp, given.z
-    visits = _checks.values_of_categories(counts, xp, z, given.batch_shape, "counts")
-    visits = _checks.numbers_in(visits, "counts", "[0, inf)", xp, z)
-    spread = _checks.numbers_in(scale, "scale", "[0, inf)", xp, z)
-    meet_batch(tuple(spread.shape), tuple(z.shape[:-1]), "scale")
-    shape = np.broadcast_shapes(given.batch_shape, visits.shape[:-1], spread.shape)
-    noise = _native.gumbels(given._replace(batch_shape=shape), (), rng)
-    fresh = visits == 0
-    width = spread[..., None] / xp.sqrt(xp.where(fresh, xp.ones_like(visits), visits))
-    perturbed = xp.astype(z, noise.dtype) + xp.astype(width, noise.dtype) * noise
-    legal = support_of(z, given.prior, xp)
-    untried = legal & fresh
-    chosen = xp.where(xp.any(untried, axis=-1, keepdims=True), untried, legal)
-    logits = xp.where(chosen, xp.where(fresh, noise, perturbed), -math.inf)
-    return _made(logits, z, xp, temperature=0.0)
-
-
-def _values(
-    values: ArrayLike,
-    mask: ArrayLike | None,
-    *others: Any,
-    temperature: ArrayLike | None = None,
-    copy: bool = False,
-) -> Inputs:
-    """Action values, checked, where any of the arrays lives."""
-    everything = (values, mask, temperature, *others)
-    xp = namespace_of(*everything)
-    if xp is not np:
-        like = next(x for x in everything if is_foreign(x))
-        values = _checks.real_array(values, "values", xp, like)
-    return inputs(values, temperature, None, mask, copy=copy, name="values", prior_name="mask")
-
-
-def _made(logits: Array, z: Array, xp: Any, temperature: float = 1.0) -> Categorical:
-    """A distribution in the dtype of z, of logits that are ours."""
-    own = read_only(xp.astype(logits, z.dtype))
-    heat = Heat(1 / temperature if temperature else math.inf, temperature)
-    return _of(Inputs(xp, own, own, heat, None, tuple(own.shape[:-1])))
-
-
-def _of(given: Inputs) -> Categorical:
-    if given.xp is not np:
-        register_pytree(Categorical)
-    return Categorical._of(given)
-
-
-_DIRICHLET = 0x64697269  # the tag of its stream
+    if z.shape[-1] != reference.num_categories:
+        raise ValueError(
+            f"reference must have {z.shape[-1]} categories on its last axis, "
+            f"got {reference.num_categories}"
+        )
+    shape = _checks.check_fits(reference.batch_shape, given.batch_shape, "reference")
+    kept = to_namespace(reference._support, xp, z) & support_of(z, None, xp)
+    scores = xp.where(kept, z, -math.inf)
+    check_support(scores, None, xp, "values")
+    # As logarithms, for a small probability may come with a large value.
+    log_ref = to_namespace(reference.log_probs, xp, z, z.dtype)
+    full = xp.broadcast_to(scores, (*shape, z.shape[-1]))
+    log_p = log_softargmax(full, given.heat.temperature)
+    alive = kept & (log_p > -math.inf)
+    zero = xp.zeros_like(log_p)
+    total = xp.where(alive, log_p, zero) + xp.where(alive, log_ref, zero)
+    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True)
+    return made(xp.where(bad, math.nan, xp.where(alive, total, -math.inf)), z, xp)

@@ -11,9 +11,12 @@ from softargmax._arrays import (
     Array,
     ArrayLike,
     as_rows,
+    detached,
     is_foreign,
     is_jax,
+    is_torch,
     is_traced,
+    kind_of,
     namespace_of,
     quiet,
     to_namespace,
@@ -223,6 +226,10 @@ def _temperature(
     xp = namespace_of(logits, target, mask)
     like = next((x for x in (logits, target, mask) if is_foreign(x)), logits)
     goal = real_array(target, name, xp, like)
+    if is_torch(xp) and any(map(is_traced, (logits, target, mask))):
+        raise TypeError(f"logits and {name} must be known, torch.func hides their values")
+    # A target of a narrow dtype is as exact as that dtype.
+    eps = float(xp.finfo(goal.dtype).eps) if kind_of(goal, xp) == "f" else 0.0
     if xp is not np:  # so that all of them live where one of them does
         logits = real_array(logits, "logits", xp, like)
     given = inputs(logits, None, None, mask, copy=False, prior_name="mask")
@@ -234,11 +241,11 @@ def _temperature(
         goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
         rows = None if keep is None else as_rows(keep, shape)
         found = _matching.match(
-            as_rows(z, shape), rows, lambda k, block: excess(goals[block], k), order
+            as_rows(z, shape), rows, lambda k, block: excess(goals[block], k), order, eps
         )
         return _matching.Match(*(part.reshape(shape) for part in found))
 
-    arrays = [x for x in (given.z, goal, given.prior) if x is not None]
+    arrays = [detached(x, xp) for x in (given.z, goal, given.prior) if x is not None]
     wide = widest_float(xp)
     if is_jax(xp) and any(map(is_traced, arrays)):
         return _noise.called_back(
@@ -250,8 +257,8 @@ def _temperature(
         low, high = (np.asarray(end)[lost][0] for end in ends(found.tied, found.legal))
         got = np.broadcast_to(to_numpy(goal), shape)[lost][0]
         raise ValueError(
-            f"{name} must be in [{low:.6g}, {high:.6g}], what these logits can have, "
-            f"got {got:g}{in_row(lost)}"
+            f"{name} must be in [{low:.12g}, {high:.12g}], what these logits can have, "
+            f"got {got:.12g}{in_row(lost)}"
         )
     if xp is np:
         return unwrap(found.temperature)
@@ -330,13 +337,13 @@ class EntropyController:
         Returns
         -------
         temperature, state
-            T and log T.
+            T and log T; no gradient flows through them.
 
         Raises
         ------
         ValueError, TypeError
-            For an entropy that is negative or infinite, a state that is not finite, no legal
-            action, or what is not a real number.
+            For an entropy or a state that is not finite, no legal action, shapes that do not
+            broadcast, or what is not a real number.
 
         Examples
         --------
@@ -346,8 +353,15 @@ class EntropyController:
         """
         xp = namespace_of(entropy, state, num_legal)
         like = next((x for x in (entropy, state, num_legal) if is_foreign(x)), entropy)
-        h = numbers_in(entropy, "entropy", "[0, inf)", xp, like)
-        log_t = numbers_in(state, "state", "(-inf, inf)", xp, like)
+        h = detached(numbers_in(entropy, "entropy", "(-inf, inf)", xp, like), xp)
+        log_t = detached(numbers_in(state, "state", "(-inf, inf)", xp, like), xp)
         n = numbers_in(num_legal, "num_legal", "[1, inf)", xp, like)
+        try:
+            np.broadcast_shapes(h.shape, log_t.shape, n.shape)
+        except ValueError:
+            raise ValueError(
+                "entropy, state and num_legal must have shapes that broadcast, "
+                f"got {tuple(h.shape)}, {tuple(log_t.shape)} and {tuple(n.shape)}"
+            ) from None
         new: Array = unwrap(log_t + self.rate * (self.target * xp.log(n) - h))
         return unwrap(xp.exp(new)), new
