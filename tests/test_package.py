@@ -60,6 +60,10 @@ LAYERS = [
     "tokens/_edits",
     "tokens/_penalties",
     "tokens/_xtc",
+    "tokens/_mirostat",
+    "tokens/_speculative",
+    "tokens/_processor",
+    "tokens/_presets",
 ]
 MODULES = sorted(
     path.relative_to(SOURCE).with_suffix("").as_posix()

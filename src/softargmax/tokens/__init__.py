@@ -1,6 +1,7 @@
 """Choose tokens: stages that truncate and edit next-token distributions, and their chains."""
 
 from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
+from softargmax.tokens._mirostat import Mirostat
 from softargmax.tokens._penalties import (
     DRY,
     FrequencyPenalty,
@@ -8,6 +9,9 @@ from softargmax.tokens._penalties import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from softargmax.tokens._presets import preset
+from softargmax.tokens._processor import LogitsProcessor
+from softargmax.tokens._speculative import verify
 from softargmax.tokens._stage import Chain, Stage, chain
 from softargmax.tokens._truncations import (
     EpsilonCutoff,
@@ -34,7 +38,9 @@ __all__ = [
     "EtaCutoff",
     "FrequencyPenalty",
     "LogitBias",
+    "LogitsProcessor",
     "MinP",
+    "Mirostat",
     "NoRepeatNgram",
     "PLess",
     "PresencePenalty",
@@ -48,4 +54,6 @@ __all__ = [
     "Truncation",
     "Typical",
     "chain",
+    "preset",
+    "verify",
 ]

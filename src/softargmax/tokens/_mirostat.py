@@ -1,0 +1,111 @@
+"""Mirostat: truncation by feedback, so that the surprise stays near a target."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays import ArrayLike, is_foreign, namespace_of, to_numpy, unwrap
+from softargmax._checks import check_fits, check_instance, number, numbers_in
+from softargmax._noise import Rngs
+from softargmax.categorical import Categorical
+from softargmax.tokens._truncations import EpsilonCutoff
+
+
+@dataclass(frozen=True)
+class Mirostat:
+    r"""Keep the mean surprise of the tokens near a target (Mirostat 2.0).
+
+    Tokens of a surprise :math:`-\log p` above μ are taken away, one token is drawn, and
+
+    .. math:: \mu \leftarrow \mu - rate \cdot (-\log p'(x) - target),
+
+    p' being the distribution after the truncation.
+
+    Parameters
+    ----------
+    target : float
+        In (0, inf), nats; llama.cpp's τ, which is in bits, times log 2.
+    rate : float
+        In (0, inf): η.
+
+    Notes
+    -----
+    A pair of pure functions: ``state = init()`` and ``token, state = step(dist, state, rng=rng)``.
+    The state is μ, a number, or an array with one for each row.
+
+    References
+    ----------
+    Basu, Ramachandran, Keskar & Varshney (2021), https://arxiv.org/abs/2007.14966.
+
+    Examples
+    --------
+    >>> from softargmax.tokens import Mirostat
+    >>> sampler = Mirostat(target=1.5, rate=0.1)
+    >>> state, surprise = sampler.init(), []
+    >>> dist = Categorical(np.linspace(0.0, 8.0, 1000))
+    >>> for seed in range(2000):
+    ...     token, new = sampler.step(dist, state, rng=seed)
+    ...     surprise.append(float(sampler.target - (new - state) / sampler.rate))
+    ...     state = new
+    >>> round(sum(surprise) / 2000, 1)
+    1.5
+    """
+
+    target: float
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", number(self.target, "target", "(0, inf)"))
+        object.__setattr__(self, "rate", number(self.rate, "rate", "(0, inf)"))
+
+    def init(self) -> float:
+        """The state to begin with: μ = 2·target.
+
+        Examples
+        --------
+        >>> from softargmax.tokens import Mirostat
+        >>> Mirostat(target=1.5).init()
+        3.0
+        """
+        return 2.0 * self.target
+
+    def step(self, dist: Categorical, state: ArrayLike, *, rng: Rngs = None) -> tuple[Any, Any]:
+        """Draw a token of every row, and the next state.
+
+        Parameters
+        ----------
+        dist : Categorical
+        state : float or array, which broadcasts to the batch
+            μ, from :meth:`init` or from the step before.
+        rng
+            As for :meth:`Categorical.sample`.
+
+        Returns
+        -------
+        token, state
+            Integers and numbers, both of shape batch_shape.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a state that is not finite or does not fit, or arguments that are none.
+
+        Examples
+        --------
+        >>> from softargmax.tokens import Mirostat
+        >>> Mirostat(target=1.0).step(Categorical([9.0, 0.0]), 1.0, rng=0)
+        (np.int64(0), np.float64(1.1))
+        """
+        check_instance(dist, Categorical, "dist")
+        xp = namespace_of(state)
+        mu = numbers_in(state, "state", "(-inf, inf)", xp, state)
+        check_fits(tuple(mu.shape), dist.batch_shape, "state")
+        level = np.minimum(np.exp(-np.asarray(to_numpy(mu), np.float64)), 1.0)
+        cut = EpsilonCutoff(level if level.ndim else float(level))(dist)
+        token, log_p = cut.sample_and_log_prob(rng=rng)
+        if is_foreign(log_p) and xp is np:
+            mu = float(mu) if mu.ndim == 0 else log_p.__class__(mu)
+        elif xp is np:
+            log_p = np.asarray(log_p, np.float64)
+        return token, unwrap(mu - self.rate * (0 - log_p - self.target))

@@ -1,0 +1,242 @@
+"""Chains in the order, and with the meanings of the parameters, of other projects."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from softargmax._checks import one_of
+from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
+from softargmax.tokens._penalties import (
+    DRY,
+    FrequencyPenalty,
+    NoRepeatNgram,
+    PresencePenalty,
+    RepetitionPenalty,
+)
+from softargmax.tokens._stage import Chain, Stage, chain
+from softargmax.tokens._truncations import (
+    EpsilonCutoff,
+    EtaCutoff,
+    MinP,
+    TopH,
+    TopK,
+    TopNSigma,
+    TopP,
+    Typical,
+)
+from softargmax.tokens._xtc import XTC
+
+
+def preset(style: str, **params: Any) -> Chain:
+    """The chain that another project's sampling parameters stand for, in its order.
+
+    Parameters
+    ----------
+    style : {"transformers", "llama.cpp", "vllm"}
+    **params
+        By that project's names and with its meanings, its own "off" included; what is not given is
+        off. In the order of the chain,
+
+        transformers: repetition_penalty, no_repeat_ngram_size, temperature, top_h, top_k, top_p,
+        min_p, typical_p, epsilon_cutoff, eta_cutoff;
+
+        llama.cpp: logit_bias, repeat_penalty, frequency_penalty, presence_penalty, penalty_last_n,
+        dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_breakers (ids),
+        top_n_sigma, top_k, typical_p, top_p, min_p, xtc_probability, xtc_threshold, temperature,
+        dynatemp_range, dynatemp_exponent, min_keep;
+
+        vllm: allowed_token_ids, bad_token_ids, logit_bias, repetition_penalty, frequency_penalty,
+        presence_penalty, temperature, min_p, top_k, top_p.
+
+    Returns
+    -------
+    Chain
+
+    Raises
+    ------
+    ValueError
+        For another style, or a value outside its range.
+    TypeError
+        For a parameter that the style does not have.
+
+    Notes
+    -----
+    Where exact agreement is not wanted: a repetition penalty acts on log-probabilities, so that it
+    does not depend on the offset of the logits; ties stay together; top_h follows its paper; XTC's
+    coin is summed over; a temperature of 0 is arg max with ties shared (vllm: below 1e-5).
+
+    Examples
+    --------
+    >>> from softargmax.tokens import preset
+    >>> preset("transformers", temperature=0.7, top_k=50, top_p=0.9)
+    Chain(stages=(Temperature(t=0.7), TopK(k=50), TopP(p=0.9)))
+    >>> preset("llama.cpp", top_k=40, min_p=0.05, temperature=0.8)
+    Chain(stages=(TopK(k=40), MinP(p=0.05), Temperature(t=0.8)))
+    >>> preset("vllm", temperature=0.0, top_k=-1)
+    Chain(stages=(Temperature(t=0),))
+    """
+    one_of(style, "style", tuple(_STYLES))
+    build, known = _STYLES[style]
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        raise TypeError(
+            f"{style} has no parameter {', '.join(map(repr, unknown))}; it has {', '.join(known)}"
+        )
+    values = {name: params.get(name, default) for name, default in known.items()}
+    values = {k: known[k] if v is None else v for k, v in values.items()}
+    return chain(*build(values))
+
+
+def _when(wanted: Any, make: Callable[[], Stage]) -> list[Stage]:
+    return [make()] if wanted else []
+
+
+def _temperature(t: float, greedy_below: float = 0.0) -> list[Stage]:
+    """None for 1, arg max for 0."""
+    if t <= greedy_below:
+        return [Temperature(0)]
+    return _when(t != 1, lambda: Temperature(t))
+
+
+def _bias(bias: Mapping[Any, float]) -> list[Stage]:
+    return _when(bias, lambda: LogitBias({int(i): b for i, b in bias.items()}))
+
+
+_TRANSFORMERS = {
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "temperature": 1.0,
+    "top_h": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+}
+
+
+def _transformers(v: dict[str, Any]) -> list[Stage]:
+    return [
+        *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
+        *_when(v["no_repeat_ngram_size"] > 0, lambda: NoRepeatNgram(v["no_repeat_ngram_size"])),
+        *_temperature(v["temperature"]),
+        *_when(v["top_h"] < 1, lambda: TopH(v["top_h"])),
+        *_when(v["top_k"] != 0, lambda: TopK(v["top_k"])),
+        *_when(v["top_p"] < 1, lambda: TopP(v["top_p"])),
+        *_when(v["min_p"] > 0, lambda: MinP(v["min_p"])),
+        *_when(v["typical_p"] < 1, lambda: Typical(v["typical_p"])),
+        *_when(v["epsilon_cutoff"] > 0, lambda: EpsilonCutoff(v["epsilon_cutoff"])),
+        *_when(v["eta_cutoff"] > 0, lambda: EtaCutoff(v["eta_cutoff"])),
+    ]
+
+
+_LLAMA_CPP = {
+    "logit_bias": {},
+    "repeat_penalty": 1.0,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "penalty_last_n": 64,
+    "dry_multiplier": 0.0,
+    "dry_base": 1.75,
+    "dry_allowed_length": 2,
+    "dry_penalty_last_n": -1,
+    "dry_breakers": (),
+    "top_n_sigma": -1.0,
+    "top_k": 0,
+    "typical_p": 1.0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "xtc_probability": 0.0,
+    "xtc_threshold": 0.1,
+    "temperature": 1.0,
+    "dynatemp_range": 0.0,
+    "dynatemp_exponent": 1.0,
+    "min_keep": 1,
+}
+
+
+def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
+    last = None if v["penalty_last_n"] < 0 else v["penalty_last_n"]
+    dry_last = None if v["dry_penalty_last_n"] < 0 else v["dry_penalty_last_n"]
+    keep = max(1, v["min_keep"])
+    t, reach = v["temperature"], v["dynatemp_range"]
+    if reach > 0 and t > 0:
+        heat: list[Stage] = [
+            DynamicTemperature(max(0.0, t - reach), t + reach, v["dynatemp_exponent"])
+        ]
+    else:
+        heat = _temperature(t)
+    excluded = v["xtc_probability"] > 0 and v["xtc_threshold"] <= 0.5
+    then = chain(*heat) if heat else None
+    end: list[Stage] = (
+        [XTC(v["xtc_threshold"], v["xtc_probability"], then=then)] if excluded else heat
+    )
+    remembers = last != 0
+    return [
+        *_bias(v["logit_bias"]),
+        *_when(
+            remembers and v["repeat_penalty"] != 1,
+            lambda: RepetitionPenalty(v["repeat_penalty"], last=last),
+        ),
+        *_when(
+            remembers and v["frequency_penalty"] != 0,
+            lambda: FrequencyPenalty(v["frequency_penalty"], last=last),
+        ),
+        *_when(
+            remembers and v["presence_penalty"] != 0,
+            lambda: PresencePenalty(v["presence_penalty"], last=last),
+        ),
+        *_when(
+            v["dry_multiplier"] > 0 and dry_last != 0 and v["dry_base"] >= 1,
+            lambda: DRY(
+                v["dry_multiplier"],
+                v["dry_base"],
+                v["dry_allowed_length"],
+                v["dry_breakers"],
+                last=dry_last,
+            ),
+        ),
+        *_when(v["top_n_sigma"] > 0, lambda: TopNSigma(v["top_n_sigma"], min_keep=keep)),
+        *_when(v["top_k"] > 0, lambda: TopK(v["top_k"], min_keep=keep)),
+        *_when(v["typical_p"] < 1, lambda: Typical(v["typical_p"], min_keep=keep)),
+        *_when(v["top_p"] < 1, lambda: TopP(v["top_p"], min_keep=keep)),
+        *_when(v["min_p"] > 0, lambda: MinP(v["min_p"], min_keep=keep)),
+        *end,
+    ]
+
+
+_VLLM = {
+    "allowed_token_ids": (),
+    "bad_token_ids": (),
+    "logit_bias": {},
+    "repetition_penalty": 1.0,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "temperature": 1.0,
+    "min_p": 0.0,
+    "top_k": 0,
+    "top_p": 1.0,
+}
+
+
+def _vllm(v: dict[str, Any]) -> list[Stage]:
+    return [
+        *_when(len(v["allowed_token_ids"]), lambda: Allow(v["allowed_token_ids"])),
+        *_when(len(v["bad_token_ids"]), lambda: Ban(v["bad_token_ids"])),
+        *_bias(v["logit_bias"]),
+        *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
+        *_when(v["frequency_penalty"] != 0, lambda: FrequencyPenalty(v["frequency_penalty"])),
+        *_when(v["presence_penalty"] != 0, lambda: PresencePenalty(v["presence_penalty"])),
+        *_temperature(v["temperature"], math.nextafter(1e-5, 0)),
+        *_when(v["min_p"] > 0, lambda: MinP(v["min_p"])),
+        *_when(v["top_k"] not in (0, -1), lambda: TopK(v["top_k"])),
+        *_when(v["top_p"] < 1, lambda: TopP(v["top_p"])),
+    ]
+
+
+_STYLES: dict[str, tuple[Callable[[dict[str, Any]], list[Stage]], dict[str, Any]]] = {
+    "transformers": (_transformers, _TRANSFORMERS),
+    "llama.cpp": (_llama_cpp, _LLAMA_CPP),
+    "vllm": (_vllm, _VLLM),
+}

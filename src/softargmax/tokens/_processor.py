@@ -1,0 +1,70 @@
+"""Stages within other libraries' loops."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays import is_foreign, is_torch, is_traced, namespace_of, to_namespace, to_numpy
+from softargmax._checks import check_instance
+from softargmax.categorical import Categorical
+from softargmax.tokens._stage import Stage
+
+
+@dataclass(frozen=True)
+class LogitsProcessor:
+    """A stage as transformers and llama-cpp-python call it: ``processor(input_ids, scores)``.
+
+    Parameters
+    ----------
+    stage : Stage
+        ``input_ids`` are its history.
+
+    Notes
+    -----
+    What it returns are normalised log-probabilities, -inf off the support, in the type and dtype
+    of the scores. They stay right whatever the host does next, but hosts truncate again by default.
+    To have the scores left alone, pass to transformers' ``generate`` ``do_sample=True,
+    temperature=1.0, top_k=0, top_p=1.0``, and to llama-cpp-python ``temperature=1.0, top_k=0,
+    top_p=1.0, min_p=0.0, typical_p=1.0, repeat_penalty=1.0``. Padding among the ids counts as
+    history there, since hosts pad with a valid id.
+
+    Examples
+    --------
+    >>> from softargmax.tokens import LogitsProcessor, TopK
+    >>> processor = LogitsProcessor(TopK(2))
+    >>> processor([7, 3], np.log(np.array([4, 2, 1, 2], np.float32))).round(4)
+    array([-0.6931, -1.3863,    -inf, -1.3863], dtype=float32)
+    """
+
+    stage: Stage
+
+    def __post_init__(self) -> None:
+        check_instance(self.stage, Stage, "stage")
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Log-probabilities after the stage.
+
+        Parameters
+        ----------
+        input_ids : integers, shape (t,) or (rows, t)
+        scores : NumPy array or tensor, shape (K,) or (rows, K)
+
+        Returns
+        -------
+        array like scores
+        """
+        xp = namespace_of(scores)
+        if is_torch(xp) and not is_traced(scores) and scores.device.type == "cpu":
+            # The NumPy kernels keep long rows compact; a tensor on the CPU costs no copy.
+            host = scores.detach()
+            host = host.float() if host.dtype not in (xp.float32, xp.float64) else host
+            found = self.stage(Categorical(host.numpy()), _host(input_ids)).log_probs
+            return to_namespace(np.array(found), xp, scores, scores.dtype)
+        given = scores if is_foreign(scores) else np.asarray(scores)
+        found = self.stage(Categorical(given), input_ids).log_probs
+        return xp.astype(found, given.dtype)
+
+
+def _host(ids: Any) -> Any:
+    return to_numpy(ids) if is_foreign(ids) else ids
