@@ -536,3 +536,36 @@ def test_transformers(names):
     p = torch.softmax(theirs, -1).numpy()
     assert_array_equal(dist.probs > 0, p > 0)
     assert_allclose(dist.probs, p, rtol=0, atol=1e-6)
+
+
+SAMPLERS = {
+    "top_k": (TopK(40), (40,)),
+    "top_p": (TopP(0.9), (0.9, 1)),
+    "min_p": (MinP(0.05), (0.05, 1)),
+    "typical": (Typical(0.8), (0.8, 1)),
+    "top_n_sigma": (TopNSigma(1.0), (1.0,)),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("scale", [0.5, 2.5])
+def test_llama_cpp(name, scale):
+    ctypes, lib = pytest.importorskip("ctypes"), pytest.importorskip("llama_cpp")
+    stage, arguments = SAMPLERS[name]
+    sampler = getattr(lib, f"llama_sampler_init_{name}")(*arguments)
+    rng, width = np.random.default_rng(5), 2000
+    for _ in range(200):
+        z = rng.normal(0, scale, width).astype(np.float32)
+        table = np.zeros(width, [("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        table["id"], table["logit"] = np.arange(width), z
+        pointer = table.ctypes.data_as(ctypes.POINTER(lib.llama_token_data))
+        candidates = lib.llama_token_data_array(pointer, width, -1, False)
+        lib.llama_sampler_apply(sampler, ctypes.byref(candidates))
+        left = table[: candidates.size]
+        theirs = np.zeros(width, bool)  # top_n_sigma leaves all, some of them at -inf
+        theirs[left["id"][np.isfinite(left["logit"])]] = True
+        exact = Categorical(z.astype(float))
+        ours = stage(Categorical(z)).probs > 0
+        reference = stage(exact).probs > 0
+        assert exact.probs[ours != theirs].sum() < 1e-3
+        assert exact.probs[ours != reference].sum() < 1e-3

@@ -286,7 +286,7 @@ class Scores(NamedTuple):
             z = as_rows(given.z, shape)
             top = z.max(axis=-1, initial=-np.inf) if given.top is None else given.top
             top = top.reshape(-1, 1)
-            coldness = _plain_coldness(given, top)
+            coldness = plain_coldness(given, top)
             if coldness is not None:
                 return cls(z, top, _column(coldness, shape))
         z = as_rows(centred(given), shape)
@@ -310,7 +310,7 @@ def columns(given: Inputs) -> Any:
     if given.prior is None and given.z.shape[:-1] == given.batch_shape:
         z = given.z.T.copy()
         top = z.max(axis=0)
-        coldness = _plain_coldness(given, top)
+        coldness = plain_coldness(given, top)
         if coldness is not None:
             z -= top
             z *= coldness
@@ -319,7 +319,7 @@ def columns(given: Inputs) -> Any:
     return np.exp(d, out=d).T
 
 
-def _plain_coldness(given: Inputs, top: Any) -> Any:
+def plain_coldness(given: Inputs, top: Any) -> Any:
     """β in the logits' dtype; None where it is extreme, or a gap below ``top`` may be."""
     limits, coldness = LIMITS[given.z.dtype.char], given.heat.coldness
     if (top > limits.far).any():

@@ -10,9 +10,19 @@ import numpy as np
 from softargmax._arrays import quiet
 from softargmax._blocks import BlockSums
 from softargmax._inputs import Heat, Inputs
-from softargmax._kernels import LIMITS, LONG, WIDTH, Scores, multiply, row_sums
+from softargmax._kernels import (
+    LIMITS,
+    LONG,
+    WIDTH,
+    Scores,
+    centred,
+    multiply,
+    plain_coldness,
+    row_sums,
+)
 
 ONE = Heat(1.0, 1.0)
+_GROUP = 32  # scores that are compared before the k largest are looked for
 _SPACIOUS = 2**18  # elements of an intermediate array that is kept
 _EPS = float(np.finfo(np.float64).eps)
 _SLACK = 4  # units in the last place within which a score is taken to be on its bound
@@ -61,16 +71,15 @@ class Row:
 
     @classmethod
     def of(cls, given: Inputs) -> "Row":
-        """One row of inputs, as :func:`_kernels.rows_of` gives it."""
-        scores = Scores.of(given)
-        if scores.z.dtype == given.z.dtype and np.shares_memory(scores.z, given.z):
-            coldness, temperature = (
-                None if x is None else float(np.ravel(x)[0]) for x in given.heat
-            )
-            return cls(
-                None, scores.z[0], Heat(coldness, temperature), scores.top[0, 0], passing=True
-            )
-        return cls(None, scores.z[0], passing=True)
+        """One row of inputs, without batch axes or with those of :func:`_kernels.rows_of`."""
+        z, heat = given.z.reshape(-1), given.heat
+        if type(heat.coldness) is not float:
+            heat = Heat(*(None if x is None else float(np.ravel(x)[0]) for x in heat))
+        if given.prior is None:
+            top = z.max() if given.top is None else np.ravel(given.top)[0]
+            if plain_coldness(given._replace(heat=heat), top) is not None:
+                return cls(None, z, heat, top, passing=True)
+        return cls(None, centred(given).reshape(-1), passing=True)
 
     def __len__(self) -> int:
         return len(self.q)
@@ -221,18 +230,28 @@ class Row:
     def largest(self, k: int) -> Any:
         """Positions of the k largest scores and of those that are tied with the last of them."""
         q = self.q
-        level = _kth(q, k) if k < len(q) and k * 32 > len(q) else None
-        if level is None and k < len(q):  # maxima of blocks bound the k-th from below
-            width = WIDTH if k * WIDTH * 2 <= len(q) else 16
-            whole = len(q) // width * width
-            near = np.flatnonzero(q >= _kth(q[:whole].reshape(-1, width).max(axis=-1), k))
-            found = q[near]
-            level = _kth(found, k)
-            if level > -math.inf:
-                return near[found >= level]
-        if level is None or level == -math.inf:
+        groups = len(q) // _GROUP
+        if k >= len(q):
             return np.flatnonzero(q > -math.inf)
-        return np.flatnonzero(q >= level)
+        if k * 4 > groups:
+            level = _kth(q, k)
+            return np.flatnonzero(q >= level if level > -math.inf else q > level)
+        # The k largest are in groups whose maximum is among the k largest of these. A group is
+        # every n-th score, so that whole rows of memory are compared at once.
+        table = q[: groups * _GROUP].reshape(_GROUP, groups)
+        maxima = table.max(axis=0)
+        kept = np.flatnonzero(maxima >= _kth(maxima, k))
+        some = np.concatenate([table.take(kept, axis=1).ravel(), q[groups * _GROUP :]])
+        level = _kth(some, k)
+        if level == -math.inf:
+            return np.flatnonzero(q > level)
+        place = np.flatnonzero(some >= level)
+        row, column = np.divmod(place, len(kept))
+        inside = row < _GROUP
+        found = np.where(inside, row * groups + kept[column], place)
+        found[~inside] += groups * _GROUP - _GROUP * len(kept)
+        found.sort()
+        return found
 
     @quiet
     def nearest(self, level: float, mass: float, min_keep: int) -> Any:
@@ -324,8 +343,7 @@ class Row:
             sums = self._kept("_sums", self._block_sums)
             return self.categories[sums.invert_one(float(u))]
         cdf = self._kept("_cdf", self._cumulative)
-        found = cdf.searchsorted(u, side="right")
-        return self.categories[found]
+        return self.categories[cdf.searchsorted(u, side="right")]
 
     def _block_sums(self) -> BlockSums:
         beta = self.q.dtype.type(self.heat.coldness)
@@ -333,11 +351,14 @@ class Row:
 
     def _cumulative(self) -> Any:
         """Of the weights that are no subnormal probabilities; its end is beyond every uniform."""
-        weights = self.weights.astype(np.float64)
-        weights *= weights >= LIMITS[self.q.dtype.char].tiny * self.total
-        cdf = np.cumsum(weights)
+        weights, last = self.weights, -1
+        least = LIMITS[self.q.dtype.char].tiny * self.total
+        if weights.min() < least:
+            weights = np.where(weights < least, 0, weights)
+            last = int(np.flatnonzero(weights)[-1])
+        cdf = weights.cumsum(dtype=np.float64)
         cdf /= cdf[-1]
-        cdf[int(np.flatnonzero(weights)[-1]) :] = math.inf
+        cdf[last:] = math.inf
         return cdf
 
 

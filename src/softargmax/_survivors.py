@@ -111,6 +111,9 @@ class Truncated(Categorical):
         method: str = "auto",
         workers: int | None = None,
     ) -> Any:
+        single = shape == () and self._size[0] == () and method == "auto" and workers is None
+        if single and type(rng) is _noise.Generator:
+            return self._left[0].draw(_noise.uniform(rng))
         size = _checks.sample_shape(shape)
         if method not in ("auto", "inverse"):
             return super().sample(shape, rng=rng, method=method, workers=workers)
@@ -157,6 +160,8 @@ def rows_left(dist: Categorical) -> list[Row] | None:
     given = dist._given
     if given.xp is not np or dist.num_categories < draws.MANY:
         return None
+    if not given.batch_shape:
+        return [Row.of(given)]
     part = rows_of(given)
     return [Row.of(part(slice(i, i + 1))) for i in range(math.prod(given.batch_shape))]
 

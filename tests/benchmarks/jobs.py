@@ -62,23 +62,24 @@ def jax_keys(jax: Any) -> Callable[[], Any]:
     return lambda: next(keys)
 
 
-def in_transformers(x: Any, temperature: float) -> Contenders:
-    """The sampling step of transformers' ``generate`` with a temperature alone."""
+def in_transformers(x: Any, warpers: Callable[[Any], list[Any]], label: str) -> Contenders:
+    """The sampling step of transformers' ``generate`` with these warpers of its module."""
     if not (installed("torch") and installed("transformers")):
         return {}
-    from transformers import LogitsProcessorList, TemperatureLogitsWarper
+    from transformers import LogitsProcessorList
+    from transformers.generation import logits_process
 
-    warp = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
+    warp = LogitsProcessorList(warpers(logits_process))
 
     def make(torch: Any) -> Callable[[], Any]:
         ids, z = torch.zeros((1, 1), dtype=torch.long), torch.from_numpy(x)[None]
         return lambda: torch.multinomial(torch.softmax(warp(ids, z), -1), 1).numpy()
 
-    return in_torch(make, "transformers: warper, softmax, multinomial")
+    return in_torch(make, label)
 
 
-def in_llama_cpp(x: Any, temperature: float) -> Contenders:
-    """llama.cpp's temperature and distribution samplers on a fresh array of candidates."""
+def in_llama_cpp(x: Any, samplers: dict[str, tuple[Any, ...]], label: str) -> Contenders:
+    """llama.cpp's samplers by name, then its draw, on a fresh array of candidates."""
     if not installed("llama_cpp"):
         return {}
     import ctypes
@@ -86,7 +87,8 @@ def in_llama_cpp(x: Any, temperature: float) -> Contenders:
     from llama_cpp import llama_cpp as lib
 
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(temperature))
+    for name, arguments in samplers.items():
+        lib.llama_sampler_chain_add(chain, getattr(lib, f"llama_sampler_init_{name}")(*arguments))
     lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(1))
     table = np.zeros(len(x), [("id", np.int32), ("logit", np.float32), ("p", np.float32)])
     ids = np.arange(len(x), dtype=np.int32)
@@ -99,7 +101,7 @@ def in_llama_cpp(x: Any, temperature: float) -> Contenders:
         lib.llama_sampler_apply(chain, ctypes.byref(candidates))
         return int(table["id"][candidates.selected])
 
-    return {"llama.cpp: temp, dist": call}
+    return {label: call}
 
 
 def draws_of(log_probs: Any) -> Callable[[Any], bool]:

@@ -24,8 +24,9 @@ from growth import growth, memory
 from jobs import JOBS as DRAWS
 from jobs import Contenders, installed
 from searches import SEARCHES
+from truncated import TRUNCATED
 
-JOBS = DRAWS | SEARCHES
+JOBS = DRAWS | TRUNCATED | SEARCHES
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 TURN = 0.05  # seconds of a contender's turn, or one call where that is longer
 
