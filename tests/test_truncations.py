@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from softargmax import Categorical
+from softargmax._row import Row
 from softargmax._survivors import Truncated, rows_left
 from softargmax.tokens import (
     Chain,
@@ -409,6 +410,32 @@ def test_compact_is_a_categorical(compact):
         fresh.other  # noqa: B018
     with pytest.raises(AttributeError, match="immutable"):
         fresh.temperature = 3
+
+
+def test_compact_with_weights_as_prior():
+    rng = np.random.default_rng(2)
+    weights = rng.random(LONG) * (rng.random(LONG) < 0.8)
+    dist = Categorical(rng.normal(size=LONG), 0.7, prior=weights)
+    fresh = TopP(0.7)(dist)
+    kept = fresh.probs > 0
+    assert_array_equal(fresh.prior, np.where(kept, weights, 0))
+    assert_allclose(fresh.probs, dist.masked(kept).probs, rtol=1e-12)
+    assert_allclose(fresh.tempered(3.0).probs, dist.masked(kept).tempered(3.0).probs, rtol=1e-12)
+
+
+def test_compact_keeps_digits_next_to_certainty():
+    z = np.full(LONG, -inf)
+    z[[3, 9]] = [-40.0, 0.0]
+    left = TopK(2)(Categorical(z))
+    assert left.log_prob(9) == pytest.approx(-4.248354255291589e-18, rel=1e-14, abs=0)
+    assert left.entropy() == pytest.approx(1.7418252446695514e-16, rel=1e-13, abs=0)
+
+
+def test_subnormal_probabilities_are_not_drawn():
+    for dtype, gap in ((np.float32, 100.0), (np.float64, 740.0)):
+        row = Row(np.array([4, 7]), np.array([-gap, 0], dtype))
+        assert 0 < row.weights[0] < 1e-37
+        assert row.draw(0.0) == 7
 
 
 def test_compact_draws(compact):

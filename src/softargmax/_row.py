@@ -250,7 +250,6 @@ class Row:
         inside = row < _GROUP
         found = np.where(inside, row * groups + kept[column], place)
         found[~inside] += groups * _GROUP - _GROUP * len(kept)
-        found.sort()
         return found
 
     @quiet
@@ -350,15 +349,13 @@ class Row:
         return BlockSums.build(Scores(self.q[None], np.full((1, 1), self.top), beta))
 
     def _cumulative(self) -> Any:
-        """Of the weights that are no subnormal probabilities; its end is beyond every uniform."""
-        weights, last = self.weights, -1
+        """Of the weights that are no subnormal probabilities; it ends in 1."""
+        weights = self.weights
         least = LIMITS[self.q.dtype.char].tiny * self.total
         if weights.min() < least:
             weights = np.where(weights < least, 0, weights)
-            last = int(np.flatnonzero(weights)[-1])
         cdf = weights.cumsum(dtype=np.float64)
         cdf /= cdf[-1]
-        cdf[last:] = math.inf
         return cdf
 
 
