@@ -203,6 +203,34 @@ def test_histories_of_every_kind():
     assert_array_equal(HISTORY, before)
 
 
+def test_temperatures_act_on_scores_before_they_are_rounded():
+    for width in (1000, 2000):
+        z = np.zeros(width, np.float32)
+        z[3], z[4] = 1e-7, 2e-7
+        assert np.flatnonzero(Temperature(0)(Categorical(z)).probs).tolist() == [4]
+        for t in (1e-310, 5e-324, 1e300, inf):
+            assert_allclose(
+                Temperature(t)(Categorical(z)).probs, Categorical(z, t).probs, rtol=1e-5
+            )
+        flat = DynamicTemperature(1.0, 0.0)(Categorical(np.zeros(width)))
+        assert_allclose(flat.probs, 1 / width)
+
+
+def test_biases_beyond_the_dtype():
+    for width in (100, 5000):
+        sure = LogitBias({0: 1e300})(Categorical(np.zeros(width, np.float32)))
+        assert sure.mode() == 0
+        assert sure.probs[0] == 1
+
+
+def test_dry_of_repetitive_text_is_quick():
+    dist, stage = Categorical(np.zeros(4)), DRY(0.01, 1.0001, 2)
+    for tokens in ([1] * 20_000, [1, 2] * 10_000):
+        left = stage(dist, np.array(tokens))
+        expected = tokens[-1] if tokens[0] == tokens[1] else 1
+        assert left.probs.argmin() == expected
+
+
 # ---------------------------------------------------------------------------- XTC
 
 
@@ -238,6 +266,17 @@ def test_xtc_mixes_what_follows():
     assert_allclose(XTC(0.1, 0.4, then=then)(dist).probs, expected, rtol=1e-10)
 
 
+def test_xtc_keeps_enough():
+    for pad in (0, LONG):
+        dist = Categorical.from_weights([8, 4, 2, 1, 1] + [0] * pad)
+        assert np.flatnonzero(XTC(0.1, 1.0, min_keep=3)(dist).probs).tolist() == [2, 3, 4]
+        assert np.flatnonzero(XTC(0.1, 1.0, min_keep=4)(dist).probs).tolist() == [0, 1, 2, 3, 4]
+    dist = Categorical(np.random.default_rng(0).normal(size=9000))  # by whole arrays
+    sure = XTC(1e-4, 1.0)(dist).probs
+    mixed = XTC(1e-4, 0.25)(dist).probs
+    assert_allclose(mixed, 0.75 * dist.probs + 0.25 * sure, rtol=1e-10, atol=1e-300)
+
+
 def test_nothing_follows_xtc():
     end = chain(TopK(5), XTC(0.1, 0.5, then=TopP(0.9)))
     with pytest.raises(ValueError, match="stages must end with XTC, got TopP after it"):
@@ -254,7 +293,7 @@ def test_nothing_follows_xtc():
     ("call", "error", "message"),
     [
         (lambda d: FrequencyPenalty(0.5)(d), ValueError, "history must be given, FrequencyPenalty"),
-        (lambda d: DRY(0.5)(d, [[1], [2]]), ValueError, r"each of the batch \(3,\), got 2"),
+        (lambda d: DRY(0.5)(d, [[1], [2]]), ValueError, r"each row of a 1-d batch, \(3,\), got 2"),
         (
             lambda d: DRY(0.5)(d, np.zeros((2, 5), int)),
             ValueError,
@@ -267,7 +306,7 @@ def test_nothing_follows_xtc():
         (lambda d: Ban([20])(d), ValueError, "ids must be ids in 0 … 19, got 20"),
         (lambda d: Ban([-1])(d), ValueError, "ids must be ids in 0 … 19, got -1"),
         (lambda d: LogitBias({20: 1.0})(d), ValueError, "bias must be ids in 0 … 19, got 20"),
-        (lambda d: LogitBias({0: inf}), ValueError, "bias must be finite or -inf"),
+        (lambda d: LogitBias({0: inf}), ValueError, r"bias of 0 must be in \[-inf, inf\), got inf"),
         (lambda d: LogitBias([1]), TypeError, "bias must be a mapping"),
         (lambda d: Ban([1.5]), TypeError, "ids must be a sequence of integer ids"),
         (lambda d: Ban(range(20))(d), ValueError, "Ban must leave a token, got none in row 0"),
@@ -278,6 +317,8 @@ def test_nothing_follows_xtc():
             ValueError,
             "Allow must leave a token, got none in row 1",
         ),
+        (lambda d: Allow(np.ones((2, 20), bool))(d), ValueError, "ids must fit the batch axes"),
+        (lambda d: LogitBias({1: "a"}), TypeError, "bias of 1 must be a number"),
         (lambda d: Temperature(-1), ValueError, r"t must be in \[0, inf\], got -1"),
         (lambda d: Temperature([1.0, 2.0])(d), ValueError, "t must fit the batch axes"),
         (lambda d: RepetitionPenalty(0), ValueError, r"theta must be in \(0, inf\), got 0"),

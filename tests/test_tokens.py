@@ -204,6 +204,7 @@ def test_mirostat_rows():
     tokens, states = sampler.step(dist, states, rng=0)
     assert states.shape == (3,)
     assert sampler.step(dist, -5.0, rng=0)[0].tolist() == dist.mode().tolist()
+    assert Mirostat(1.0, 1000.0).step(dist, -9000.0, rng=0)[0].shape == (3,)
     for state, message in ((math.nan, "state must be in"), ([1.0, 2.0], "state must fit")):
         with pytest.raises(ValueError, match=message):
             sampler.step(dist, state, rng=0)
@@ -242,6 +243,8 @@ def test_processor_on_numpy(width, dtype):
 def test_processor_is_a_value():
     made = LogitsProcessor(TopK(3))
     assert made == pickle.loads(pickle.dumps(made)) != LogitsProcessor(TopK(4))
+    with pytest.raises(TypeError, match="scores must be floating, got dtype int64"):
+        made([1], np.array([1, 2, 3]))
     with pytest.raises(TypeError, match="stage must be a Stage"):
         LogitsProcessor(lambda d: d)
 
@@ -380,12 +383,12 @@ def test_presets_in_order():
         FrequencyPenalty(0.1, last=64),
         PresencePenalty(0.2, last=64),
         DRY(0.8, 1.75, 2, [13]),
-        TopNSigma(1.5, min_keep=2),
-        TopK(40, min_keep=2),
+        TopNSigma(1.5),
+        TopK(40),
         Typical(0.9, min_keep=2),
         TopP(0.95, min_keep=2),
         MinP(0.05, min_keep=2),
-        XTC(0.1, 0.5, then=chain(Temperature(0.8))),
+        XTC(0.1, 0.5, then=chain(Temperature(0.8)), min_keep=2),
     )
     assert made(Categorical(np.arange(20.0)), [1, 2, 7]).probs.sum() == pytest.approx(1)
 
@@ -413,6 +416,21 @@ def test_presets_that_are_off_or_greedy():
     assert preset("llama.cpp", penalty_last_n=-1, repeat_penalty=1.5) == chain(
         RepetitionPenalty(1.5)
     )
+    assert preset("transformers", epsilon_cutoff=1.0, eta_cutoff=1.0) == Chain(())
+    warm = preset("llama.cpp", temperature=0.0, dynatemp_range=0.5)
+    assert warm == chain(DynamicTemperature(0.0, 0.5, 1.0))
+    assert preset("llama.cpp", top_p=1.5, min_p=-1, typical_p=2) == Chain(())  # off, there
+    for style, bad in (
+        ("transformers", {"top_p": 1.5}),
+        ("transformers", {"top_p": math.nan}),
+        ("transformers", {"temperature": -1.0}),
+        ("transformers", {"min_p": -0.5}),
+        ("transformers", {"top_h": 2}),
+        ("vllm", {"temperature": -1.0}),
+        ("vllm", {"min_p": -1.0}),
+    ):
+        with pytest.raises(ValueError, match="must be in"):
+            preset(style, **bad)
     with pytest.raises(ValueError, match="style must be one of"):
         preset("gemini")
     with pytest.raises(TypeError, match="vllm has no parameter 'typical_p'"):
@@ -438,6 +456,14 @@ def test_torch_tensors():
     assert isinstance(state, torch.Tensor)
     token, state = Mirostat(1.0).step(draft[:, 0], 2.0, rng=0)
     assert isinstance(state, torch.Tensor)
+    assert state.dtype == torch.float64
+    for logits in (torch.randn(3, 5, requires_grad=True), torch.tensor([[0.0, -900, -900]])):
+        leaf = logits.detach().double().requires_grad_()
+        warm = DynamicTemperature(0.5, 1.0, 0.5)(Categorical(leaf))
+        warm.probs[:, 0].sum().backward()
+        assert torch.isfinite(leaf.grad).all()
+    heat = torch.tensor([0.1, 0.5, 0.9], requires_grad=True)
+    assert Temperature(heat)(Categorical(np.zeros((3, 2000)))).batch_shape == (3,)
 
 
 def test_jax_arrays():
@@ -446,6 +472,14 @@ def test_jax_arrays():
     target = Categorical(jax.numpy.asarray(batched(Q, 50_000, 3).logits))
     key = jax.random.key(0)
     x = draft.sample(rng=key)
+
+    sampler = Mirostat(2.0)
+    small = Categorical(jax.numpy.zeros((2, 9)))
+    for step in (sampler.step, jax.jit(lambda d, s, rng: sampler.step(d, s, rng=rng))):
+        token, state = step(small, np.array([2.0, 3.0]), rng=key)
+        assert token.shape == state.shape == (2,)
+        token, state = step(small[0], 4.0, rng=key)
+        assert state == pytest.approx(4 - 0.1 * (math.log(9) - 2), rel=1e-5)
 
     @jax.jit
     def run(x, draft, target):

@@ -18,6 +18,7 @@ from softargmax.tokens import (
     Chain,
     EpsilonCutoff,
     EtaCutoff,
+    LogitBias,
     MinP,
     PLess,
     Stage,
@@ -334,6 +335,15 @@ def test_top_k_compares_scores_before_they_are_rounded():
     assert_array_equal(np.flatnonzero(TopK(2)(Categorical(z[:500])).probs), [0, 7])
 
 
+def test_wide_gaps_and_peaked_rows():
+    z = np.float32([0, -1e19, -2e19, -3e19])
+    kept = [TopNSigma(1.0)(Categorical(x, 1.0)).probs for x in (z, z.astype(float))]
+    assert_array_equal(kept[0] > 0, kept[1] > 0)
+    for pad in (0, LONG):
+        peaked = np.append(np.float32([0, -18, -19]), np.full(pad, -inf, np.float32))
+        assert np.flatnonzero(TopH(0.5)(Categorical(peaked)).probs).tolist() == [0]
+
+
 def test_settings_of_each_request():
     z = np.random.default_rng(0).normal(0, 2, (3, LONG))
     for width in (50, LONG):
@@ -406,6 +416,14 @@ def test_compact_is_a_categorical(compact):
     assert (fresh.batch_shape, fresh.num_categories, fresh.dtype) == ((3,), LONG, np.float64)
     assert_allclose(fresh.kl_divergence(dense), 0, atol=1e-12)
     assert fresh.sample(5, rng=0, method="gumbel").shape == (5, 3)
+    assert fresh.log_prob(np.empty((0, 3), int)).shape == (0, 3)
+    assert fresh.sample_and_log_prob(0, rng=0)[1].shape == (0, 3)
+    with np.errstate(all="raise"):
+        again = TopK(40)(Categorical(np.linspace(0, 80, LONG, dtype=np.float32), 0.01))
+        assert again.perplexity() >= 1
+        assert again.probs.sum() == pytest.approx(1)
+    tied = TopK(7)(Categorical(np.repeat([1.0, 0.0], [7, LONG])))
+    assert tied.prob(0) == tied.probs[0] == 1 / 7
     with pytest.raises(AttributeError):
         fresh.other  # noqa: B018
     with pytest.raises(AttributeError, match="immutable"):
@@ -486,6 +504,14 @@ def test_chain():
     assert hash(both) == hash(chain(a, b))
     assert pickle.loads(pickle.dumps(both)) == both
     assert TopP(np.array([0.1, 0.2])) == TopP([0.1, 0.2]) != TopP([0.1, 0.3])
+    assert TopP(0.5) != TopP(np.array([0.5, 0.5])) != TopP(0.5)
+    for one, same in (
+        (TopP(1), TopP(1.0)),
+        (TopP([0.1, 0.2]), TopP(np.array([0.1, 0.2]))),
+        (LogitBias({1: 1, 2: 2}), LogitBias({2: 2.0, 1: 1.0})),
+    ):
+        assert one == same
+        assert hash(one) == hash(same)
     with pytest.raises(TypeError, match="stages must be a Stage, got function"):
         chain(a, lambda d: d)
 
@@ -529,6 +555,9 @@ def test_torch_tensors():
     for stage in STAGES:
         found = stage(Categorical(torch.tensor(z), 0.8)).probs
         assert_allclose(found, stage(Categorical(z, 0.8)).probs, rtol=1e-10)
+    compact = TopK(5)(Categorical(np.zeros(LONG)))
+    assert compact.tempered(torch.tensor(2.0)).probs.shape == (LONG,)
+    assert compact.masked(torch.arange(LONG) < 9).sample(rng=0) < 9
     leaf = torch.tensor(z, requires_grad=True)
     TopP(0.5)(Categorical(leaf)).entropy().sum().backward()
     assert torch.isfinite(leaf.grad).all()
@@ -537,7 +566,8 @@ def test_torch_tensors():
 def test_jax_arrays_under_jit():
     jax = pytest.importorskip("jax")
     z = np.random.default_rng(0).normal(0, 2, (3, 40)).astype(np.float32)
-    for stage in STAGES:
+    each = [TopK(np.array([1, 5, 9])), TopP(np.array([0.1, 0.5, 0.9]))]
+    for stage in [*STAGES, *each]:
         found = jax.jit(lambda x, s=stage: s(Categorical(x, 0.8)).probs)(z * jax.numpy.ones(()))
         assert_allclose(found, stage(Categorical(z, 0.8)).probs, rtol=1e-4, atol=1e-6)
 

@@ -251,7 +251,7 @@ class Distribution(Copies):
         given, xp = self._given, namespace_of(keep)
         if given.xp is np and xp is not np:  # as the constructor would, go where the mask lives
             coldness, temperature = given.heat
-            logits = to_namespace(given.logits, xp, keep)
+            logits = to_namespace(np.array(given.logits), xp, keep)  # which is read-only
             cold = coldness if temperature is None else None
             moved = type(self)(logits, temperature, coldness=cold, prior=given.prior)
             return moved.masked(keep)

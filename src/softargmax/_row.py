@@ -201,6 +201,7 @@ class Row:
         return self.d - self.d.dtype.type(self.log_total)
 
     @property
+    @quiet
     def probs(self) -> Any:
         """p of these categories."""
         return self.weights / self.weights.dtype.type(self.total)
@@ -276,7 +277,7 @@ class Row:
         total = weights.cumsum()
         own = np.log(total) - (weights * d).cumsum() / total
         goal = fraction * self.entropy
-        beyond = own > goal + 4 * float(np.finfo(self.q.dtype).eps) * (1 + goal)
+        beyond = own > goal + 4 * _EPS * (1 + goal)
         place = int(beyond.argmax()) if beyond.any() else len(d)
         return float(d[max(place - 1, 0)])
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from softargmax import _checks, _noise, draws
-from softargmax._arrays import ArrayLike, Shape, read_only, unwrap
+from softargmax._arrays import ArrayLike, Shape, quiet, read_only, unwrap
 from softargmax._inputs import Inputs
 from softargmax._kernels import rows_of
 from softargmax._noise import Rngs
@@ -96,8 +96,17 @@ class Truncated(Categorical):
         found = np.array([row.entropy for row in self._left], self.dtype)
         return unwrap(found.reshape(self.batch_shape))
 
+    @quiet
     def perplexity(self) -> Any:
         return unwrap(np.exp(self.entropy()))
+
+    def tempered(
+        self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
+    ) -> Any:
+        return Categorical._of(self._given).tempered(temperature, coldness=coldness)
+
+    def masked(self, keep: ArrayLike) -> Any:
+        return Categorical._of(self._given).masked(keep)
 
     def mode(self) -> Any:
         found = np.array([row.categories[row.q.argmax()] for row in self._left], np.int64)
@@ -136,21 +145,27 @@ class Truncated(Categorical):
         return x, self.log_prob(x)
 
     def log_prob(self, category: ArrayLike) -> Any:
-        x = _checks.category(
-            category, np, self._left[0].q if self._left else np.zeros(1), self.num_categories
-        )
+        return self._looked_up(category, "log_probs", -math.inf)
+
+    def prob(self, category: ArrayLike) -> Any:
+        return self._looked_up(category, "probs", 0.0)
+
+    def _looked_up(self, category: ArrayLike, name: str, empty: float) -> Any:
+        """What the rows have of these categories."""
+        x = _checks.category(category, np, self._nothing, self.num_categories)
         lead = _checks.check_fits(x.shape, self.batch_shape, "category")
-        spread = np.broadcast_to(x, lead).reshape(*lead[: len(lead) - len(self.batch_shape)], -1)
+        ahead = lead[: len(lead) - len(self.batch_shape)]
+        spread = np.broadcast_to(x, lead).reshape(*ahead, len(self._left))
         found = np.empty(spread.shape, self.dtype)
         for i, row in enumerate(self._left):
             place = np.minimum(row.categories.searchsorted(spread[..., i]), len(row) - 1)
             hit = row.categories[place] == spread[..., i]
-            found[..., i] = np.where(hit, row.log_probs[place], -math.inf)
+            found[..., i] = np.where(hit, getattr(row, name)[place], empty)
         return unwrap(found.reshape(lead))
 
-    def prob(self, category: ArrayLike) -> Any:
-        with np.errstate(under="ignore"):
-            return unwrap(np.exp(self.log_prob(category)))
+    @property
+    def _nothing(self) -> Any:
+        return np.empty(0, self.dtype)
 
 
 def rows_left(dist: Categorical) -> list[Row] | None:

@@ -11,11 +11,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from softargmax._arrays import is_foreign, namespace_of, quiet, to_namespace, to_numpy
-from softargmax._checks import any_of, check_instance, in_row
+from softargmax._checks import any_of, check_fits_within, check_instance, in_row, number
 from softargmax._inputs import Heat
 from softargmax._row import Row
 from softargmax._survivors import replaced, rows_left
 from softargmax.categorical import Categorical
+from softargmax.tokens._rows import Rows
 from softargmax.tokens._stage import History, Stage
 
 
@@ -48,6 +49,7 @@ class Edit(Stage):
                 log_p[place] *= change.factor[hit]
             if change.shift is not None:
                 log_p[place] += change.shift[hit]
+                np.minimum(log_p, np.finfo(log_p.dtype).max, out=log_p)
             left.append((categories, log_p))
         return renewed(dist, left, type(self).__name__)
 
@@ -74,6 +76,7 @@ class Edit(Stage):
         kept = alive & (shift > -math.inf)
         zero = xp.zeros_like(log_p)
         new = xp.where(kept, log_p, zero) * factor + xp.where(kept, shift, zero)
+        new = xp.clip(new, max=float(xp.finfo(new.dtype).max))
         return normalised(xp.where(kept, new, -math.inf), type(self).__name__)
 
 
@@ -128,8 +131,9 @@ class Temperature(Stage):
         rows = rows_left(dist)
         if rows is None:
             columns = self._columns(dist)["t"]
+            scores = Rows(dist).d  # before their rounding to log-probabilities
             return normalised(
-                dist.log_probs, "Temperature", columns[..., 0] if np.ndim(columns) else columns
+                scores, "Temperature", columns[..., 0] if np.ndim(columns) else columns
             )
         settings = self._row(dist)
         left = [_tempered(row, settings(i)["t"]) for i, row in enumerate(rows)]
@@ -139,14 +143,9 @@ class Temperature(Stage):
 @quiet
 def _tempered(row: Row, t: float) -> tuple[Any, Any]:
     """Categories and scores at another temperature."""
-    d = row.d.copy()
-    if t == 0:
-        d[d < 0] = -math.inf
-    elif t == math.inf:
-        d[d > -math.inf] = 0
-    else:
-        d = Row(None, d, Heat(1 / t, t)).d
-    return row.categories, d
+    if 1e-30 < t < 1e30:
+        return row.categories, Row(None, row.d, Heat(1 / t, t)).d
+    return row.categories, Categorical(row.d, t)._d
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,16 +194,18 @@ class DynamicTemperature(Stage):
         log_p = dist.log_probs
         n = xp.sum(xp.astype(log_p > -math.inf, log_p.dtype), axis=-1)
         columns = {k: v[..., 0] if np.ndim(v) else v for k, v in self._columns(dist).items()}
-        h = xp.asarray(dist.entropy())
-        share = xp.where(
-            n > 1, h / xp.log(xp.where(n > 1, n, 2 * xp.ones_like(n))), xp.zeros_like(h)
-        )
-        t = columns["low"] + (columns["high"] - columns["low"]) * share ** columns["exponent"]
-        return normalised(log_p, "DynamicTemperature", t)
+        h = xp.asarray(dist.entropy()) if xp is np else dist.entropy()
+        most = xp.log(xp.where(n > 1, n, 2 * xp.ones_like(n)))
+        positive = (n > 1) & (h > 0)
+        share = xp.where(positive, h, most) / most  # 1 stands in where the power has no slope
+        share = xp.where(share > 1, xp.ones_like(share), share) ** columns["exponent"]
+        share = xp.where(positive, share, xp.zeros_like(share))
+        t = columns["low"] + (columns["high"] - columns["low"]) * share
+        return normalised(Rows(dist).d, "DynamicTemperature", t)
 
 
 def _dynamic(h: float, most: float, low: float, high: float, exponent: float) -> float:
-    return low + (high - low) * (h / most) ** exponent if most > 0 else low
+    return low + (high - low) * min(1.0, h / most) ** exponent if most > 0 else low
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -231,9 +232,8 @@ class LogitBias(Edit):
         if not isinstance(self.bias, Mapping):
             raise TypeError(f"bias must be a mapping of ids to numbers, got {self.bias!r}")
         ids = _ids(list(self.bias), "bias")
-        values = {int(i): float(b) for i, b in zip(ids, self.bias.values(), strict=True)}
-        if any(math.isnan(b) or b == math.inf for b in values.values()):
-            raise ValueError(f"bias must be finite or -inf, got {values}")
+        pairs = sorted(zip(ids.tolist(), self.bias.values(), strict=True))
+        values = {i: float(number(b, f"bias of {i}", "[-inf, inf)")) for i, b in pairs}
         object.__setattr__(self, "bias", values)
 
     def _changes(self, dist: Categorical, history: History) -> list[Change]:  # noqa: ARG002
@@ -304,9 +304,12 @@ class Allow(Edit):
         if isinstance(self.ids, tuple):
             ids = np.array(self.ids, np.int64)
             _check_ids(ids, width, "ids")
-            return [banned(np.setdiff1d(np.arange(width), ids))] * math.prod(batch)
+            others = np.ones(width, bool)
+            others[ids] = False
+            return [banned(np.flatnonzero(others))] * math.prod(batch)
         if self.ids.shape[-1] != width:
             raise ValueError(f"ids must be a mask of {width} tokens, got shape {self.ids.shape}")
+        check_fits_within(self.ids.shape[:-1], batch, "ids")
         masks = np.broadcast_to(self.ids, (*batch, width)).reshape(-1, width)
         return [banned(np.flatnonzero(~mask)) for mask in masks]
 
@@ -318,6 +321,8 @@ def banned(ids: Any) -> Change:
 
 def _ids(x: Any, name: str) -> Any:
     """A 1-d array of ids."""
+    if isinstance(x, set | frozenset):
+        x = sorted(x)
     found = np.asarray(to_numpy(x) if is_foreign(x) else x)
     if found.size == 0:
         return np.empty(0, np.int64)

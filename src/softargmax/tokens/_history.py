@@ -18,6 +18,7 @@ def tokens_of(history: Any, dist: Categorical, stage: str) -> list[Any]:
         if is_traced(history):
             raise TypeError("history must be known, got a traced array")
         ids = to_numpy(history)
+        ids = ids.astype(np.int64) if ids.size == 0 else ids
         if ids.dtype.kind not in "iu":
             raise TypeError(f"history must be integers, got dtype {ids.dtype}")
         if ids.ndim == 0 or ids.shape[:-1] != batch:
@@ -47,7 +48,8 @@ def _sequence(history: Any, batch: tuple[int, ...]) -> list[Any]:
         return [_ids(items)]
     if len(batch) != 1 or len(items) != batch[0]:
         raise ValueError(
-            f"history must have one sequence for each of the batch {batch}, got {len(items)}"
+            f"history must have one sequence for each row of a 1-d batch, {batch}, "
+            f"got {len(items)}; for other batches pass an array"
         )
     return [_ids(row) for row in items]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import ArrayLike, is_foreign, namespace_of, to_numpy, unwrap
-from softargmax._checks import check_fits, check_instance, number, numbers_in
+from softargmax._arrays import ArrayLike, quiet, unwrap
+from softargmax._checks import check_fits_within, check_instance, number, numbers_in
 from softargmax._noise import Rngs
 from softargmax.categorical import Categorical
 from softargmax.tokens._truncations import EpsilonCutoff
@@ -70,6 +70,7 @@ class Mirostat:
         """
         return 2.0 * self.target
 
+    @quiet
     def step(self, dist: Categorical, state: ArrayLike, *, rng: Rngs = None) -> tuple[Any, Any]:
         """Draw a token of every row, and the next state.
 
@@ -98,14 +99,11 @@ class Mirostat:
         (np.int64(0), np.float64(1.1))
         """
         check_instance(dist, Categorical, "dist")
-        xp = namespace_of(state)
-        mu = numbers_in(state, "state", "(-inf, inf)", xp, state)
-        check_fits(tuple(mu.shape), dist.batch_shape, "state")
-        level = np.minimum(np.exp(-np.asarray(to_numpy(mu), np.float64)), 1.0)
-        cut = EpsilonCutoff(level if level.ndim else float(level))(dist)
+        xp, z = dist._given.xp, dist._given.z
+        mu = numbers_in(state, "state", "(-inf, inf)", xp, z)
+        check_fits_within(tuple(mu.shape), dist.batch_shape, "state")
+        level = xp.exp(0 - xp.where(mu > 0, mu, xp.zeros_like(mu)))
+        cut = EpsilonCutoff(float(level) if xp is np and level.ndim == 0 else level)(dist)
         token, log_p = cut.sample_and_log_prob(rng=rng)
-        if is_foreign(log_p) and xp is np:
-            mu = float(mu) if mu.ndim == 0 else log_p.__class__(mu)
-        elif xp is np:
-            log_p = np.asarray(log_p, np.float64)
-        return token, unwrap(mu - self.rate * (0 - log_p - self.target))
+        surprise = 0 - xp.astype(xp.asarray(log_p), mu.dtype)
+        return token, unwrap(mu - self.rate * (surprise - self.target))

@@ -184,7 +184,7 @@ class DRY(Penalty):
 
     Notes
     -----
-    The rule of p-e-w's DRY sampler, as llama.cpp and transformers have it.
+    The rule of p-e-w's DRY sampler, which llama.cpp has too.
 
     Examples
     --------
@@ -205,7 +205,9 @@ class DRY(Penalty):
         object.__setattr__(
             self, "allowed_length", count(self.allowed_length, "allowed_length", 1, 2**62)
         )
-        breakers = np.asarray(self.breakers)
+        breakers = np.asarray(
+            sorted(self.breakers) if isinstance(self.breakers, set) else self.breakers
+        )
         if breakers.size and (breakers.ndim != 1 or breakers.dtype.kind not in "iu"):
             raise TypeError(f"breakers must be a sequence of integer ids, got {self.breakers!r}")
         object.__setattr__(self, "breakers", tuple(int(i) for i in breakers))
@@ -227,12 +229,28 @@ class DRY(Penalty):
         if n < 2 or stops[-1]:
             return found
         usable = int(stops[::-1].argmax()) if stops.any() else n
+        runs = _common_suffixes(tokens.tolist())
         for end in np.flatnonzero(tokens[:-1] == tokens[-1]):  # where an earlier copy may end
-            m = 1
-            most = min(int(end) + 1, usable)
-            while m < most and tokens[end - m] == tokens[n - 1 - m]:
-                m += 1
+            m = min(runs[n - 1 - end], usable)
             after = int(tokens[end + 1])
             if m >= self.allowed_length and not stops[end + 1]:
                 found[after] = max(found.get(after, 0), m)
         return found
+
+
+def _common_suffixes(tokens: list[int]) -> list[int]:
+    """How many of the last tokens are also the last of all but i of them (the Z-function).
+
+    Linear, however often the tokens repeat themselves. Gusfield (1997), *Algorithms on Strings,
+    Trees and Sequences*, §1.4.
+    """
+    back, n = tokens[::-1], len(tokens)
+    found, left, right = [n] + [0] * (n - 1), 0, 0
+    for i in range(1, n):
+        m = min(found[i - left], right - i) if i < right else 0
+        while i + m < n and back[m] == back[i + m]:
+            m += 1
+        found[i] = m
+        if i + m > right:
+            left, right = i, i + m
+    return found

@@ -63,7 +63,8 @@ def preset(style: str, **params: Any) -> Chain:
     -----
     Where exact agreement is not wanted: a repetition penalty acts on log-probabilities, so that it
     does not depend on the offset of the logits; ties stay together; top_h follows its paper; XTC's
-    coin is summed over; a temperature of 0 is arg max with ties shared (vllm: below 1e-5).
+    coin is summed over; a temperature of 0 is arg max with ties shared (vllm: below 1e-5); vLLM's
+    frequency and presence penalties count the tokens that were generated, these the whole history.
 
     Examples
     --------
@@ -93,7 +94,7 @@ def _when(wanted: Any, make: Callable[[], Stage]) -> list[Stage]:
 
 def _temperature(t: float, greedy_below: float = 0.0) -> list[Stage]:
     """None for 1, arg max for 0."""
-    if t <= greedy_below:
+    if 0 <= t <= greedy_below:
         return [Temperature(0)]
     return _when(t != 1, lambda: Temperature(t))
 
@@ -121,13 +122,13 @@ def _transformers(v: dict[str, Any]) -> list[Stage]:
         *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
         *_when(v["no_repeat_ngram_size"] > 0, lambda: NoRepeatNgram(v["no_repeat_ngram_size"])),
         *_temperature(v["temperature"]),
-        *_when(v["top_h"] < 1, lambda: TopH(v["top_h"])),
+        *_when(v["top_h"] != 1, lambda: TopH(v["top_h"])),
         *_when(v["top_k"] != 0, lambda: TopK(v["top_k"])),
-        *_when(v["top_p"] < 1, lambda: TopP(v["top_p"])),
-        *_when(v["min_p"] > 0, lambda: MinP(v["min_p"])),
-        *_when(v["typical_p"] < 1, lambda: Typical(v["typical_p"])),
-        *_when(v["epsilon_cutoff"] > 0, lambda: EpsilonCutoff(v["epsilon_cutoff"])),
-        *_when(v["eta_cutoff"] > 0, lambda: EtaCutoff(v["eta_cutoff"])),
+        *_when(v["top_p"] != 1, lambda: TopP(v["top_p"])),
+        *_when(v["min_p"] != 0, lambda: MinP(v["min_p"])),
+        *_when(v["typical_p"] != 1, lambda: Typical(v["typical_p"])),
+        *_when(v["epsilon_cutoff"] not in (0, 1), lambda: EpsilonCutoff(v["epsilon_cutoff"])),
+        *_when(v["eta_cutoff"] not in (0, 1), lambda: EtaCutoff(v["eta_cutoff"])),
     ]
 
 
@@ -161,16 +162,16 @@ def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
     dry_last = None if v["dry_penalty_last_n"] < 0 else v["dry_penalty_last_n"]
     keep = max(1, v["min_keep"])
     t, reach = v["temperature"], v["dynatemp_range"]
-    if reach > 0 and t > 0:
+    if reach > 0 and t + reach > 0:
         heat: list[Stage] = [
             DynamicTemperature(max(0.0, t - reach), t + reach, v["dynatemp_exponent"])
         ]
     else:
-        heat = _temperature(t)
+        heat = _temperature(max(0.0, t))
     excluded = v["xtc_probability"] > 0 and v["xtc_threshold"] <= 0.5
     then = chain(*heat) if heat else None
     end: list[Stage] = (
-        [XTC(v["xtc_threshold"], v["xtc_probability"], then=then)] if excluded else heat
+        [XTC(v["xtc_threshold"], v["xtc_probability"], then, min_keep=keep)] if excluded else heat
     )
     remembers = last != 0
     return [
@@ -197,8 +198,8 @@ def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
                 last=dry_last,
             ),
         ),
-        *_when(v["top_n_sigma"] > 0, lambda: TopNSigma(v["top_n_sigma"], min_keep=keep)),
-        *_when(v["top_k"] > 0, lambda: TopK(v["top_k"], min_keep=keep)),
+        *_when(v["top_n_sigma"] > 0, lambda: TopNSigma(v["top_n_sigma"])),
+        *_when(v["top_k"] > 0, lambda: TopK(v["top_k"])),
         *_when(v["typical_p"] < 1, lambda: Typical(v["typical_p"], min_keep=keep)),
         *_when(v["top_p"] < 1, lambda: TopP(v["top_p"], min_keep=keep)),
         *_when(v["min_p"] > 0, lambda: MinP(v["min_p"], min_keep=keep)),
@@ -229,9 +230,9 @@ def _vllm(v: dict[str, Any]) -> list[Stage]:
         *_when(v["frequency_penalty"] != 0, lambda: FrequencyPenalty(v["frequency_penalty"])),
         *_when(v["presence_penalty"] != 0, lambda: PresencePenalty(v["presence_penalty"])),
         *_temperature(v["temperature"], math.nextafter(1e-5, 0)),
-        *_when(v["min_p"] > 0, lambda: MinP(v["min_p"])),
+        *_when(v["min_p"] != 0, lambda: MinP(v["min_p"])),
         *_when(v["top_k"] not in (0, -1), lambda: TopK(v["top_k"])),
-        *_when(v["top_p"] < 1, lambda: TopP(v["top_p"])),
+        *_when(v["top_p"] != 1, lambda: TopP(v["top_p"])),
     ]
 
 

@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import is_foreign, is_torch, is_traced, namespace_of, to_namespace, to_numpy
+from softargmax._arrays import (
+    is_foreign,
+    is_torch,
+    is_traced,
+    kind_of,
+    namespace_of,
+    to_namespace,
+    to_numpy,
+)
 from softargmax._checks import check_instance
 from softargmax.categorical import Categorical
 from softargmax.tokens._stage import Stage
@@ -55,15 +63,17 @@ class LogitsProcessor:
         array like scores
         """
         xp = namespace_of(scores)
+        scores = scores if is_foreign(scores) else np.asarray(scores)
+        if kind_of(scores, xp) != "f":
+            raise TypeError(f"scores must be floating, got dtype {scores.dtype}")
         if is_torch(xp) and not is_traced(scores) and scores.device.type == "cpu":
             # The NumPy kernels keep long rows compact; a tensor on the CPU costs no copy.
             host = scores.detach()
             host = host.float() if host.dtype not in (xp.float32, xp.float64) else host
             found = self.stage(Categorical(host.numpy()), _host(input_ids)).log_probs
             return to_namespace(np.array(found), xp, scores, scores.dtype)
-        given = scores if is_foreign(scores) else np.asarray(scores)
-        found = self.stage(Categorical(given), input_ids).log_probs
-        return xp.astype(found, given.dtype)
+        found = self.stage(Categorical(scores), input_ids).log_probs
+        return xp.astype(found, scores.dtype)
 
 
 def _host(ids: Any) -> Any:

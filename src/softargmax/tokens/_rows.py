@@ -12,7 +12,7 @@ from softargmax._arrays import (
     device_of,
     index_dtype,
     to_namespace,
-    to_numpy,
+    widest_float,
 )
 from softargmax.categorical import Categorical
 
@@ -67,12 +67,11 @@ class Rows:
     @property
     def deviation(self) -> Array:
         """The population standard deviation of d over the categories with p > 0, (…, 1)."""
-        xp = self.xp
-        n = self._sum(xp.astype(self.alive, self.d.dtype))
-        zero = xp.zeros_like(self.d)
-        gap = xp.where(self.alive, self.d, zero)
-        gap = xp.where(self.alive, gap - self._sum(gap) / n, zero)
-        return xp.sqrt(self._sum(gap * gap) / n)
+        xp, wide = self.xp, widest_float(self.xp)
+        n = self._sum(xp.astype(self.alive, wide))
+        gap = xp.astype(self._finite, wide)
+        gap = xp.where(self.alive, gap - self._sum(gap) / n, xp.zeros_like(gap))
+        return xp.astype(xp.sqrt(self._sum(gap * gap) / n), self.d.dtype)
 
     @property
     def _finite(self) -> Array:
@@ -114,7 +113,7 @@ class Rows:
         """The k-th largest of every row, (…, 1)."""
         xp, width = self.xp, key.shape[-1]
         ordered = xp.sort(key, axis=-1)
-        place = width - np.minimum(np.asarray(to_numpy(k)), width)
+        place = width - np.minimum(np.asarray(k), width)
         index = xp.arange(width, device=device_of(key))
         chosen = index == to_namespace(place, xp, key)
         return xp.max(xp.where(chosen, ordered, -math.inf), axis=-1, keepdims=True)
@@ -132,16 +131,19 @@ class Rows:
     def prefix(self, fraction: Any) -> Array:
         """The last d of the longest falling prefix whose own entropy is ≤ fraction·H, (…, 1)."""
         xp = self.xp
+        wide = widest_float(xp)
         ordered = xp.flip(xp.sort(self.d, axis=-1), axis=-1)
+        given, ordered = ordered, xp.astype(ordered, wide)
+        eps = float(xp.finfo(wide).eps)
         weights = xp.exp(ordered)
         finite = xp.where(ordered > -math.inf, ordered, xp.zeros_like(ordered))
         total = xp.cumulative_sum(weights, axis=-1)
         own = xp.log(total) - xp.cumulative_sum(weights * finite, axis=-1) / total
-        goal = fraction * self.entropy
-        within = own <= goal + 4 * self.eps * (1 + goal)
+        goal = xp.astype(fraction * own[..., -1:], wide)
+        within = own <= goal + 4 * eps * (1 + goal)
         within = within & (xp.cumulative_sum(xp.astype(~within, index_dtype(xp)), axis=-1) == 0)
         return xp.min(
-            xp.where(within & (weights > 0), ordered, xp.zeros_like(ordered)),
+            xp.where(within & (weights > 0), given, xp.zeros_like(given)),
             axis=-1,
             keepdims=True,
         )

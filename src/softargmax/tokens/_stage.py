@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._arrays import is_foreign, namespace_of, to_namespace
+from softargmax._arrays import is_foreign, namespace_of, to_namespace, to_numpy
 from softargmax._checks import check_fits_within, check_instance, count, number, numbers_in
 from softargmax.categorical import Categorical
 
@@ -42,16 +42,20 @@ class Stage(ABC):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return all(np.array_equal(a, b) if np.ndim(a) else a == b for a, b in pairs)
+        return self._key() == other._key()
 
     def __repr__(self) -> str:
-        values = ((f, getattr(self, f.name)) for f in fields(self))
+        ordered = sorted(fields(self), key=lambda f: f.kw_only is True)
+        values = ((f, getattr(self, f.name)) for f in ordered)
         shown = [f"{f.name}={x!r}" for f, x in values if np.ndim(x) or x != f.default]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        """What it is, to be compared and hashed."""
+        return (type(self), *(_hashable(getattr(self, f.name)) for f in fields(self)))
 
     def _columns(self, dist: Categorical) -> dict[str, Any]:
         """The parameters for all rows: numbers, or columns that fit the batch."""
@@ -59,9 +63,12 @@ class Stage(ABC):
         found = {}
         for name in self._intervals:
             value = getattr(self, name)
-            if np.ndim(value):
+            if hasattr(value, "shape"):
                 check_fits_within(tuple(value.shape), dist.batch_shape, name)
-                value = to_namespace(value, given.xp, given.z)[..., None]
+                if self._intervals[name].startswith("integers"):
+                    value = value[..., None]  # counts stay where they can be counted with
+                else:
+                    value = to_namespace(value, given.xp, given.z)[..., None]
             found[name] = value
         return found
 
@@ -70,9 +77,9 @@ class Stage(ABC):
         found: dict[str, Any] = {}
         for name in self._intervals:
             value = getattr(self, name)
-            if np.ndim(value):
+            if hasattr(value, "shape"):
                 check_fits_within(tuple(value.shape), dist.batch_shape, name)
-                value = np.broadcast_to(np.asarray(value), dist.batch_shape).ravel().tolist()
+                value = np.broadcast_to(to_numpy(value), dist.batch_shape).ravel().tolist()
             found[name] = value
         if not any(isinstance(value, list) for value in found.values()):
             return lambda _: found
@@ -83,13 +90,25 @@ def _setting(x: Any, name: str, interval: str) -> Any:
     """A number, or an array of numbers, in an interval; whole numbers where it says so."""
     whole = interval.startswith("integers ")
     interval = interval.removeprefix("integers ")
-    if np.ndim(x):
-        if whole and np.asarray(x).dtype.kind not in "iu":
-            raise TypeError(f"{name} must be integers, got dtype {np.asarray(x).dtype}")
+    if np.ndim(x) or is_foreign(x):
+        if whole:
+            x = np.asarray(to_numpy(x) if is_foreign(x) else x)
+            if x.dtype.kind not in "iu":
+                raise TypeError(f"{name} must be integers, got dtype {x.dtype}")
         xp = namespace_of(x)
         found = numbers_in(x, name, interval, xp, x)
         return found if is_foreign(x) else found.astype(np.int64 if whole else np.float64)
     return count(x, name, 1, 2**62) if whole else number(x, name, interval)
+
+
+def _hashable(x: Any) -> Any:
+    """A parameter as what compares by value."""
+    if isinstance(x, dict):
+        return frozenset(x.items())
+    if hasattr(x, "shape"):
+        values = to_numpy(x)
+        return (values.shape, *values.ravel().tolist())
+    return x
 
 
 @dataclass(frozen=True, eq=False, repr=False)

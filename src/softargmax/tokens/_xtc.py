@@ -1,18 +1,20 @@
 """Exclude top choices, with its coin summed over."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._arrays import quiet
-from softargmax._checks import check_instance
+from softargmax._arrays import index_dtype, quiet
+from softargmax._checks import check_instance, count
 from softargmax._row import Row
 from softargmax._survivors import replaced, rows_left, truncated
 from softargmax.categorical import Categorical
 from softargmax.tokens._rows import Rows
 from softargmax.tokens._stage import History, Stage
+
+_MANY = 4096  # survivors of which whole arrays are made
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,6 +30,8 @@ class XTC(Stage):
         In [0, 1]: likely enough is p ≥ threshold.
     probability : float or array
         In [0, 1], of the coin.
+    min_keep : int
+        Where fewer tokens would be left, all stay.
     then : Stage, optional
         What follows, applied to both outcomes before they are mixed. Nothing may follow in a chain.
 
@@ -48,10 +52,12 @@ class XTC(Stage):
     threshold: Any
     probability: Any
     then: Stage | None = None
+    min_keep: int = field(default=1, kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"threshold": "[0, 1]", "probability": "[0, 1]"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "min_keep", count(self.min_keep, "min_keep", 1, 2**62))
         if self.then is not None:
             check_instance(self.then, Stage, "then")
 
@@ -70,7 +76,9 @@ class XTC(Stage):
             whole = dist
         else:
             settings = self._row(dist)
-            left = [_less(row, settings(i)["threshold"]) for i, row in enumerate(rows)]
+            left = [
+                _less(row, settings(i)["threshold"], self.min_keep) for i, row in enumerate(rows)
+            ]
             rest = truncated(dist, left)
             whole = truncated(dist, [row.take(np.arange(len(row))) for row in rows])
         if self.then is not None:
@@ -88,17 +96,20 @@ class XTC(Stage):
         bound = bound - 4 * v.eps * (1 + abs(bound))
         high = v.alive & (v.d >= bound)
         least = xp.min(xp.where(high, v.d, math.inf), axis=-1, keepdims=True)
-        return v.alive & (~high | (v.d <= least))
+        stays = v.alive & (~high | (v.d <= least))
+        few = xp.sum(xp.astype(stays, index_dtype(xp)), axis=-1, keepdims=True) < self.min_keep
+        return v.alive & (stays | few)
 
 
-def _less(row: Row, threshold: float) -> Row:
+def _less(row: Row, threshold: float, min_keep: int) -> Row:
     high = row.at_least(row.log(threshold) + row.log_total, 0)
     if len(high) < 2:
         return row.take(np.arange(len(row)))
     least = row.d[high].min()
     stays = np.ones(len(row), bool)
     stays[high[row.d[high] > least]] = False
-    return row.take(np.flatnonzero(stays))
+    kept = np.flatnonzero(stays & (row.q > -math.inf))
+    return row.take(kept if len(kept) >= min_keep else np.arange(len(row)))
 
 
 def _mixed(a: Categorical, b: Categorical, part: Any) -> Categorical:
@@ -114,11 +125,15 @@ def _mixed(a: Categorical, b: Categorical, part: Any) -> Categorical:
 
 
 def _mixed_row(a: Row, b: Row, part: float) -> Row:
-    categories = np.union1d(a.categories, b.categories)
+    if len(a) + len(b) > _MANY:  # a union would sort them
+        categories = np.arange(max(a.categories[-1], b.categories[-1]) + 1)
+    else:
+        categories = np.union1d(a.categories, b.categories)
     scores = np.full(len(categories), -math.inf, a.q.dtype)
     for row, weight in ((a, 1 - part), (b, part)):
         if weight > 0:
-            place = categories.searchsorted(row.categories)
+            many = len(categories) > _MANY
+            place = row.categories if many else categories.searchsorted(row.categories)
             log_p = row.log_probs + row.q.dtype.type(math.log(weight))
             scores[place] = np.logaddexp(scores[place], log_p)
     alive = scores > -math.inf
