@@ -488,3 +488,16 @@ def test_jax_arrays():
     for accepted, following in (verify(x, draft, target, rng=key), run(x, draft, target)):
         token = np.where(np.asarray(accepted) > 0, np.asarray(x)[:, 0], np.asarray(following))
         check_draws(token, Q[0].probs, detects=0.05)
+
+
+def test_llama_cpp_python():
+    llama_cpp = pytest.importorskip("llama_cpp")
+    table = np.zeros(LONG, [("id", np.intc), ("logit", np.single), ("p", np.single)])
+    table["logit"] = np.random.default_rng(0).normal(0, 3, LONG)
+    ids = np.array([5, 6, 5], np.intc)
+    both = llama_cpp.LogitsProcessorList([LogitsProcessor(STAGE), LogitsProcessor(TopK(3))])
+    out = both(ids, table["logit"])
+    assert out.dtype == np.single
+    assert np.isfinite(out).sum() == 3
+    expected = TopK(3)(STAGE(Categorical(table["logit"]), ids)).log_probs
+    assert_allclose(out, expected, rtol=1e-5)
