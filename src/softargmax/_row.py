@@ -292,7 +292,9 @@ class Row:
             some, mass, below = key, self.weights, 0.0
         else:
             low, high, below = self._bracket(key, goal)
-            inside = np.greater_equal(key, low, out=self._space("keep", bool))
+            # What has no probability needs no order.
+            above = np.greater if low == -math.inf else np.greater_equal
+            inside = above(key, low, out=self._space("keep", bool))
             inside &= np.less(key, high, out=self._space("less", bool))
             near = np.flatnonzero(inside)
             some, mass = key[near], self.weights[near]
