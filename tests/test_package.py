@@ -51,6 +51,7 @@ LAYERS = [
     "_actions",
     "_noisy",
     "policies",
+    "thermodynamics",
     "_row",
     "_survivors",
     "tokens/_stage",

@@ -1,0 +1,262 @@
+"""Thermodynamics: logits as energies, the partition function and what follows from it.
+
+Energies are E = -logits, the prior π₀ holds the degeneracies g, and k_B = 1. Every function is
+batched over the distribution, so that a ladder of temperatures is one call, and exact in its
+limits: T = 0, T = inf and negative coldness (population inversion).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax import _formula
+from softargmax._arrays import Array, Namespace, quiet, to_namespace, unwrap, widest_float
+from softargmax._checks import check_instance
+from softargmax._inputs import support_of
+from softargmax.categorical import Categorical
+
+__all__ = ["entropy", "free_energy", "heat_capacity", "internal_energy", "log_partition"]
+
+
+class _Terms(NamedTuple):
+    """What all of them are made of; the arrays without K have shape (…, 1)."""
+
+    xp: Namespace
+    dist: Categorical
+    p: Array
+    half_gap: Array  # half of the logits less their extremum where p > 0, else 0
+    x: Array  # β·gap there
+    level: Array  # log Σ g·exp(β·gap)
+    extremum: Array  # of the logits over the support: minus the energy of the ground state
+    coldness: Array
+
+    @classmethod
+    def of(cls, dist: Categorical) -> "_Terms":
+        check_instance(dist, Categorical, "dist")
+        given, xp = dist._given, dist._given.xp
+        wide = widest_float(xp)
+        support = support_of(given.z, given.prior, xp)
+        z = xp.astype(given.z, wide)
+        coldness = to_namespace(given.heat.coldness, xp, given.z, wide)[..., None]
+        # The same without degeneracies: d is β·gap, with its limits.
+        bare = Categorical._of(given._replace(prior=support))
+        if xp is np:
+            d, log_p = bare._d, dist.log_probs
+        else:
+            law = _formula.law(bare._given)
+            d = xp.where(law.alive, law.d, -math.inf)
+            log_p = dist.log_probs
+        alive = (log_p > -math.inf) & (d > -math.inf)
+        zero = xp.zeros_like(z)
+        high = xp.max(xp.where(support, z, -math.inf), axis=-1, keepdims=True)
+        low = xp.min(xp.where(support, z, math.inf), axis=-1, keepdims=True)
+        extremum = xp.where(coldness < 0, low, high)
+        x = xp.where(alive, xp.astype(d, wide), zero)
+        half_gap = xp.where(alive, z / 2 - extremum / 2, zero)  # the whole may overflow
+        p = xp.where(alive, xp.exp(xp.where(alive, xp.astype(log_p, wide), zero)), zero)
+        # log Σ g·exp(x) = x + log g - log p at any category; the likeliest keeps the digits.
+        index = xp.arange(z.shape[-1]) == xp.argmax(log_p, axis=-1, keepdims=True)
+        own = x - xp.where(alive, xp.astype(log_p, wide), zero)
+        if given.prior is not None:
+            weight = xp.astype(given.prior, wide)
+            own = own + xp.log(xp.where(alive, weight, xp.ones_like(weight)))
+        level = xp.sum(xp.where(index, own, xp.zeros_like(own)), axis=-1, keepdims=True)
+        return cls(xp, dist, p, half_gap, x, level, extremum, coldness)
+
+    def mean(self, values: Array) -> Array:
+        """Σ p·v, (…, 1)."""
+        return self.xp.sum(self.p * values, axis=-1, keepdims=True)
+
+    def answer(self, x: Array) -> Any:
+        """In the dtype of the distribution, over its batch."""
+        full = self.xp.broadcast_to(x[..., 0] + 0.0, self.dist.batch_shape)  # no -0.0
+        if self.xp is np:
+            return unwrap(full.astype(self.dist.dtype))
+        return self.xp.astype(full, self.dist.dtype)
+
+
+@quiet
+def log_partition(dist: Categorical) -> Any:
+    r"""The logarithm of the partition function, :math:`\log Z = \log \sum_i g_i e^{-\beta E_i}`.
+
+    Parameters
+    ----------
+    dist : Categorical
+        Of energies (:meth:`Categorical.from_energies`) or logits -E.
+
+    Returns
+    -------
+    float or array, shape batch_shape
+        At T = 0 (β = ±inf) it is log g₀ where the energy of the ground state is 0, else ±inf; at
+        T = inf it is log Σ g.
+
+    Raises
+    ------
+    TypeError
+        For what is no Categorical.
+
+    References
+    ----------
+    Landau & Lifshitz, *Statistical Physics* (1980), §31.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.thermodynamics import log_partition
+    >>> ladder = [0.0, 1.0, float("inf")]
+    >>> levels = Categorical.from_energies([0.0, 1.0], ladder, degeneracies=[1, 3])
+    >>> log_partition(levels).round(4)
+    array([0.    , 0.7437, 1.3863])
+    """
+    t = _Terms.of(dist)
+    xp = t.xp
+    rest = (t.extremum == 0) | (t.coldness == 0)
+    product = xp.where(rest, xp.zeros_like(t.extremum), t.coldness * t.extremum)
+    return t.answer(product + t.level)
+
+
+@quiet
+def free_energy(dist: Categorical) -> Any:
+    r"""Helmholtz's free energy, :math:`F = -\log Z / \beta = U - T S`.
+
+    Parameters
+    ----------
+    dist : Categorical
+
+    Returns
+    -------
+    float or array, shape batch_shape
+        In the units of the energies. At T = 0 it is the energy of the ground state (at β = -inf the
+        highest); at T = inf it is -inf where Σ g > 1, +inf where Σ g < 1, and U where Σ g = 1.
+
+    Raises
+    ------
+    TypeError
+        For what is no Categorical.
+
+    References
+    ----------
+    Landau & Lifshitz, *Statistical Physics* (1980), §31.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.thermodynamics import free_energy
+    >>> free_energy(Categorical.from_energies([-1.0, 1.0], [0.0, 1.0, float("inf")])).round(4)
+    array([-1.    , -1.1269,    -inf])
+    """
+    t = _Terms.of(dist)
+    xp = t.xp
+    hot = t.coldness == 0
+    safe = xp.where(hot, xp.ones_like(t.coldness), t.coldness)
+    flat = hot & (xp.abs(t.level) <= 4 * xp.finfo(t.level.dtype).eps)
+    endless = xp.where(t.level > 0, -math.inf, xp.full_like(t.level, math.inf))
+    rise = xp.where(hot, xp.where(flat, -2 * t.mean(t.half_gap), endless), -(t.level / safe))
+    return t.answer(rise - t.extremum)
+
+
+@quiet
+def internal_energy(dist: Categorical) -> Any:
+    r"""The mean energy, :math:`U = \sum_i p_i E_i = -\partial \log Z / \partial \beta`.
+
+    Parameters
+    ----------
+    dist : Categorical
+
+    Returns
+    -------
+    float or array, shape batch_shape
+        In the units of the energies; at T = 0 that of the ground state.
+
+    Raises
+    ------
+    TypeError
+        For what is no Categorical.
+
+    References
+    ----------
+    Landau & Lifshitz, *Statistical Physics* (1980), §31.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.thermodynamics import internal_energy
+    >>> internal_energy(Categorical.from_energies([-1.0, 1.0], [0.0, 1.0, float("inf")])).round(4)
+    array([-1.    , -0.7616,  0.    ])
+    """
+    t = _Terms.of(dist)
+    return t.answer(-2 * (t.extremum / 2 + t.mean(t.half_gap)))
+
+
+@quiet
+def heat_capacity(dist: Categorical) -> Any:
+    r"""The heat capacity, :math:`C = \partial U / \partial T = \beta^2 \operatorname{Var} E`.
+
+    Parameters
+    ----------
+    dist : Categorical
+
+    Returns
+    -------
+    float or array, shape batch_shape
+        In units of k_B; 0 at T = 0 and at T = inf.
+
+    Raises
+    ------
+    TypeError
+        For what is no Categorical.
+
+    References
+    ----------
+    Landau & Lifshitz, *Statistical Physics* (1980), §112.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.thermodynamics import heat_capacity
+    >>> ladder = [0.0, 0.41677828, float("inf")]
+    >>> heat_capacity(Categorical.from_energies([0.0, 1.0], ladder)).round(6)
+    array([0.      , 0.439229, 0.      ])
+    """
+    t = _Terms.of(dist)
+    away = t.x - t.mean(t.x)
+    return t.answer(t.mean(away * away))
+
+
+@quiet
+def entropy(dist: Categorical) -> Any:
+    r"""The thermodynamic entropy, :math:`S = \log Z + \beta U = -\sum_i p_i \log (p_i / g_i)`.
+
+    It counts the states within the levels, where ``dist.entropy()``, over levels, does not; the two
+    are equal where there are no degeneracies.
+
+    Parameters
+    ----------
+    dist : Categorical
+
+    Returns
+    -------
+    float or array, shape batch_shape
+        In nats (units of k_B): log g₀ at T = 0, log Σ g at T = inf.
+
+    Raises
+    ------
+    TypeError
+        For what is no Categorical.
+
+    References
+    ----------
+    Landau & Lifshitz, *Statistical Physics* (1980), §31.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.thermodynamics import entropy
+    >>> ladder = [0.0, 1.0, float("inf")]
+    >>> levels = Categorical.from_energies([0.0, 1.0], ladder, degeneracies=[2, 3])
+    >>> entropy(levels).round(4)
+    array([0.6931, 1.4882, 1.6094])
+    """
+    t = _Terms.of(dist)
+    return t.answer(t.level - t.mean(t.x))
