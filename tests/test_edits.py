@@ -281,7 +281,7 @@ def test_nothing_follows_xtc():
     end = chain(TopK(5), XTC(0.1, 0.5, then=TopP(0.9)))
     with pytest.raises(ValueError, match="stages must end with XTC, got TopP after it"):
         chain(XTC(0.1, 0.5), TopP(0.9))
-    with pytest.raises(ValueError, match="stages must end with Chain, got TopP after it"):
+    with pytest.raises(ValueError, match="stages must end with XTC, got TopP after it"):
         chain(end, TopP(0.9))
     assert chain(TopK(9), end).final
 

@@ -95,9 +95,7 @@ def renewed(dist: Categorical, left: Iterable[tuple[Any, Any]], stage: str) -> C
     for i, (categories, scores) in enumerate(left):
         alive = scores > -math.inf
         if not alive.any():
-            place = np.unravel_index(i, dist.batch_shape) if dist.batch_shape else ()
-            mask = np.zeros(dist.batch_shape, bool)
-            mask[place] = True
+            mask = np.arange(math.prod(dist.batch_shape)).reshape(dist.batch_shape) == i
             raise ValueError(f"{stage} must leave a token, got none{in_row(mask)}")
         if not alive.all():
             categories, scores = categories[alive], scores[alive]

@@ -134,8 +134,11 @@ class Chain(Stage):
         for i, stage in enumerate(self.stages):
             check_instance(stage, Stage, "stages")
             if stage.final and i < len(self.stages) - 1:
+                last = stage
+                while isinstance(last, Chain):
+                    last = last.stages[-1]
                 raise ValueError(
-                    f"stages must end with {type(stage).__name__}, got "
+                    f"stages must end with {type(last).__name__}, got "
                     f"{type(self.stages[i + 1]).__name__} after it; pass it as then="
                 )
 
