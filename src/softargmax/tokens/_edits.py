@@ -4,6 +4,7 @@ An edit returns logits that are the new log-probabilities, at temperature 1 and 
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -53,9 +54,9 @@ class Edit(Stage):
             left.append((categories, log_p))
         return renewed(dist, left, type(self).__name__)
 
+    @abstractmethod
     def _changes(self, dist: Categorical, history: History) -> list[Change]:
         """What changes, for every row of the batch."""
-        raise NotImplementedError
 
     def _dense(self, dist: Categorical, changes: list[Change]) -> Categorical:
         """The same for whole arrays, in any namespace."""

@@ -1,5 +1,6 @@
 """Penalties: edits that look at the tokens so far."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -29,9 +30,9 @@ class Penalty(Edit):
         settings: Callable[[int], dict[str, Any]] = self._row(dist)
         return [self._change(window(row, self.last), **settings(i)) for i, row in enumerate(rows)]
 
+    @abstractmethod
     def _change(self, tokens: Any, **settings: Any) -> Change:
         """What a row of tokens changes."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,6 +1,7 @@
 """Truncations: stages that keep the likelier tokens and let the rest go."""
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -36,9 +37,9 @@ class Truncation(Stage):
             left = [row.take(self._keep(row, **settings(i))) for i, row in enumerate(rows)]
         return truncated(dist, left)
 
+    @abstractmethod
     def _keep(self, v: Any, **settings: Any) -> Any:
         """What is kept: a mask of :class:`Rows`, or positions of a ``Row``."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
