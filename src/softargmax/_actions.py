@@ -5,12 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import _checks
 from softargmax._arrays import (
     Array,
     ArrayLike,
-    is_foreign,
-    namespace_of,
     read_only,
     register_pytree,
 )
@@ -26,12 +23,16 @@ def action_values(
     copy: bool = False,
 ) -> Inputs:
     """Action values, checked, where any of the arrays lives."""
-    everything = (values, mask, temperature, *others)
-    xp = namespace_of(*everything)
-    if xp is not np:
-        like = next(x for x in everything if is_foreign(x))
-        values = _checks.real_array(values, "values", xp, like)
-    return inputs(values, temperature, None, mask, copy=copy, name="values", prior_name="mask")
+    return inputs(
+        values,
+        temperature,
+        None,
+        mask,
+        copy=copy,
+        name="values",
+        prior_name="mask",
+        beside=others,
+    )
 
 
 def made(logits: Array, z: Array, xp: Any, temperature: float = 1.0) -> Categorical:

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import ArrayLike, as_rows, is_traced, namespace_of, quiet, to_numpy
-from softargmax._checks import any_of, cast, category, in_row, numbers_in, real_array
+from softargmax._checks import (
+    any_of,
+    cast,
+    category,
+    check_categories,
+    in_row,
+    numbers_in,
+    real_array,
+)
 from softargmax._inputs import check_support
 from softargmax.categorical import Categorical
 
@@ -96,8 +104,9 @@ def fit_temperature(
         return float(counts @ (mean(b) - own))
 
     # Rounding leaves a slope that should be 0 this far from it.
-    rounding = 8 * np.finfo(np.float64).eps * float(counts @ (0 - mean(0.0) - own))
-    if slope(0.0) >= -rounding:
+    flat = mean(0.0)
+    rounding = 8 * np.finfo(np.float64).eps * float(counts @ (0 - flat - own))
+    if float(counts @ (flat - own)) >= -rounding:
         return FittedTemperature(math.inf, math.nan, before, loss(Categorical(rows, math.inf)))
     if not own.any():
         return FittedTemperature(0.0, math.nan, before, loss(Categorical(rows, 0)))
@@ -115,10 +124,7 @@ def _data(logits: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
     if any(map(is_traced, (logits, labels, weights))):
         raise TypeError("logits, labels and weights must be known, got a traced array")
     z = to_numpy(cast(real_array(logits, "logits", xp, logits), xp)).astype(np.float64)
-    if z.ndim == 0 or z.shape[-1] == 0:
-        raise ValueError(
-            f"logits must have a last axis of one or more categories, got shape {z.shape}"
-        )
+    check_categories(z, "logits")
     check_support(z, None, np)
     batch = z.shape[:-1]
     chosen = category(labels, np, z, z.shape[-1], "labels")

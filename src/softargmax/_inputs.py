@@ -56,7 +56,7 @@ class Heat(NamedTuple):
         return tuple(getattr(self.coldness, "shape", ()))
 
 
-_ONE = Heat(1.0, 1.0)
+ONE = Heat(1.0, 1.0)
 
 
 class Inputs(NamedTuple):
@@ -88,14 +88,16 @@ def inputs(
     copy: bool,
     name: str = "logits",
     prior_name: str = "prior",
+    beside: tuple[Any, ...] = (),
 ) -> Inputs:
     """Check what defines a distribution; ``copy`` takes it out of the caller's hands.
 
-    A prior by the name of "mask" has to be one.
+    A prior by the name of "mask" has to be one. It lives where any of the arrays does, those
+    ``beside`` it included, with which something will be computed.
     """
-    warmth = temperature if coldness is None else coldness
-    xp = namespace_of(logits, warmth, prior)
-    like = next((x for x in (logits, warmth, prior) if is_foreign(x)), logits)
+    everything = (logits, temperature if coldness is None else coldness, prior, *beside)
+    xp = namespace_of(*everything)
+    like = next((x for x in everything if is_foreign(x)), logits)
     given = real_array(logits, name, xp, like, copy=copy)
     check_categories(given, name)
     z = cast(given, xp)
@@ -128,7 +130,7 @@ def plain_inputs(
     if not logits.size or not logits.ndim:
         return None
     if temperature is None:
-        heat = _ONE
+        heat = ONE
     elif type(temperature) in _SCALARS and 1e-30 < temperature < 1e30:
         temperature = float(temperature)
         heat = Heat(1 / temperature, temperature)

@@ -70,11 +70,8 @@ class MultiCategorical:
         temperature: ArrayLike | None = None,
         mask: ArrayLike | None = None,
     ) -> None:
-        xp = namespace_of(logits, temperature, mask)
-        if xp is not np:
-            like = next(x for x in (logits, temperature, mask) if is_foreign(x))
-            logits = _checks.real_array(logits, "logits", xp, like)
         given = inputs(logits, temperature, None, mask, copy=False, prior_name="mask")
+        xp = given.xp
         widths = _sizes(sizes, given.z.shape[-1])
         place, real = _places(widths)
         legal = support_of(given.z, given.prior, xp)

@@ -9,7 +9,7 @@ import numpy as np
 
 from softargmax._arrays import quiet
 from softargmax._blocks import BlockSums
-from softargmax._inputs import Heat, Inputs
+from softargmax._inputs import ONE, Heat, Inputs
 from softargmax._kernels import (
     LIMITS,
     LONG,
@@ -21,11 +21,10 @@ from softargmax._kernels import (
     row_sums,
 )
 
-ONE = Heat(1.0, 1.0)
 _GROUP = 32  # scores that are compared before the k largest are looked for
 _SPACIOUS = 2**18  # elements of an intermediate array that is kept
 _EPS = float(np.finfo(np.float64).eps)
-_SLACK = 4  # units in the last place within which a score is taken to be on its bound
+SLACK = 4  # units in the last place within which a score is taken to be on its bound
 
 
 class Space(threading.local):
@@ -87,9 +86,13 @@ class Row:
     def take(self, positions: Any) -> "Row":
         """Fewer of them, by ascending positions."""
         if len(positions) == len(self.q):
-            return Row(self.indices, self.q, self.heat, self.top) if self.passing else self
+            return self.lasting()
         indices = positions if self.indices is None else self.indices[positions]
         return Row(indices, self.q[positions], self.heat)
+
+    def lasting(self) -> "Row":
+        """All of them, in memory of their own."""
+        return Row(self.indices, self.q, self.heat, self.top) if self.passing else self
 
     def _kept(self, name: str, compute: Callable[[], Any]) -> Any:
         state = self.__dict__
@@ -212,7 +215,7 @@ class Row:
     def at_least(self, bound: float, min_keep: int = 1, *, exact: bool = False) -> Any:
         """Positions where d ≥ bound, up to rounding, and of the ``min_keep`` largest."""
         if not exact:
-            bound -= _SLACK * float(np.finfo(self.q.dtype).eps) * (1 + abs(bound))
+            bound -= SLACK * float(np.finfo(self.q.dtype).eps) * (1 + abs(bound))
         if bound == -math.inf:
             found = np.flatnonzero(self.q > bound)
         elif "_d" in self.__dict__ or bound < -1e30:

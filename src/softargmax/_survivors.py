@@ -8,10 +8,10 @@ import numpy as np
 
 from softargmax import _checks, _noise, draws
 from softargmax._arrays import ArrayLike, Shape, quiet, read_only, unwrap
-from softargmax._inputs import Inputs
+from softargmax._inputs import ONE, Inputs
 from softargmax._kernels import rows_of
 from softargmax._noise import Rngs
-from softargmax._row import ONE, Row
+from softargmax._row import Row
 from softargmax.categorical import Categorical
 
 

@@ -223,16 +223,13 @@ def _temperature(
     ends: _Ends,
 ) -> Any:
     """Temperatures where the Rényi entropy less log k is ``excess(target, k)``."""
-    xp = namespace_of(logits, target, mask)
-    like = next((x for x in (logits, target, mask) if is_foreign(x)), logits)
-    goal = real_array(target, name, xp, like)
+    given = inputs(logits, None, None, mask, copy=False, prior_name="mask", beside=(target,))
+    xp = given.xp
+    goal = real_array(target, name, xp, given.z)
     if is_torch(xp) and any(map(is_traced, (logits, target, mask))):
         raise TypeError(f"logits and {name} must be known, torch.func hides their values")
     # A target of a narrow dtype is as exact as that dtype.
     eps = float(xp.finfo(goal.dtype).eps) if kind_of(goal, xp) == "f" else 0.0
-    if xp is not np:  # so that all of them live where one of them does
-        logits = real_array(logits, "logits", xp, like)
-    given = inputs(logits, None, None, mask, copy=False, prior_name="mask")
     shape = meet_batch(tuple(goal.shape), tuple(given.z.shape[:-1]), name)
     shape = meet_batch(shape, given.batch_shape, name) if given.batch_shape else shape
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax import _formula
 from softargmax._arrays import Array, Namespace, quiet, to_namespace, unwrap, widest_float
 from softargmax._checks import check_instance
 from softargmax._inputs import support_of
@@ -41,12 +40,7 @@ class _Terms(NamedTuple):
         coldness = to_namespace(given.heat.coldness, xp, given.z, wide)[..., None]
         # The same without degeneracies: d is β·gap, with its limits.
         bare = Categorical._of(given._replace(prior=support))
-        if xp is np:
-            d, log_p = bare._d, dist.log_probs
-        else:
-            law = _formula.law(bare._given)
-            d = xp.where(law.alive, law.d, -math.inf)
-            log_p = dist.log_probs
+        d, log_p = bare._ranking, dist.log_probs
         alive = (log_p > -math.inf) & (d > -math.inf)
         zero = xp.zeros_like(z)
         high = xp.max(xp.where(support, z, -math.inf), axis=-1, keepdims=True)

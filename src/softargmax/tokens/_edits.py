@@ -17,7 +17,6 @@ from softargmax._inputs import Heat
 from softargmax._row import Row
 from softargmax._survivors import replaced, rows_left
 from softargmax.categorical import Categorical
-from softargmax.tokens._rows import Rows
 from softargmax.tokens._stage import History, Stage
 
 
@@ -130,9 +129,9 @@ class Temperature(Stage):
         rows = rows_left(dist)
         if rows is None:
             columns = self._columns(dist)["t"]
-            scores = Rows(dist).d  # before their rounding to log-probabilities
+            # The scores before their rounding to log-probabilities.
             return normalised(
-                scores, "Temperature", columns[..., 0] if np.ndim(columns) else columns
+                dist._ranking, "Temperature", columns[..., 0] if np.ndim(columns) else columns
             )
         settings = self._row(dist)
         left = [_tempered(row, settings(i)["t"]) for i, row in enumerate(rows)]
@@ -200,7 +199,7 @@ class DynamicTemperature(Stage):
         share = xp.where(share > 1, xp.ones_like(share), share) ** columns["exponent"]
         share = xp.where(positive, share, xp.zeros_like(share))
         t = columns["low"] + (columns["high"] - columns["low"]) * share
-        return normalised(Rows(dist).d, "DynamicTemperature", t)
+        return normalised(dist._ranking, "DynamicTemperature", t)
 
 
 def _dynamic(h: float, most: float, low: float, high: float, exponent: float) -> float:
@@ -230,7 +229,7 @@ class LogitBias(Edit):
         super().__post_init__()
         if not isinstance(self.bias, Mapping):
             raise TypeError(f"bias must be a mapping of ids to numbers, got {self.bias!r}")
-        ids = _ids(list(self.bias), "bias")
+        ids = ids_of(list(self.bias), "bias")
         pairs = sorted(zip(ids.tolist(), self.bias.values(), strict=True))
         values = {i: float(number(b, f"bias of {i}", "[-inf, inf)")) for i, b in pairs}
         object.__setattr__(self, "bias", values)
@@ -262,7 +261,7 @@ class Ban(Edit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "ids", tuple(sorted(set(_ids(self.ids, "ids").tolist()))))
+        object.__setattr__(self, "ids", tuple(sorted(set(ids_of(self.ids, "ids").tolist()))))
 
     def _changes(self, dist: Categorical, history: History) -> list[Change]:  # noqa: ARG002
         ids = np.array(self.ids, np.int64)
@@ -295,7 +294,7 @@ class Allow(Edit):
         if array.dtype == bool and array.ndim:
             found: Any = array.copy()
         else:
-            found = tuple(sorted(set(_ids(self.ids, "ids").tolist())))
+            found = tuple(sorted(set(ids_of(self.ids, "ids").tolist())))
         object.__setattr__(self, "ids", found)
 
     def _changes(self, dist: Categorical, history: History) -> list[Change]:  # noqa: ARG002
@@ -318,7 +317,7 @@ def banned(ids: Any) -> Change:
     return Change(ids, None, np.full(len(ids), -math.inf))
 
 
-def _ids(x: Any, name: str) -> Any:
+def ids_of(x: Any, name: str) -> Any:
     """A 1-d array of ids."""
     if isinstance(x, set | frozenset):
         x = sorted(x)

@@ -9,7 +9,7 @@ import numpy as np
 
 from softargmax._checks import count
 from softargmax.categorical import Categorical
-from softargmax.tokens._edits import Change, Edit, banned
+from softargmax.tokens._edits import Change, Edit, banned, ids_of
 from softargmax.tokens._history import tokens_of, window
 from softargmax.tokens._stage import History
 
@@ -206,12 +206,7 @@ class DRY(Penalty):
         object.__setattr__(
             self, "allowed_length", count(self.allowed_length, "allowed_length", 1, 2**62)
         )
-        breakers = np.asarray(
-            sorted(self.breakers) if isinstance(self.breakers, set) else self.breakers
-        )
-        if breakers.size and (breakers.ndim != 1 or breakers.dtype.kind not in "iu"):
-            raise TypeError(f"breakers must be a sequence of integer ids, got {self.breakers!r}")
-        object.__setattr__(self, "breakers", tuple(int(i) for i in breakers))
+        object.__setattr__(self, "breakers", tuple(ids_of(self.breakers, "breakers").tolist()))
 
     def _change(self, tokens: Any, *, multiplier: float, base: float) -> Change:  # type: ignore[override]
         longest = self._longest(tokens)

@@ -1,11 +1,11 @@
 """All rows of a distribution at once, in any namespace, with the questions of one long row."""
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from softargmax import _formula
 from softargmax._arrays import (
     Array,
     Namespace,
@@ -14,9 +14,8 @@ from softargmax._arrays import (
     to_namespace,
     widest_float,
 )
+from softargmax._row import SLACK
 from softargmax.categorical import Categorical
-
-_SLACK = 4  # units in the last place within which a score is taken to be on its bound
 
 
 class Rows:
@@ -26,11 +25,7 @@ class Rows:
         self.dist = dist
         given = dist._given
         self.xp: Namespace = given.xp
-        if given.xp is np:
-            self.d = dist._d
-        else:
-            law = _formula.law(given)
-            self.d = self.xp.where(law.alive, law.d, -math.inf)
+        self.d = dist._ranking
         self.alive = self.d > -math.inf
         self.eps = float(self.xp.finfo(self.d.dtype).eps)
 
@@ -44,12 +39,12 @@ class Rows:
         usual = (cold > 1e-30) & (cold < 1e30)
         return xp.where(self.alive, xp.where(usual, given.z, self.d), -math.inf)
 
-    @property
+    @cached_property
     def weights(self) -> Array:
         """exp(d)."""
         return self.xp.exp(self.d)
 
-    @property
+    @cached_property
     def log_total(self) -> Array:
         """log Σ exp(d), (…, 1)."""
         return self.xp.log(self._sum(self.weights))
@@ -94,9 +89,12 @@ class Rows:
 
     def at_least(self, bound: Any, min_keep: int = 1, *, exact: bool = False) -> Array:
         """Where d ≥ bound, up to rounding, or among the ``min_keep`` largest."""
-        if not exact:
-            bound = bound - _SLACK * self.eps * (1 + abs(bound))
-        return (self.alive & (self.d >= bound)) | self.largest(min_keep)
+        found = self.alive & (self.d >= bound) if exact else self.above(bound)
+        return found | self.largest(min_keep)
+
+    def above(self, bound: Any) -> Array:
+        """Where d ≥ bound, up to rounding."""
+        return self.alive & (self.d >= bound - SLACK * self.eps * (1 + abs(bound)))
 
     def largest(self, k: Any) -> Array:
         """Where the score is among the k largest, ties with the last of them included."""
@@ -112,6 +110,8 @@ class Rows:
     def _kth(self, key: Array, k: Any) -> Array:
         """The k-th largest of every row, (…, 1)."""
         xp, width = self.xp, key.shape[-1]
+        if isinstance(k, int) and k == 1:
+            return xp.max(key, axis=-1, keepdims=True)
         ordered = xp.sort(key, axis=-1)
         place = width - np.minimum(np.asarray(k), width)
         index = xp.arange(width, device=device_of(key))

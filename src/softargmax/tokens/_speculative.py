@@ -5,9 +5,8 @@ from typing import Any
 
 from softargmax import _checks, _native
 from softargmax._arrays import ArrayLike, index_dtype, quiet, unwrap
-from softargmax._inputs import Inputs
+from softargmax._inputs import ONE, Inputs
 from softargmax._noise import Rngs
-from softargmax._row import ONE
 from softargmax.categorical import Categorical
 from softargmax.gumbel import residual
 

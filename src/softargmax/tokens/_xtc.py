@@ -80,7 +80,7 @@ class XTC(Stage):
                 _less(row, settings(i)["threshold"], self.min_keep) for i, row in enumerate(rows)
             ]
             rest = truncated(dist, left)
-            whole = truncated(dist, [row.take(np.arange(len(row))) for row in rows])
+            whole = truncated(dist, [row.lasting() for row in rows])
         if self.then is not None:
             whole, rest = self.then(whole, history), self.then(rest, history)
         if rows is None:
@@ -92,9 +92,7 @@ class XTC(Stage):
     def _kept(self, v: Rows, threshold: Any) -> Any:
         """What stays where the coin says so: all below the threshold, and the least of the rest."""
         xp = v.xp
-        bound = v.log(threshold) + v.log_total
-        bound = bound - 4 * v.eps * (1 + abs(bound))
-        high = v.alive & (v.d >= bound)
+        high = v.above(v.log(threshold) + v.log_total)
         least = xp.min(xp.where(high, v.d, math.inf), axis=-1, keepdims=True)
         stays = v.alive & (~high | (v.d <= least))
         few = xp.sum(xp.astype(stays, index_dtype(xp)), axis=-1, keepdims=True) < self.min_keep
@@ -104,12 +102,12 @@ class XTC(Stage):
 def _less(row: Row, threshold: float, min_keep: int) -> Row:
     high = row.at_least(row.log(threshold) + row.log_total, 0)
     if len(high) < 2:
-        return row.take(np.arange(len(row)))
+        return row.lasting()
     least = row.d[high].min()
     stays = np.ones(len(row), bool)
     stays[high[row.d[high] > least]] = False
     kept = np.flatnonzero(stays & (row.q > -math.inf))
-    return row.take(kept if len(kept) >= min_keep else np.arange(len(row)))
+    return row.take(kept) if len(kept) >= min_keep else row.lasting()
 
 
 def _mixed(a: Categorical, b: Categorical, part: Any) -> Categorical:
@@ -125,14 +123,14 @@ def _mixed(a: Categorical, b: Categorical, part: Any) -> Categorical:
 
 
 def _mixed_row(a: Row, b: Row, part: float) -> Row:
-    if len(a) + len(b) > _MANY:  # a union would sort them
+    many = len(a) + len(b) > _MANY
+    if many:  # a union would sort them
         categories = np.arange(max(a.categories[-1], b.categories[-1]) + 1)
     else:
         categories = np.union1d(a.categories, b.categories)
     scores = np.full(len(categories), -math.inf, a.q.dtype)
     for row, weight in ((a, 1 - part), (b, part)):
         if weight > 0:
-            many = len(categories) > _MANY
             place = row.categories if many else categories.searchsorted(row.categories)
             log_p = row.log_probs + row.q.dtype.type(math.log(weight))
             scores[place] = np.logaddexp(scores[place], log_p)
