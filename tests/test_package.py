@@ -52,6 +52,8 @@ LAYERS = [
     "_noisy",
     "policies",
     "thermodynamics",
+    "_offspring",
+    "resampling",
     "_row",
     "_survivors",
     "tokens/_stage",

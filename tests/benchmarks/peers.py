@@ -24,9 +24,10 @@ from growth import growth, memory
 from jobs import JOBS as DRAWS
 from jobs import Contenders, installed
 from searches import SEARCHES
+from states import STATES
 from truncated import TRUNCATED
 
-JOBS = DRAWS | TRUNCATED | SEARCHES
+JOBS = DRAWS | TRUNCATED | SEARCHES | STATES
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 TURN = 0.05  # seconds of a contender's turn, or one call where that is longer
 
@@ -83,7 +84,16 @@ def machine() -> str:
     if information.exists():
         found = re.search(r"model name\s*: (.*)", information.read_text())
         model = found[1] if found else model
-    names = ["numpy", "scipy", "torch", "jax", "transformers", "llama_cpp_python"]
+    names = [
+        "numpy",
+        "scipy",
+        "torch",
+        "jax",
+        "transformers",
+        "llama_cpp_python",
+        "particles",
+        "numba",
+    ]
     modules = {"llama_cpp_python": "llama_cpp"}
     versions = [
         f"{name} {importlib.metadata.version(name)}"

@@ -1,0 +1,294 @@
+"""Resampling for sequential Monte Carlo: parents of particles, effective size, the next coldness.
+
+The particles are the categories, and a ``Categorical`` of log-weights says how much each weighs.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from softargmax import _checks, _noise, _offspring
+from softargmax._arrays import (
+    ArrayLike,
+    as_rows,
+    blocks,
+    is_traced,
+    namespace_of,
+    quiet,
+    to_namespace,
+    to_numpy,
+    unwrap,
+    widest_float,
+)
+from softargmax._inputs import checked_energies
+from softargmax._noise import Generator, Rngs
+from softargmax.categorical import Categorical
+
+__all__ = ["effective_sample_size", "next_coldness", "resample"]
+
+_Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
+# Noise + probabilities (rows, K) → parents (rows, n), noise of the shape that each one asks for.
+_SCHEMES: dict[str, Callable[[Any, int, Generator], Any]] = {
+    "multinomial": lambda p, n, rng: _offspring.multinomial(
+        p, _noise.exponentials(rng, (len(p), n + 1))
+    ),
+    "stratified": lambda p, n, rng: _offspring.stratified(p, _noise.uniforms(rng, (len(p), n))),
+    "systematic": lambda p, n, rng: _offspring.systematic(p, n, _noise.uniforms(rng, (len(p), 1))),
+    "residual": lambda p, n, rng: _offspring.residual(
+        p, n, _noise.exponentials(rng, (len(p), n + 1))
+    ),
+    "ssp": lambda p, n, rng: _offspring.ssp(p, n, _noise.uniforms(rng, (len(p), p.shape[-1] - 1))),
+}
+
+
+def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: Rngs = None) -> Any:
+    r"""Draw the parents of n particles, category i with :math:`n p_i` offspring on average.
+
+    ======================  ==========================================================
+    scheme                  offspring of i
+    ======================  ==========================================================
+    ``"multinomial"``       n independent draws
+    ``"stratified"``        one draw from each n-th part of the cumulative distribution
+    ``"systematic"``        the same with one uniform for all parts: ⌊np⌋ or ⌈np⌉
+    ``"residual"``          ⌊np⌋, the rest by independent draws
+    ``"ssp"``               ⌊np⌋ or ⌈np⌉, negatively associated (Srinivasan's process)
+    ======================  ==========================================================
+
+    Parameters
+    ----------
+    dist : Categorical
+        Of log-weights, the particles on the last axis.
+    n : int
+        How many offspring, 0 or more; it may differ from K.
+    scheme : str
+        One of these.
+    rng
+        As for :meth:`Categorical.sample`.
+
+    Returns
+    -------
+    int64, shape batch_shape + (n,)
+        The parents, sorted in rising order on the last axis; one of weight 0 is never among them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a negative n, another scheme, an rng that is none, or what is no Categorical.
+
+    Notes
+    -----
+    All are unbiased. Stratified and residual resampling have no larger variance than multinomial
+    resampling, for any function of the particles; ssp is consistent in any order of the particles.
+    Systematic resampling can be worse than multinomial: of four equal weights it draws (0, 2) or
+    (1, 3) for n = 2, so the mean of f = (1, 0, 1, 0) over the offspring is 1 or 0, of variance 1/4,
+    where independent draws have 1/8. Particles sorted by a state of one dimension avoid that.
+
+    The indices are sorted, so that offspring of one parent are neighbours; permute them where
+    their order must not matter.
+
+    References
+    ----------
+    Douc, Cappé & Moulines (2005), https://arxiv.org/abs/cs/0507025; Gerber, Chopin & Whiteley
+    (2019), https://arxiv.org/abs/1708.02230; Srinivasan (2001),
+    https://doi.org/10.1109/SFCS.2001.959935.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.resampling import resample
+    >>> particles = Categorical.from_weights([1, 0, 4, 3])
+    >>> resample(particles, 8, rng=0)
+    array([0, 2, 2, 2, 2, 3, 3, 3])
+    >>> resample(particles, 8, scheme="multinomial", rng=0)
+    array([0, 2, 2, 2, 2, 2, 2, 3])
+    """
+    _checks.check_instance(dist, Categorical, "dist")
+    n = _checks.count(n, "n", 0, 2**62)
+    draw = _SCHEMES[_checks.one_of(scheme, "scheme", tuple(_SCHEMES))]
+
+    def parents(host: Categorical, source: Generator) -> Any:
+        p = as_rows(host.probs, host.batch_shape)
+        found = np.empty((len(p), n), np.int64)
+        for some in blocks(len(p), p.shape[-1] + n) if n else ():
+            rows = p[some].astype(np.float64)
+            if p.dtype != np.float64:
+                rows /= rows.sum(axis=-1, keepdims=True)
+            found[some] = draw(rows, n, source)
+        return found.reshape(*host.batch_shape, n)
+
+    return dist._draw(rng, parents, 0, (*dist.batch_shape, n))
+
+
+@quiet
+def effective_sample_size(dist: Categorical) -> Any:
+    r"""The effective sample size of weighted particles, :math:`1 / \sum_i p_i^2`.
+
+    Parameters
+    ----------
+    dist : Categorical
+        Of log-weights.
+
+    Returns
+    -------
+    float or array, shape batch_shape
+        From 1, one particle has all the weight, to K, all have the same.
+
+    Raises
+    ------
+    TypeError
+        For what is no Categorical.
+
+    References
+    ----------
+    Kong, Liu & Wong (1994), https://doi.org/10.1080/01621459.1994.10476469.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.resampling import effective_sample_size
+    >>> effective_sample_size(Categorical([[0.0, 0.0], [0.0, 1.0], [0.0, 100.0]])).round(4)
+    array([2.    , 1.6481, 1.    ])
+    """
+    _checks.check_instance(dist, Categorical, "dist")
+    xp = dist._given.xp
+    p = xp.astype(dist.probs, widest_float(xp))
+    return unwrap(xp.astype(1 / xp.sum(p * p, axis=-1), dist.dtype))
+
+
+def next_coldness(
+    energies: ArrayLike,
+    coldness: float,
+    *,
+    target: float,
+    log_weights: ArrayLike | None = None,
+    final: float = 1.0,
+) -> Any:
+    r"""The next coldness of adaptive tempering, by the effective sample size that it leaves.
+
+    .. math:: \mathrm{ESS}\bigl(w_i e^{-(\beta' - \beta) E_i}\bigr) = \text{target} \cdot n
+
+    Parameters
+    ----------
+    energies : array, shape (..., n)
+        E of the n particles; +inf is a particle of weight 0.
+    coldness : float
+        β, where the particles are; any real number up to ``final``.
+    target : float
+        In (0, 1].
+    log_weights : array, shape (..., n), optional
+        The logarithms of the weights w that they have at β; equal when None.
+    final : float
+        Where the tempering ends, inf included.
+
+    Returns
+    -------
+    float or array, shape (...)
+        β' in [coldness, final], to full precision: ``final`` where the size there is target·n or
+        more. It is ``coldness`` itself for target 1 where the energies differ.
+
+    Raises
+    ------
+    ValueError
+        For energies of NaN or -inf, a row without a finite one, numbers out of their range, shapes
+        that do not fit, or particles whose size at β is below the target already: resample first.
+    TypeError
+        For what are no real numbers, or traced arrays.
+
+    Notes
+    -----
+    With equal weights the size falls with β' (log ESS is 2Λ(δ) - Λ(2δ), Λ(δ) = log mean exp(-δE)
+    is convex), and there is one root. With others it may rise first; the answer is then a root,
+    found by SciPy's ``brentq`` between β and ``final``.
+
+    References
+    ----------
+    Jasra, Stephens, Doucet & Tsagaris (2011), https://doi.org/10.1111/j.1467-9469.2010.00723.x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softargmax import Categorical
+    >>> from softargmax.resampling import effective_sample_size, next_coldness
+    >>> energies = np.array([0.0, 1.0, 2.0, 5.0, 9.0])
+    >>> step = next_coldness(energies, 0.0, target=0.5)
+    >>> float(step.round(4)), float(next_coldness(energies, step, target=0.1))
+    (0.6504, 1.0)
+    >>> effective_sample_size(Categorical.from_energies(energies, coldness=step)).round(10)
+    np.float64(2.5)
+    """
+    if is_traced(energies) or is_traced(log_weights):
+        raise TypeError("energies and log_weights must be known, got a traced array")
+    xp = namespace_of(energies, log_weights)
+    e = to_numpy(checked_energies(energies)).astype(np.float64)
+    at = float(_checks.number(coldness, "coldness", "(-inf, inf)"))
+    end = float(_checks.number(final, "final", "(-inf, inf]"))
+    share = float(_checks.number(target, "target", "(0, 1]"))
+    if at > end:
+        raise ValueError(f"coldness must be at most final={final}, got {coldness}")
+    level = np.zeros(e.shape[-1])
+    if log_weights is not None:
+        level = to_numpy(_checks.real_array(log_weights, "log_weights", np, e)).astype(np.float64)
+        if level.ndim == 0 or level.shape[-1] != e.shape[-1]:
+            raise ValueError(
+                f"log_weights must have {e.shape[-1]} particles on the last axis, "
+                f"got shape {level.shape}"
+            )
+        _checks.check_fits(level.shape[:-1], e.shape[:-1], "log_weights")
+    Categorical(level, prior=e < math.inf)  # which says what is wrong with them
+    batch = np.broadcast_shapes(level.shape[:-1], e.shape[:-1])
+    found = np.empty(batch)
+    rows = zip(as_rows(e, batch), as_rows(level, batch), strict=True)
+    for row, (own, weight) in enumerate(rows):
+        found.flat[row] = _next(own, weight, at, end, share, f" in row {row}" if batch else "")
+    answer = unwrap(found)
+    anchor = energies if xp is namespace_of(energies) else log_weights
+    return answer if xp is np else to_namespace(answer, xp, anchor, widest_float(xp))
+
+
+@quiet
+def _next(energies: Any, level: Any, at: float, end: float, target: float, where: str) -> float:
+    """The answer of one row: where log(1 - ESS/n), against log(β' - β), has its value."""
+    from scipy.optimize import brentq  # slow to load, and not for everyone
+
+    alive = (energies < math.inf) & (level > -math.inf)
+    level = np.where(alive, level - level[alive].max(), -math.inf)
+    half = np.where(alive, energies / 2 - energies[alive].min() / 2, 0)  # the whole may overflow
+    half_span = float(half.max())
+    gap = half / half_span if half_span else half
+
+    def missing(x: float) -> float:
+        """1 - ESS/n at β + x/span, Σ(w - mean)²/Σw², without cancellation where it is small."""
+        fall = level - np.where(gap == 0, 0, x * gap)
+        v = np.expm1(fall - fall.max())  # w - 1
+        away, w = v - v.mean(), 1 + v
+        return float((away @ away) / (w @ w))
+
+    allowed = 1 - target
+    if missing(0) > allowed + 1e-12:
+        n = len(energies)
+        raise ValueError(
+            f"the effective sample size at coldness must be at least target·n = {target * n:g}, "
+            f"got {n * (1 - missing(0)):g}{where}; resample first"
+        )
+    last = 2 * (end - at) * half_span if end > at else 0.0
+    if not half_span or missing(last) <= allowed:
+        return end
+    spread = float(np.std(gap[alive]))
+    guess = min(math.sqrt(allowed) / spread, last)  # exact for equal weights and a small step
+    low = guess
+    while missing(low) > allowed and low > 0:
+        low /= 4
+    high = guess
+    while missing(high) < allowed:
+        high = min(4 * high, last)
+    if low == 0:  # no step is small enough: target 1, or a size that has it already
+        return at
+
+    def excess(t: float) -> float:
+        return math.log(missing(guess * math.exp(t)) / allowed)
+
+    ends = math.log(low / guess), math.log(high / guess)
+    t = 0.0 if low == high else float(brentq(excess, *ends, xtol=1e-16, rtol=8.9e-16))
+    return min(at + guess * math.exp(t) / 2 / half_span, end)
