@@ -429,7 +429,7 @@ def test_bad_input():
     [
         ({"energies": [0.0, math.nan]}, ValueError, "energies must be finite"),
         ({"energies": [[0.0, 1], [0, -inf]]}, ValueError, "energies must .* got -inf in row 1"),
-        ({"energies": [inf, inf]}, ValueError, "support"),
+        ({"energies": [inf, inf]}, ValueError, "energies must .* support"),
         ({"energies": 3.0}, ValueError, "energies must have a last axis"),
         ({"energies": ["a"]}, TypeError, "energies must be real"),
         ({"coldness": math.nan}, ValueError, r"coldness must be in \(-inf, inf\), got nan"),
@@ -438,7 +438,13 @@ def test_bad_input():
         ({"target": 1.1}, ValueError, r"target must be in \(0, 1\]"),
         ({"target": "x"}, TypeError, "target must be a number"),
         ({"final": math.nan}, ValueError, "final must be in"),
-        ({"log_weights": [0.0, math.nan]}, ValueError, "must be finite or -inf, got nan"),
+        (
+            {"log_weights": [0.0, math.nan]},
+            ValueError,
+            "log_weights must be finite or -inf, got nan",
+        ),
+        ({"log_weights": [-inf, -inf]}, ValueError, "log_weights must .* has log-weight -inf"),
+        ({"log_weights": [0.0, -inf], "energies": [inf, 0.0]}, ValueError, "energies must be fin"),
         ({"log_weights": [0.0]}, ValueError, r"log_weights must have 2 particles"),
         ({"log_weights": np.zeros((3, 2)), "energies": np.zeros((2, 2))}, ValueError, "must fit"),
     ],

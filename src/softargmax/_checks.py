@@ -203,6 +203,19 @@ def count(x: Any, name: str, low: int, high: int) -> int:
     return value
 
 
+def natural(x: Any, name: str) -> int:
+    """An integer of 0 or more, of any size."""
+    try:
+        value = None if isinstance(x, bool) else operator.index(x)
+    except TypeError:
+        value = None
+    if value is None:
+        raise TypeError(f"{name} must be an integer, got {x!r}")
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more, got {x!r}")
+    return value
+
+
 def check_workers(workers: int | None) -> int:
     """A positive number of threads; None is 1."""
     return 1 if workers is None else count(workers, "workers", 1, 1024)

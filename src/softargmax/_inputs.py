@@ -313,6 +313,8 @@ _IMPOSSIBLE = {
     "energies": "has energy inf",
     "values": "has value -inf",
     "keep": "is masked, or has logit -inf",
+    "log_weights": "has log-weight -inf",
+    "log_rates": "has log-rate -inf",
 }
 
 

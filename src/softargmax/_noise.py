@@ -1,9 +1,9 @@
 """Noise from any ``rng``: uniforms, exponentials and Gumbels.
 
-The only file that names NumPy's random module and JAX's. Noise is float64 whatever the dtype of
-the distribution: NumPy's float32 exponentials contain exact zeros, and float32 uniforms are coarser
-than the probabilities that they have to resolve. Where JAX has no float64, its Gumbels are made of
-two words of random bits each.
+With ``_keyed.py`` the only file that names NumPy's random module and JAX's. Noise is float64
+whatever the dtype of the distribution: NumPy's float32 exponentials contain exact zeros, and
+float32 uniforms are coarser than the probabilities that they have to resolve. Where JAX has no
+float64, its Gumbels are made of two words of random bits each.
 """
 
 import sys
@@ -14,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softargmax._arrays import Array, Namespace, Shape, is_jax
+from softargmax._keyed import Keyed
 
 Generator: TypeAlias = np.random.Generator
 Rng: TypeAlias = (
-    int | np.integer[Any] | np.random.SeedSequence | np.random.BitGenerator | Generator | None
+    int
+    | np.integer[Any]
+    | np.random.SeedSequence
+    | np.random.BitGenerator
+    | Generator
+    | Keyed
+    | None
 )
 # Or a torch.Generator, or a JAX key, for distributions of their arrays: Array stands for both.
 Rngs: TypeAlias = Rng | Sequence[Rng] | NDArray[np.integer[Any]] | Array
@@ -31,6 +38,11 @@ def generator(rng: Rng) -> Generator:
     """A Generator from an ``rng`` argument; None takes fresh entropy from the system."""
     if isinstance(rng, Generator):
         return rng
+    if isinstance(rng, Keyed):
+        raise TypeError(
+            "rng may be Keyed only in sample and sample_and_log_prob, of NumPy arrays and PyTorch "
+            f"tensors on the CPU; got {rng!r}"
+        )
     if is_torch_generator(rng) or is_key(rng):
         kind = "torch.Generator" if is_torch_generator(rng) else "JAX key"
         raise TypeError(f"rng must be NumPy's for a distribution of NumPy arrays, got a {kind}")

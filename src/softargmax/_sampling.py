@@ -22,6 +22,7 @@ from softargmax._blocks import BlockSums
 from softargmax._calculus import Calculus
 from softargmax._distribution import derived
 from softargmax._inputs import Inputs
+from softargmax._keyed import Keyed
 from softargmax._noise import Generator, Rngs
 
 _METHODS = ("auto", "inverse", "gumbel", "alias")
@@ -44,15 +45,18 @@ class Sampling(Calculus):
         ----------
         shape : int or tuple of ints
             Draws of every row.
-        rng : None, int, SeedSequence, BitGenerator, Generator, or a sequence of these
+        rng : None, int, SeedSequence, BitGenerator, Generator, Keyed, or a sequence of the others
             Source of randomness; None takes fresh entropy. A sequence holds one rng a row of a 1-d
-            batch: each row's draws then depend on its own rng and its own logits alone.
+            batch: each row's draws then depend on its own rng and its own logits alone. With
+            :class:`softargmax.draws.Keyed`, draw number i depends on the seed and i alone.
         method : {"auto", "inverse", "gumbel", "alias"}
             "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks the
             uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw (as a
             race of exponential clocks, which is the same). "auto" is "alias" for at least 1,024
             and at least K/2 draws of every row, else "inverse"; so 1,023 draws are not the first of
-            1,024. Up to 16 draws of at least 1,024 categories are inverted by sums of blocks.
+            1,024. Up to 16 draws of at least 1,024 categories are inverted by sums of blocks. With
+            Keyed, "auto" is "inverse", of the whole distribution whatever the number of draws, and
+            there is no "gumbel".
         workers : int, optional
             Threads; None is 1. The draws do not depend on it.
 
@@ -89,6 +93,11 @@ class Sampling(Calculus):
         method = _checks.one_of(method, "method", _METHODS)
         threads = _checks.check_workers(workers)
         given = self._given
+        if isinstance(rng, Keyed) and not _native.is_native(given.z, given.xp):
+            if method == "gumbel":
+                raise ValueError("method must be 'auto', 'inverse' or 'alias' with Keyed draws")
+            method = "alias" if method == "alias" else "table"
+            rng = rng.generator()
         if _native.is_native(given.z, given.xp):
             if method not in ("auto", "gumbel"):
                 raise ValueError(

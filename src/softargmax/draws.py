@@ -13,10 +13,12 @@ import numpy as np
 from softargmax._alias import AliasTable
 from softargmax._arrays import BLOCK, blocks, quiet
 from softargmax._kernels import LIMITS
+from softargmax._keyed import Keyed
 from softargmax._noise import Generator, exponentials, uniforms
 
 __all__ = [
     "AliasTable",
+    "Keyed",
     "by_alias",
     "by_inversion",
     "by_race",
@@ -50,6 +52,8 @@ def way(method: str, n: int, rows: int, num_categories: int) -> str:
     The first four are ways of the method "inverse", and "auto" is "inverse" or "alias". Nothing
     else counts, so that equal calls give equal draws. (One draw of one short row goes by Python
     floats before anyone asks.)
+
+    A method of another name, such as the "table" of keyed draws, is left as it is.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Gumbel noise: draws as arg max, noise that knows its winner, coupling, Gumbel-top-k."""
+"""Gumbel noise: arg max draws, noise that knows its winner, coupling, Gumbel-top-k, races."""
 
 import math
 from typing import Any
@@ -15,12 +15,17 @@ from softargmax._arrays import (
 )
 from softargmax._coupling import maximal_coupling, residual
 from softargmax._noise import Rngs
+from softargmax._race import Race, exponential_race
+from softargmax._reservoir import Reservoir
 from softargmax._topk import TopK, gumbel_top_k, log_inclusion
 from softargmax.categorical import Categorical
 
 __all__ = [
+    "Race",
+    "Reservoir",
     "TopK",
     "conditional_gumbels",
+    "exponential_race",
     "gumbel_max",
     "gumbel_noise",
     "gumbel_top_k",

@@ -22,7 +22,7 @@ from softargmax._arrays import (
     unwrap,
     widest_float,
 )
-from softargmax._inputs import checked_energies
+from softargmax._inputs import check_support, checked_energies
 from softargmax._noise import Generator, Rngs
 from softargmax.categorical import Categorical
 
@@ -235,9 +235,9 @@ def next_coldness(
                 f"log_weights must have {e.shape[-1]} particles on the last axis, "
                 f"got shape {level.shape}"
             )
-        _checks.check_fits(level.shape[:-1], e.shape[:-1], "log_weights")
-    Categorical(level, prior=e < math.inf)  # which says what is wrong with them
-    batch = np.broadcast_shapes(level.shape[:-1], e.shape[:-1])
+        check_support(level, None, np, "log_weights")
+    check_support(0 - e, None, np, "energies")
+    batch = _checks.check_fits(level.shape[:-1], e.shape[:-1], "log_weights")
     found = np.empty(batch)
     rows = zip(as_rows(e, batch), as_rows(level, batch), strict=True)
     for row, (own, weight) in enumerate(rows):
@@ -253,6 +253,8 @@ def _next(energies: Any, level: Any, at: float, end: float, target: float, where
     from scipy.optimize import brentq  # slow to load, and not for everyone
 
     alive = (energies < math.inf) & (level > -math.inf)
+    if not alive.any():
+        raise ValueError(f"energies must be finite where log_weights are, got none{where}")
     level = np.where(alive, level - level[alive].max(), -math.inf)
     half = np.where(alive, energies / 2 - energies[alive].min() / 2, 0)  # the whole may overflow
     half_span = float(half.max())

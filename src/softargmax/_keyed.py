@@ -1,0 +1,106 @@
+"""Counter-based noise: what number i is depends on a seed and on i alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softargmax._checks import natural
+
+DRAWS, RESERVOIR = 0x64726177, 0x72657376  # the tags of those who read
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """An rng for ``sample`` by which draw number i depends on the seed and on i alone.
+
+    Draws are numbered in C order over sample_shape + batch_shape, so that any slice of an array of
+    draws can be made without the others, by whichever worker, and in pieces of any size.
+
+    Parameters
+    ----------
+    seed : int
+        Non-negative, of any size.
+    start : int
+        The number of the first draw.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a seed or start that is negative or no integer.
+
+    Notes
+    -----
+    Draw i inverts the cumulative distribution (or looks up the alias table) at uniform number i of
+    NumPy's counter-based generator Philox-4x64, whose key is made of the seed. It works for NumPy
+    arrays, and for PyTorch tensors on the CPU; in JAX, ``fold_in`` the number into the key.
+
+    References
+    ----------
+    Salmon, Moraes, Dror & Shaw (2011), https://doi.org/10.1145/2063384.2063405.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.draws import Keyed
+    >>> dist = Categorical([0.0, 1.0, 2.0])
+    >>> dist.sample(10, rng=Keyed(7))
+    array([2, 0, 2, 2, 2, 2, 1, 2, 2, 2])
+    >>> dist.sample(4, rng=Keyed(7, start=6))
+    array([1, 2, 2, 2])
+    """
+
+    seed: int
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "start"):
+            object.__setattr__(self, name, natural(getattr(self, name), name))
+
+    def generator(self) -> np.random.Generator:
+        """A Generator whose next uniform is that of the first draw."""
+        return Words(self.seed, DRAWS, self.start).generator()
+
+
+class Words:
+    """Random words of 64 bits in a row; number i depends on the seed, the tag and i alone."""
+
+    def __init__(self, seed: int, tag: int, start: int) -> None:
+        self._bits = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(tag,)))
+        self._place = 0
+        self.skip(start)
+
+    def generator(self) -> np.random.Generator:
+        """A Generator that reads one word for each uniform, from here on."""
+        return np.random.Generator(self._bits)
+
+    def take(self, n: int) -> Any:
+        """The next n words, uint64."""
+        self._place += n
+        return self._bits.random_raw(n)
+
+    def skip(self, n: int) -> None:
+        """Leave n words out, at no cost: the generator makes four at each count."""
+        made, end = -(-self._place // 4), self._place + n
+        if end >= 4 * made:
+            self._bits.advance(end // 4 - made)  # which forgets what is left of the last four
+            n = end % 4
+        if n:
+            self._bits.random_raw(n)
+        self._place = end
+
+
+def word_gumbels(words: Any) -> Any:
+    """Standard Gumbels, one a word: -log(-log(1 - v)), falling in v = (word + ½)/2⁶⁴.
+
+    Both tails are as fine as the words: from -3.8 to 45.1.
+    """
+    small = words < 2**63
+    v = (np.where(small, words, ~words).astype(np.float64) + 0.5) * 2.0**-64
+    waits = np.where(small, -np.log1p(-v), -np.log(v))
+    return -np.log(waits)
+
+
+def words_up_to(wait: float) -> int:
+    """A word above which no wait -log(1 - v) is as short."""
+    return min(int(-np.expm1(-wait) * (1 + 1e-12) * 2.0**64) + 1, 2**64 - 1)
