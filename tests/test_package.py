@@ -60,6 +60,7 @@ LAYERS = [
     "_runs",
     "_exchange",
     "annealing",
+    "dask",
     "_row",
     "_survivors",
     "tokens/_stage",
