@@ -97,7 +97,7 @@ def test_a_key_is_a_value():
 def test_bad_keys():
     for arguments, error, match in (
         ((-1,), ValueError, "seed must be 0 or more, got -1"),
-        ((0, -2), ValueError, "start must be 0 or more, got -2"),
+        ((0, -2), ValueError, "start must be in 0 … 18446744073709551616, got -2"),
         ((0.5,), TypeError, "seed must be an integer, got 0.5"),
         ((None,), TypeError, "seed must be an integer, got None"),
         ((0, True), TypeError, "start must be an integer, got True"),
@@ -267,6 +267,33 @@ def test_huge_logits_are_ordered_exactly():
     noise = word_gumbels(Words(0, RESERVOIR, 0).take(6))
     want = sorted(range(6), key=lambda i: (-z[i], -noise[i]))
     assert drawn.tolist() == want
+
+
+@pytest.mark.parametrize("size", [1e12, 1e15, 1e16, 1e17, 1e300])
+def test_huge_logits_do_not_depend_on_the_order(size):
+    """Scores that rounding makes equal are still ordered by their noise."""
+    n = 40_000
+    z = np.full(n, size)
+    for seed in range(40):
+        noise = word_gumbels(Words(seed, RESERVOIR, 0).take(n))
+        best = int(noise.argmax())
+        empty = Reservoir(seed=seed)
+        for cut in (1, 2000, 39_999):
+            forth = empty.update(z[:cut], 0).update(z[cut:], cut)
+            back = empty.update(z[cut:], cut).update(z[:cut], 0)
+            assert forth.indices[0] == back.indices[0] == best
+
+
+def test_repeats_among_the_best_are_found():
+    for k in (1, 3):
+        once = Reservoir(k, seed=0).update(np.arange(6.0), 0)
+        with pytest.raises(ValueError, match="categories must not come twice"):
+            once.update(np.arange(6.0), 0)
+        with pytest.raises(ValueError, match="categories must not come twice"):
+            once.merge(once)
+        for i in once.indices:
+            with pytest.raises(ValueError, match=f"categories must not come twice, got {i} again"):
+                once.update([float(i)], int(i))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, ">f8"])

@@ -68,6 +68,18 @@ def test_one_rng_a_row():
         assert_array_equal(each.time[:, i], alone.time[:, 0])
 
 
+@pytest.mark.parametrize("k", [3, 17, 100, 1023, 1024, 3000])
+def test_short_and_long_rows_have_the_same_law(k):
+    z = np.linspace(0, -8, k)
+    z[1] = -inf
+    winner, time = exponential_race(z, 50_000, rng=np.random.default_rng(k))
+    check_draws(winner, Categorical(z).probs, detects=0.02)
+    total = np.exp(z).sum()
+    assert stats.kstest(time * total, stats.expon.cdf).pvalue > KS
+    one = exponential_race(z, rng=np.random.default_rng(0))
+    assert one.winner.shape == one.time.shape == ()
+
+
 def test_extreme_rates():
     slow, fast = exponential_race([[-1e4, -1e4], [1e4, 1e4]], rng=0).time
     assert slow == inf

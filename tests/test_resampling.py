@@ -30,7 +30,7 @@ def by_levels(p, levels):
 
 
 def split(p, n):
-    whole = np.floor(n * np.asarray(p))
+    whole = np.floor(n * np.asarray(p) * (1 + 1e-15))
     return whole.astype(int), n * np.asarray(p) - whole, n - int(whole.sum())
 
 
@@ -85,9 +85,7 @@ NOISE = {
 
 
 def run(scheme, p, n, noise):
-    function = getattr(_offspring, scheme)
-    own = np.array(noise, np.float64)
-    return function(p.copy(), *((n,) if scheme in ("residual", "ssp") else ()), own)
+    return parents_by(scheme, p, n, np.array(noise, np.float64))
 
 
 @pytest.mark.parametrize("scheme", list(NOISE))
@@ -154,47 +152,103 @@ def offspring(parents, k):
     return np.bincount(flat.ravel(), minlength=k * len(rows)).reshape(len(rows), k)
 
 
-@given(
-    st.lists(st.floats(0, 1), min_size=1, max_size=30).filter(lambda w: sum(w) > 0),
-    st.integers(1, 200),
-    st.sampled_from(SCHEMES),
-    st.sampled_from([0.0, 0.3, LAST]),
-)
-def test_extreme_noise(weights, n, scheme, u):
-    """Sorted parents of positive weight, ⌊np⌋ or more of each; at u = 0 and u → 1 too."""
-    p = np.array([weights]) / np.sum(weights)
-    k, tiny = p.size, 2.0**-64
-    noise = {
-        "multinomial": np.full((1, n + 1), tiny if u == 0 else 44 * u),
-        "residual": np.full((1, n + 1), tiny if u == 0 else 44 * u),
-        "stratified": np.full((1, n), u),
-        "systematic": np.full((1, 1), u),
-        "ssp": np.full((1, k - 1), u),
-    }[scheme]
-    if scheme == "multinomial":
-        noise[0, -1] = tiny  # the last arrival all but together with the end
-    with_n = scheme in ("systematic", "residual", "ssp")
-    parents = getattr(_offspring, scheme)(p.copy(), *((n,) if with_n else ()), noise)
-    assert parents.shape == (1, n)
-    assert (np.diff(parents) >= 0).all()
-    counts = offspring(parents, k)[0]
-    assert not counts[p[0] == 0].any()
-    if with_n:
-        assert (counts >= np.floor(n * p[0])).all()
-    if scheme in ("systematic", "ssp"):
-        assert (counts <= np.ceil(n * p[0])).all()
+def noise_of(scheme, value, k, n, rows=1):
+    """Noise of the shape that the scheme asks for, all of it of one uniform."""
+    width = {"multinomial": n + 1, "residual": n + 1, "stratified": n, "systematic": 1}
+    noise = np.full((rows, width.get(scheme, k - 1)), value)
+    return noise if width.get(scheme) != n + 1 else np.maximum(44 * noise, 2.0**-64)
 
 
-@pytest.mark.parametrize("scheme", ["systematic", "ssp"])
-@pytest.mark.parametrize("n", [3, 49, 1000, 10**6])
+def parents_by(scheme, p, n, noise):
+    function = getattr(_offspring, scheme)
+    if scheme == "residual":
+        return function(p.copy(), n, lambda m: noise[:, : m + 1].copy())
+    return function(p.copy(), *((n,) if scheme in ("systematic", "ssp") else ()), noise)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("u", [0.0, 0.5, LAST])
+def test_weight_zero_is_never_drawn_at_either_end(scheme, u):
+    for p in ([0, 1], [1, 0], [0, 0, 0.5, 0.5, 0, 0], [0.25, 0, 0, 0.75], [5e-324, 0, 0.5, 0, 0.5]):
+        row = np.array([p], np.float64)
+        for n in (1, 2, 3, 7):
+            noise = noise_of(scheme, u, row.size, n)
+            if scheme in ("multinomial", "residual"):
+                noise[:, -1] = 1e-30  # what comes after the last arrival is all but nothing
+            assert row[0][parents_by(scheme, row, n, noise)].all()
+    # A product of a subnormal number and luck is rounded up to the number.
+    luck = np.array([[0.99, 0.5, 0.0, 0.1]])
+    assert _offspring.ssp(np.array([[5e-324, 0, 0.5, 0, 0.5]]), 1, luck) != 1
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_any_rows_at_any_luck(scheme):
+    """Totals, bounds and zeros of 30,000 rows, in which remainders add up to whole numbers."""
+    rng = np.random.default_rng(0)
+    k, n, rows = 12, 9, 10_000
+    p = rng.integers(0, 4, (rows, k)) * (rng.random((rows, k)) < 0.7) * 1.0
+    p[:, 5] += p.sum(axis=1) == 0
+    p *= rng.choice([1, 1e-3, 1 / 3], (rows, k))
+    p /= p.sum(axis=1, keepdims=True)
+    for u in (0.0, LAST, None):
+        if u is None:
+            noise = NOISE_OF_ROWS[scheme](rng, rows, k, n)
+        else:
+            noise = noise_of(scheme, u, k, n, rows)
+        counts = offspring(parents_by(scheme, p, n, noise), k)
+        assert (counts.sum(axis=1) == n).all()
+        assert not counts[p == 0].any()
+        if scheme in ("systematic", "ssp", "residual"):
+            assert (counts >= np.floor(n * p * (1 - 1e-12))).all()
+        if scheme in ("systematic", "ssp"):
+            assert (counts <= np.ceil(n * p * (1 + 1e-12))).all()
+
+
+NOISE_OF_ROWS = {
+    "multinomial": lambda rng, rows, k, n: rng.standard_exponential((rows, n + 1)),
+    "stratified": lambda rng, rows, k, n: rng.random((rows, n)),
+    "systematic": lambda rng, rows, k, n: rng.random((rows, 1)),
+    "residual": lambda rng, rows, k, n: rng.standard_exponential((rows, n + 1)),
+    "ssp": lambda rng, rows, k, n: rng.random((rows, k - 1)),
+}
+
+
+@pytest.mark.parametrize("scheme", ["systematic", "ssp", "residual"])
+@pytest.mark.parametrize("n", [3, 49, 107, 1000, 10**6])
 def test_equal_weights_have_one_offspring_each(scheme, n):
     for dtype in (np.float64, np.float32):
         parents = resample(Categorical(np.zeros(n, dtype)), n, scheme=scheme, rng=n)
         assert_array_equal(parents, np.arange(n))
-    for u in (0.0, 0.5, LAST):
-        assert_array_equal(
-            _offspring.systematic(np.full((1, n), 1 / n), n, np.array([[u]]))[0], np.arange(n)
-        )
+
+
+@pytest.mark.parametrize("scheme", ["systematic", "ssp", "residual"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("k", [5, 1000, 10**6])
+def test_whole_numbers_of_offspring_leave_nothing_to_luck(scheme, dtype, k):
+    weights = np.random.default_rng(k).integers(0, 4, k)
+    dist = Categorical.from_weights(weights.astype(dtype))
+    parents = resample(dist, int(weights.sum()), scheme=scheme, rng=0)
+    assert_array_equal(parents, np.repeat(np.arange(k), weights))
+
+
+@pytest.mark.parametrize("scheme", ["systematic", "ssp", "residual"])
+def test_more_offspring_than_the_precision_can_tell_apart(scheme):
+    """Remainders that are rounding alone are not thrown away where they add up."""
+    p = np.full((1, 1000), 1 + 1e-6)
+    p[0, :500] -= 2e-6
+    noise = noise_of(scheme, 0.3, 1000, 10**6)
+    if scheme == "residual":
+        noise = (lambda waits: lambda m: waits[:, : m + 1])(noise)
+    parents = getattr(_offspring, scheme)(p / p.sum(), 10**6, noise, 1e-5)
+    counts = offspring(parents, 1000)[0]
+    assert counts.sum() == 10**6
+
+
+def test_systematic_at_borders():
+    for n in (49, 1000):
+        for u in (0.0, 0.5, LAST):
+            alone = _offspring.systematic(np.full((1, n), 1 / n), n, np.array([[u]]))
+            assert_array_equal(alone[0], np.arange(n))
 
 
 P = np.array([0.05, 0.31, 0.0, 0.14, 0.27, 0.23])
@@ -343,6 +397,22 @@ def test_next_coldness_to_full_precision(scale, target):
         assert abs(missing / (1 - mpmath.mpf(target)) - 1) < 1e-14
 
 
+@pytest.mark.parametrize("outlier", [1e12, 1e100, 1e300, 1e308])
+def test_next_coldness_with_an_outlier(outlier):
+    """ESS = 3/2 of weights 1, exp(-δ), 0 where cosh δ = 2, however far the outlier is."""
+    step = next_coldness([0.0, 1.0, outlier], 0.0, target=0.5, final=inf)
+    assert step == pytest.approx(math.acosh(2), rel=4e-16, abs=0)
+
+
+def test_next_coldness_ends_where_the_root_is():
+    """A final next to the root, on either side, is not beyond the bracket of the search."""
+    for seed in range(300):
+        e = np.random.default_rng(seed).standard_normal(20)
+        root = float(next_coldness(e, 0.0, target=0.7, final=inf))
+        for final in (root, np.nextafter(root, 0), np.nextafter(root, 9)):
+            assert next_coldness(e, 0.0, target=0.7, final=final) == pytest.approx(root, rel=1e-15)
+
+
 def test_next_coldness_moves_on_from_where_it_is():
     e = np.random.default_rng(2).standard_normal(100)
     beta, path = 0.0, []
@@ -384,6 +454,11 @@ def test_next_coldness_at_its_limits():
     assert float(size_at(np.array([0.0, 1.0, 2.0, inf]), float(held))) == pytest.approx(0.5)
     with pytest.raises(ValueError, match="resample first"):
         next_coldness([0.0, inf], 0.0, target=0.6)
+    with pytest.raises(ValueError, match=r"got 1\.999999995; resample first"):
+        next_coldness([0.0, 1.0], 0.0, target=1, log_weights=[0.0, 1e-4])
+    level = np.sin(np.arange(50))
+    present = float(effective_sample_size(Categorical(level))) / 50
+    assert next_coldness(np.arange(50), 0.0, target=present, log_weights=level) < 0.1
 
 
 def test_next_coldness_of_a_batch():
@@ -392,6 +467,16 @@ def test_next_coldness_of_a_batch():
     assert got.shape == (2, 3)
     for i in np.ndindex(2, 3):
         assert got[i] == next_coldness(e[i], 0.1, target=0.7, final=9)
+    # Rows at different coldness go on from theirs, and an answer can be handed in again.
+    again = next_coldness(e, got, target=0.7, final=9)
+    for i in np.ndindex(2, 3):
+        assert again[i] == next_coldness(e[i], got[i], target=0.7, final=9)
+    weights = np.zeros((2, 3, 20))
+    weights[1, 2, 0] = 50
+    with pytest.raises(ValueError, match=r"in row \(1, 2\); resample first"):
+        next_coldness(e, 0.0, target=0.7, log_weights=weights)
+    with pytest.raises(ValueError, match=r"coldness must fit the batch axes \(2, 3\)"):
+        next_coldness(e, np.zeros(5), target=0.7)
     both = next_coldness(e[0, 0], 0.1, target=0.7, final=9, log_weights=np.zeros((4, 20)))
     assert_array_equal(both, np.full(4, got[0, 0]))
 
@@ -434,6 +519,7 @@ def test_bad_input():
         ({"energies": ["a"]}, TypeError, "energies must be real"),
         ({"coldness": math.nan}, ValueError, r"coldness must be in \(-inf, inf\), got nan"),
         ({"coldness": 2.0}, ValueError, "coldness must be at most final=1.0, got 2.0"),
+        ({"coldness": "x"}, TypeError, "coldness must be real numbers"),
         ({"target": 0}, ValueError, r"target must be in \(0, 1\], got 0"),
         ({"target": 1.1}, ValueError, r"target must be in \(0, 1\]"),
         ({"target": "x"}, TypeError, "target must be a number"),
@@ -489,6 +575,7 @@ def test_other_namespaces(library):
     assert type(size) is type(dist.logits)
     assert_allclose(np.asarray(size), effective_sample_size(plain), rtol=1e-5)
     beta = next_coldness(xp.asarray(z), 0.0, target=0.5)
+    next_coldness(xp.asarray(z), beta, target=0.1)  # and on from there
     assert type(beta) is type(dist.logits)
     assert_allclose(np.asarray(beta), next_coldness(z, 0.0, target=0.5), rtol=1e-6)
     if library == "jax":

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._checks import natural
+from softargmax._checks import count, natural
 
 DRAWS, RESERVOIR = 0x64726177, 0x72657376  # the tags of those who read
 
@@ -22,7 +22,7 @@ class Keyed:
     seed : int
         Non-negative, of any size.
     start : int
-        The number of the first draw.
+        The number of the first draw, up to 2⁶⁴.
 
     Raises
     ------
@@ -32,8 +32,9 @@ class Keyed:
     Notes
     -----
     Draw i inverts the cumulative distribution (or looks up the alias table) at uniform number i of
-    NumPy's counter-based generator Philox-4x64, whose key is made of the seed. It works for NumPy
-    arrays, and for PyTorch tensors on the CPU; in JAX, ``fold_in`` the number into the key.
+    NumPy's counter-based generator Philox-4x64, whose key is made of the seed. For long runs,
+    ``method="alias"`` is the faster. It works for NumPy arrays, and for PyTorch tensors on the CPU;
+    in JAX, ``fold_in`` the number into the key.
 
     References
     ----------
@@ -54,8 +55,8 @@ class Keyed:
     start: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("seed", "start"):
-            object.__setattr__(self, name, natural(getattr(self, name), name))
+        object.__setattr__(self, "seed", natural(self.seed, "seed"))
+        object.__setattr__(self, "start", count(self.start, "start", 0, 2**64))
 
     def generator(self) -> np.random.Generator:
         """A Generator whose next uniform is that of the first draw."""

@@ -14,6 +14,7 @@ from softargmax import draws
 from softargmax._arrays import blocks, quiet
 
 _BELOW_1 = 1 - 2.0**-53
+_SLACK = 2.0**-49  # how far from a whole number, relatively, rounding may have moved np
 
 
 @quiet
@@ -57,7 +58,7 @@ def stratified(p: Any, u: Any) -> Any:
 
 
 @quiet
-def systematic(p: Any, n: int, u: Any) -> Any:
+def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     """Equally spaced draws with one offset a row, ``u`` (rows, 1): ⌊np⌋ or ⌈np⌉ of each.
 
     Whole offspring are set apart first, so that the rounding of long sums cannot touch them.
@@ -69,7 +70,7 @@ def systematic(p: Any, n: int, u: Any) -> Any:
     >>> systematic(p, 2, np.array([[0.0]])), systematic(p, 2, np.array([[0.6]]))
     (array([[0, 2]]), array([[0, 3]]))
     """
-    whole, part, left = _split(p, n)
+    whole, part, left = _split(p, n, slack)
     level = np.cumsum(part, axis=-1)
     level -= u
     reached = _replaced(level, lambda x: np.minimum(np.ceil(x, out=x).astype(np.int64), left))
@@ -81,19 +82,19 @@ def systematic(p: Any, n: int, u: Any) -> Any:
 
 
 @quiet
-def residual(p: Any, n: int, waits: Any) -> Any:
-    """⌊np⌋ of each, the rest by independent draws; ``waits`` are exponentials (rows, n + 1).
+def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float = _SLACK) -> Any:
+    """⌊np⌋ of each, m more by independent draws; ``waits(m)`` are exponentials (rows, m + 1).
 
     Examples
     --------
     >>> import numpy as np
-    >>> residual(np.array([[0.5, 0.0, 0.5]]), 3, np.array([[1.0, 3.0, 9.0, 9.0]]))
+    >>> residual(np.array([[0.5, 0.0, 0.5]]), 3, lambda m: np.array([[1.0, 3.0]]))
     array([[0, 0, 2]])
     """
-    whole, part, left = _split(p, n)
+    whole, part, left = _split(p, n, slack)
     reached = np.cumsum(whole, axis=-1, out=whole)
     if left.any():
-        times = waits[:, : int(left.max()) + 1]
+        times = waits(int(left.max()))
         times = np.cumsum(times, axis=-1, out=times)
         times /= np.take_along_axis(times, left, axis=-1)
         np.minimum(times, np.where(np.arange(times.shape[-1]) < left, _BELOW_1, 1), out=times)
@@ -104,7 +105,7 @@ def residual(p: Any, n: int, waits: Any) -> Any:
 
 
 @quiet
-def ssp(p: Any, n: int, u: Any) -> Any:
+def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     """⌊np⌋ or ⌈np⌉ of each by Srinivasan's process; ``u`` are uniforms (rows, K - 1).
 
     The remainders duel in pairs: one of the two becomes 0 or 1, the other takes what is left of
@@ -117,7 +118,7 @@ def ssp(p: Any, n: int, u: Any) -> Any:
     >>> ssp(p, 2, np.array([[0.1, 0.9, 0.5]])), ssp(p, 2, np.array([[0.9, 0.9, 0.5]]))
     (array([[0, 3]]), array([[1, 3]]))
     """
-    counts, part, left = _split(p, n)
+    counts, part, left = _split(p, n, slack)
     row = np.arange(len(p))
     index = np.broadcast_to(np.arange(p.shape[-1]), p.shape)
     won = np.zeros(len(p), np.int64)
@@ -131,6 +132,7 @@ def ssp(p: Any, n: int, u: Any) -> Any:
         # The odds that the first is the one who ends, if at 1, or goes on, if one ends at 0.
         stake = np.where(full, 1 - b, a)
         chosen = u[:, used : used + pairs] * np.where(full, 2 - both, both) < stake
+        chosen |= b == 0  # which the product of a subnormal number may miss
         used += pairs
         on = np.where(chosen != full, first, second)
         who, pair = np.nonzero(full)
@@ -143,12 +145,27 @@ def ssp(p: Any, n: int, u: Any) -> Any:
     return _parents(np.cumsum(counts, axis=-1, out=counts), n)
 
 
-def _split(p: Any, n: int) -> tuple[Any, Any, Any]:
-    """⌊np⌋, the remainders in [0, 1) and how many offspring they are owed, (rows, 1)."""
-    part = p * n
-    whole = part.astype(np.int64)
-    part -= whole
-    return whole, part, n - whole.sum(axis=-1, keepdims=True)
+def _split(p: Any, n: int, slack: float) -> tuple[Any, Any, Any]:
+    """⌊np⌋, the remainders in [0, 1) and how many offspring they are owed, (rows, 1).
+
+    What is a whole number but for rounding is one: else it would be left to luck.
+    """
+    part, whole = p * n, np.empty(p.shape, np.int64)
+    for some in blocks(p.shape[-1], len(p)):
+        rest = part[:, some]
+        floor = np.floor(rest * (1 + slack))
+        rest -= floor
+        np.copyto(rest, 0, where=rest <= floor * slack)
+        whole[:, some] = floor
+    left = n - whole.sum(axis=-1, keepdims=True)
+    # Unless that adds up: the numbers are then too many or too large for their precision.
+    many = np.flatnonzero(np.abs(part.sum(axis=-1) - left[:, 0]) > 0.01)
+    if many.size:
+        part[many] = p[many] * n
+        whole[many] = part[many].astype(np.int64)
+        part[many] -= whole[many]
+        left = n - whole.sum(axis=-1, keepdims=True)
+    return whole, part, left
 
 
 def _merged(cdf: Any, times: Any) -> Any:

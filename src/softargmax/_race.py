@@ -1,10 +1,13 @@
 """Races of exponential clocks: who rings first, and when."""
 
+import math
 from typing import Any, NamedTuple
 
-from softargmax import _checks, _native
-from softargmax._arrays import ArrayLike, is_jax, quiet, unwrap
-from softargmax._inputs import inputs
+import numpy as np
+
+from softargmax import _checks, _native, _noise, draws
+from softargmax._arrays import ArrayLike, Shape, as_rows, is_jax, quiet, unwrap
+from softargmax._inputs import Inputs, inputs
 from softargmax._noise import Generator, Rngs
 from softargmax.categorical import Categorical
 
@@ -37,19 +40,21 @@ def exponential_race(
     shape : int or tuple of ints
         Races of every row.
     rng
-        As for :meth:`Categorical.sample`. A NumPy Generator is drawn from as it is; of anything
-        else the streams share no noise with what ``sample`` draws from an equal seed.
+        As for :meth:`Categorical.sample`, but not Keyed. A NumPy Generator is drawn from as it is,
+        so one of them serves a whole walk; of anything else the streams share no noise with what
+        ``sample`` draws from an equal seed.
 
     Returns
     -------
     Race
         winner, integers, and time, both of shape + batch shape. The time is float64 in NumPy and
-        PyTorch, of the rates' dtype in JAX; it is 0 where R is beyond the dtype.
+        PyTorch, of the rates' dtype in JAX; it is 0 or inf where 1/R is beyond the dtype.
 
     Raises
     ------
     ValueError, TypeError
-        For log-rates of NaN or +inf, a row with no move at all, or an rng or shape that is none.
+        For log-rates of NaN or +inf, a row with no move at all (a state that lasts for ever), or an
+        rng or shape that is none.
 
     References
     ----------
@@ -84,6 +89,8 @@ def exponential_race(
         first, second = rng, rng
     else:
         first, second = _native.streams(given, rng, _RACE, 2)
+    if xp is np and not isinstance(first, list) and dist.num_categories < draws.MANY:
+        return _of_short_rows(given, size, first, second)
     winner = dist.sample(size, rng=first)
     if isinstance(second, list) or getattr(second, "ndim", 0) > 0:  # one a row
         one = Categorical(xp.zeros_like(given.z[..., :1]))
@@ -92,3 +99,18 @@ def exponential_race(
         luck = _native.plain_gumbels(given, (*size, *dist.batch_shape), second)
     top, own = (xp.astype(xp.max(x, axis=-1), luck.dtype) for x in (given.z, dist.log_probs))
     return Race(winner, unwrap(xp.exp(own - top - luck)))  # luck: -log of a wait at rate 1
+
+
+def _of_short_rows(given: Inputs, size: Shape, first: Generator, second: Generator) -> Race:
+    """The same in one pass over the rows."""
+    z = as_rows(given.z, given.batch_shape)
+    shape = (math.prod(size), len(z))
+    top = z.max(axis=-1, keepdims=True, initial=-math.inf)
+    reached = np.cumsum(np.exp(z - top), axis=-1, dtype=np.float64)
+    total = reached[:, -1:].copy()
+    reached /= total
+    winner = draws.invert_rows(reached, _noise.uniforms(first, shape))
+    luck = _noise.gumbels(second, shape)
+    time = np.exp(-luck - (top + np.log(total))[:, 0])
+    full = (*size, *given.batch_shape)
+    return Race(unwrap(winner.reshape(full)), unwrap(time.reshape(full)))

@@ -44,6 +44,9 @@ class Reservoir:
 
     Notes
     -----
+    One seed for two sets of logits couples their draws (common random numbers); independent draws
+    take seeds of their own.
+
     Objects are immutable, and picklable: ``update`` and ``merge`` return new ones. Merging is
     associative and commutative: exactly in the draws, and to rounding in ``log_partition``. Noise
     is made only where a category can still be among the best.
@@ -146,13 +149,15 @@ class Reservoir:
             )
         level = float(top)
         bound = float(self._keys[0, -1]) if len(self._index) == self.k else -math.inf
-        if level == -math.inf or level + _MOST < bound:  # the latter: none is among the best
+        # As far below the last of the best as rounding of scores may have lifted it.
+        least = bound - 4 * float(np.spacing(abs(bound))) if bound > -math.inf else bound
+        if level == -math.inf or level + _MOST < least:  # the latter: none is among the best
             words.skip(len(z))
             found = np.empty(0, np.int64)
             luck = np.empty(0)
         else:
             noise = words.take(len(z))
-            room = level - bound  # a wait as long as exp(room) may still be among the best
+            room = level - least  # a wait as long as exp(room) may still be among the best
             if room < -0.7:
                 found = np.flatnonzero(noise <= words_up_to(math.exp(room)))
                 noise = noise[found]
@@ -206,16 +211,27 @@ class Reservoir:
         vars(new)["log_partition"] = float(np.logaddexp(self.log_partition, level))
         if not len(index):
             return new
-        keys = np.concatenate([self._keys, keys], axis=1)
-        index = np.concatenate([self._index, index])
-        # Equal scores, which rounding makes of a few, go by number, whoever came first.
-        order = _orders.largest((keys[:1], keys[1:], -index[None]), min(self.k, len(index)))[0]
-        ranked = np.sort(index[order])
-        twice = np.flatnonzero(ranked[1:] == ranked[:-1])
+        twice = index[np.isin(index, self._index)]
         if len(twice):
             raise ValueError(
-                f"categories must not come twice, got {ranked[twice[0]]} again: pieces may not "
-                "overlap"
+                f"categories must not come twice, got {twice[0]} again: pieces may not overlap"
             )
-        vars(new).update(_keys=keys[:, order], _index=index[order])
+        order = _ranked(keys, index, self.k)
+        keys, index = keys[:, order], index[order]
+        place = np.searchsorted(-self._keys[0], -keys[0])
+        tied = np.append(self._keys[0], math.nan)[place] == keys[0]
+        if tied.any():
+            keys = np.concatenate([self._keys, keys], axis=1)
+            index = np.concatenate([self._index, index])
+            order = _ranked(keys, index, self.k)
+            keys, index = keys[:, order], index[order]
+        else:
+            keys = np.insert(self._keys, place, keys, axis=1)[:, : self.k]
+            index = np.insert(self._index, place, index)[: self.k]
+        vars(new).update(_keys=keys, _index=index)
         return new
+
+
+def _ranked(keys: Any, index: Any, k: int) -> Any:
+    """The order of the k best; equal scores, which are rare, by number, whoever came first."""
+    return _orders.largest((keys[:1], keys[1:], -index[None]), min(k, len(index)))[0]

@@ -26,20 +26,26 @@ from softargmax._inputs import check_support, checked_energies
 from softargmax._noise import Generator, Rngs
 from softargmax.categorical import Categorical
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 __all__ = ["effective_sample_size", "next_coldness", "resample"]
 
 _Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
-# Noise + probabilities (rows, K) → parents (rows, n), noise of the shape that each one asks for.
-_SCHEMES: dict[str, Callable[[Any, int, Generator], Any]] = {
-    "multinomial": lambda p, n, rng: _offspring.multinomial(
+# Probabilities (rows, K) + noise → parents (rows, n), the noise of the shape that each asks for.
+_SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
+    "multinomial": lambda p, n, rng, _: _offspring.multinomial(
         p, _noise.exponentials(rng, (len(p), n + 1))
     ),
-    "stratified": lambda p, n, rng: _offspring.stratified(p, _noise.uniforms(rng, (len(p), n))),
-    "systematic": lambda p, n, rng: _offspring.systematic(p, n, _noise.uniforms(rng, (len(p), 1))),
-    "residual": lambda p, n, rng: _offspring.residual(
-        p, n, _noise.exponentials(rng, (len(p), n + 1))
+    "stratified": lambda p, n, rng, _: _offspring.stratified(p, _noise.uniforms(rng, (len(p), n))),
+    "systematic": lambda p, n, rng, slack: _offspring.systematic(
+        p, n, _noise.uniforms(rng, (len(p), 1)), slack
     ),
-    "ssp": lambda p, n, rng: _offspring.ssp(p, n, _noise.uniforms(rng, (len(p), p.shape[-1] - 1))),
+    "residual": lambda p, n, rng, slack: _offspring.residual(
+        p, n, lambda m: _noise.exponentials(rng, (len(p), m + 1)), slack
+    ),
+    "ssp": lambda p, n, rng, slack: _offspring.ssp(
+        p, n, _noise.uniforms(rng, (len(p), p.shape[-1] - 1)), slack
+    ),
 }
 
 
@@ -65,7 +71,7 @@ def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: 
     scheme : str
         One of these.
     rng
-        As for :meth:`Categorical.sample`.
+        As for :meth:`Categorical.sample`, but not Keyed.
 
     Returns
     -------
@@ -110,12 +116,13 @@ def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: 
 
     def parents(host: Categorical, source: Generator) -> Any:
         p = as_rows(host.probs, host.batch_shape)
+        slack = 8 * float(np.finfo(p.dtype).eps)
         found = np.empty((len(p), n), np.int64)
         for some in blocks(len(p), p.shape[-1] + n) if n else ():
             rows = p[some].astype(np.float64)
             if p.dtype != np.float64:
                 rows /= rows.sum(axis=-1, keepdims=True)
-            found[some] = draw(rows, n, source)
+            found[some] = draw(rows, n, source, slack)
         return found.reshape(*host.batch_shape, n)
 
     return dist._draw(rng, parents, 0, (*dist.batch_shape, n))
@@ -154,12 +161,14 @@ def effective_sample_size(dist: Categorical) -> Any:
     _checks.check_instance(dist, Categorical, "dist")
     xp = dist._given.xp
     p = xp.astype(dist.probs, widest_float(xp))
-    return unwrap(xp.astype(1 / xp.sum(p * p, axis=-1), dist.dtype))
+    size = 1 / xp.sum(p * p, axis=-1)
+    most = xp.full_like(size, float(dist.num_categories))
+    return unwrap(xp.astype(xp.where(size > most, most, size), dist.dtype))
 
 
 def next_coldness(
     energies: ArrayLike,
-    coldness: float,
+    coldness: ArrayLike,
     *,
     target: float,
     log_weights: ArrayLike | None = None,
@@ -173,7 +182,7 @@ def next_coldness(
     ----------
     energies : array, shape (..., n)
         E of the n particles; +inf is a particle of weight 0.
-    coldness : float
+    coldness : float or array, shape (...)
         β, where the particles are; any real number up to ``final``.
     target : float
         In (0, 1].
@@ -222,11 +231,11 @@ def next_coldness(
         raise TypeError("energies and log_weights must be known, got a traced array")
     xp = namespace_of(energies, log_weights)
     e = to_numpy(checked_energies(energies)).astype(np.float64)
-    at = float(_checks.number(coldness, "coldness", "(-inf, inf)"))
+    at = to_numpy(_checks.numbers_in(coldness, "coldness", "(-inf, inf)", np, e))
     end = float(_checks.number(final, "final", "(-inf, inf]"))
     share = float(_checks.number(target, "target", "(0, 1]"))
-    if at > end:
-        raise ValueError(f"coldness must be at most final={final}, got {coldness}")
+    if (at > end).any():
+        raise ValueError(f"coldness must be at most final={final}, got {at.max()}")
     level = np.zeros(e.shape[-1])
     if log_weights is not None:
         level = to_numpy(_checks.real_array(log_weights, "log_weights", np, e)).astype(np.float64)
@@ -238,10 +247,13 @@ def next_coldness(
         check_support(level, None, np, "log_weights")
     check_support(0 - e, None, np, "energies")
     batch = _checks.check_fits(level.shape[:-1], e.shape[:-1], "log_weights")
+    batch = _checks.check_fits(at.shape, batch, "coldness")
     found = np.empty(batch)
-    rows = zip(as_rows(e, batch), as_rows(level, batch), strict=True)
-    for row, (own, weight) in enumerate(rows):
-        found.flat[row] = _next(own, weight, at, end, share, f" in row {row}" if batch else "")
+    rows = as_rows(e, batch), as_rows(level, batch), np.broadcast_to(at, batch).ravel()
+    places = np.ndindex(batch)
+    for own, weight, beta, place in zip(*rows, places, strict=True):
+        where = f" in row {place[0] if len(place) == 1 else place}" if batch else ""
+        found[place] = _next(own, weight, float(beta), end, share, where)
     answer = unwrap(found)
     anchor = energies if xp is namespace_of(energies) else log_weights
     return answer if xp is np else to_namespace(answer, xp, anchor, widest_float(xp))
@@ -249,20 +261,16 @@ def next_coldness(
 
 @quiet
 def _next(energies: Any, level: Any, at: float, end: float, target: float, where: str) -> float:
-    """The answer of one row: where log(1 - ESS/n), against log(β' - β), has its value."""
-    from scipy.optimize import brentq  # slow to load, and not for everyone
-
+    """The answer of one row."""
     alive = (energies < math.inf) & (level > -math.inf)
     if not alive.any():
         raise ValueError(f"energies must be finite where log_weights are, got none{where}")
     level = np.where(alive, level - level[alive].max(), -math.inf)
     half = np.where(alive, energies / 2 - energies[alive].min() / 2, 0)  # the whole may overflow
-    half_span = float(half.max())
-    gap = half / half_span if half_span else half
 
-    def missing(x: float) -> float:
-        """1 - ESS/n at β + x/span, Σ(w - mean)²/Σw², without cancellation where it is small."""
-        fall = level - np.where(gap == 0, 0, x * gap)
+    def missing(step: float) -> float:
+        """1 - ESS/n = Σ(w - mean)²/Σw² at β + step, without cancellation where it is small."""
+        fall = level - 2 * np.where(half == 0, 0, step * half)
         v = np.expm1(fall - fall.max())  # w - 1
         away, w = v - v.mean(), 1 + v
         return float((away @ away) / (w @ w))
@@ -271,26 +279,34 @@ def _next(energies: Any, level: Any, at: float, end: float, target: float, where
     if missing(0) > allowed + 1e-12:
         n = len(energies)
         raise ValueError(
-            f"the effective sample size at coldness must be at least target·n = {target * n:g}, "
-            f"got {n * (1 - missing(0)):g}{where}; resample first"
+            f"the effective sample size at coldness must be at least target·n = {target * n:.12g}, "
+            f"got {n * (1 - missing(0)):.12g}{where}; resample first"
         )
-    last = 2 * (end - at) * half_span if end > at else 0.0
+    half_span = float(half.max())
+    last = min(end - at, _LARGEST)
     if not half_span or missing(last) <= allowed:
         return end
-    spread = float(np.std(gap[alive]))
-    guess = min(math.sqrt(allowed) / spread, last)  # exact for equal weights and a small step
-    low = guess
-    while missing(low) > allowed and low > 0:
-        low /= 4
-    high = guess
+    # Exact for equal weights and a small step.
+    low = high = min(math.sqrt(allowed) / float(np.std(half[alive] / half_span)) / half_span, last)
+    reach = 4.0
+    while low > 0 and missing(low) > allowed:
+        low, high, reach = low / reach, low, min(reach**2, 1e100)
     while missing(high) < allowed:
-        high = min(4 * high, last)
+        low, high, reach = high, min(high * reach, last), min(reach**2, 1e100)
     if low == 0:  # no step is small enough: target 1, or a size that has it already
         return at
+    # In the logarithm, then once more about what was found: its last digits are the answer's.
+    step = math.exp(_root(lambda t: missing(math.exp(t)) - allowed, math.log(low), math.log(high)))
+    step *= 1 + _root(lambda t: missing(step * (1 + t)) - allowed, -1e-11, 1e-11)
+    return min(at + step, end)
 
-    def excess(t: float) -> float:
-        return math.log(missing(guess * math.exp(t)) / allowed)
 
-    ends = math.log(low / guess), math.log(high / guess)
-    t = 0.0 if low == high else float(brentq(excess, *ends, xtol=1e-16, rtol=8.9e-16))
-    return min(at + guess * math.exp(t) / 2 / half_span, end)
+def _root(excess: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function changes its sign, or the end where rounding hides that it does."""
+    from scipy.optimize import brentq  # slow to load, and not for everyone
+
+    if excess(low) >= 0:
+        return low
+    if excess(high) <= 0:
+        return high
+    return float(brentq(excess, low, high, xtol=1e-17, rtol=8.9e-16))
