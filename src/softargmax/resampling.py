@@ -140,7 +140,8 @@ def effective_sample_size(dist: Categorical) -> Any:
     Returns
     -------
     float or array, shape batch_shape
-        From 1, one particle has all the weight, to K, all have the same.
+        From 1, one particle has all the weight, to K, all have the same. Particle filters often
+        resample only where it is below K/2; after resampling all weights are equal.
 
     Raises
     ------
@@ -226,6 +227,27 @@ def next_coldness(
     (0.6504, 1.0)
     >>> effective_sample_size(Categorical.from_energies(energies, coldness=step)).round(10)
     np.float64(2.5)
+
+    Sequential Monte Carlo from a normal law to one with the factor exp(-8(x - 1)²), by steps of
+    coldness that leave half of the particles: reweight, resample, move. It estimates log Z too.
+
+    >>> from numpy.random import default_rng
+    >>> from softargmax.resampling import resample
+    >>> from softargmax.thermodynamics import log_partition
+    >>> rng = default_rng(0)
+    >>> x, beta, log_z = rng.standard_normal(5000), 0.0, 0.0
+    >>> while beta < 1:
+    ...     energies = 8 * (x - 1) ** 2
+    ...     colder = next_coldness(energies, beta, target=0.5)
+    ...     weights = Categorical.from_energies(energies, coldness=colder - beta)
+    ...     log_z += log_partition(weights) - np.log(len(x))
+    ...     x, beta = x[resample(weights, len(x), rng=rng)], colder
+    ...     for _ in range(10):  # Metropolis moves at the new coldness
+    ...         y = x + 0.5 * rng.standard_normal(len(x))
+    ...         rise = (y**2 - x**2) / 2 + 8 * beta * ((y - 1) ** 2 - (x - 1) ** 2)
+    ...         x = np.where(rng.standard_exponential(len(x)) > rise, y, x)
+    >>> round(float(log_z), 2), round(float(-np.log(17) / 2 - 8 / 17), 2)
+    (-1.91, -1.89)
     """
     if is_traced(energies) or is_traced(log_weights):
         raise TypeError("energies and log_weights must be known, got a traced array")
