@@ -74,6 +74,9 @@ LAYERS = [
     "tokens/_speculative",
     "tokens/_processor",
     "tokens/_presets",
+    "_axes",
+    "_curves",
+    "plotting",
 ]
 MODULES = sorted(
     path.relative_to(SOURCE).with_suffix("").as_posix()
