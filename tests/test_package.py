@@ -37,6 +37,7 @@ LAYERS = [
     "_calculus",
     "_sampling",
     "_subsets",
+    "_html",
     "categorical",
     "_coupling",
     "_topk",

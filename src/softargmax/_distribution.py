@@ -123,7 +123,8 @@ class Distribution(Copies):
         """The dtype of results: float32 or float64."""
         return self._given.z.dtype
 
-    def __repr__(self) -> str:
+    def _named_heat(self) -> tuple[str, str]:
+        """What was given, temperature or coldness, and its value."""
         coldness, temperature = self._given.heat
         name, value = (
             ("coldness", coldness) if temperature is None else ("temperature", temperature)
@@ -131,6 +132,10 @@ class Distribution(Copies):
         if not isinstance(value, float):
             value = np.array2string(to_numpy(value), threshold=8, precision=4, separator=", ")
             value = " ".join(value.split())
+        return name, str(value)
+
+    def __repr__(self) -> str:
+        name, value = self._named_heat()
         return (
             f"{type(self).__name__}(batch_shape={self.batch_shape}, "
             f"num_categories={self.num_categories}, dtype={self.dtype}, {name}={value})"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Self
 
 from softargmax._arrays import ArrayLike, namespace_of, quiet, register_pytree, working_dtype
 from softargmax._checks import checked_weights
+from softargmax._html import table
 from softargmax._inputs import checked_energies, inputs, log_weights
 from softargmax._subsets import Subsets
 
@@ -187,6 +188,9 @@ class Categorical(Subsets):
                 prior_name="degeneracies",
             )
         )
+
+    def _repr_html_(self) -> str | None:
+        return table(self)
 
 
 register_pytree(Categorical)  # now, or when the first array of JAX is at hand
