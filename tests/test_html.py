@@ -39,7 +39,7 @@ def cells(dist):
 def test_a_single_row_shows_its_likeliest_categories():
     dist = Categorical([0.0, 3.0, 1.0, -math.inf, 2.0, 0.5, 0.1], 0.5)
     shown = cells(dist)
-    assert list(shown)[0] == "Categorical"
+    assert next(iter(shown)) == "Categorical"
     assert shown["batch shape"] == "()"
     assert shown["categories"] == "7"
     assert shown["dtype"] == "float64"
