@@ -1,4 +1,7 @@
-"""Three colours for a graph that can be coloured: five ways to cool, over seeds.
+"""Five ways to cool: colouring a graph
+====================================
+
+Three colours for a graph that can be coloured: five ways to cool, over seeds.
 
 The graph is made so that a colouring without clashes exists: 80 vertices in three groups, 176
 random edges, all of them between groups. A step takes a vertex at random, counts its clashes in

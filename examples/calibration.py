@@ -1,4 +1,7 @@
-"""Temperature scaling of a real classifier: probabilities that mean what they say.
+"""Temperature scaling of a classifier
+===================================
+
+Temperature scaling of a real classifier: probabilities that mean what they say.
 
 A logistic regression with hardly any regularisation learns scikit-learn's handwritten digits until
 it fits its training set, and is then far too sure of itself. One number, a temperature fitted to

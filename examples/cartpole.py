@@ -1,4 +1,7 @@
-"""Learn to balance a pole: an actor-critic in NumPy alone.
+"""An actor-critic in NumPy alone
+==============================
+
+Learn to balance a pole: an actor-critic in NumPy alone.
 
 The policy is ``boltzmann(logits, temperature)`` over the two pushes of Gymnasium's CartPole-v1,
 the temperature a schedule of the step. No autodiff: the gradient of the loss in the logits is the

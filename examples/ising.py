@@ -1,4 +1,7 @@
-"""Magnets: the Ising model and the 3-state Potts model by heat bath and replica exchange.
+"""Magnets: Ising and Potts by replica exchange
+============================================
+
+Magnets: the Ising model and the 3-state Potts model by heat bath and replica exchange.
 
 On a square lattice with periodic ends, neighbours that agree lower the energy: by 2 (Ising,
 E = -Σ s·s') or by 1 (Potts, E = -Σ [s = s']). A heat bath gives every site of one colour of the

@@ -1,4 +1,7 @@
-"""A particle filter beside the exact Kalman filter, with five ways to resample.
+"""A particle filter, five ways to resample
+========================================
+
+A particle filter beside the exact Kalman filter, with five ways to resample.
 
 A position drifts back to 0 and is seen through noise: x' = 0.95·x + N(0, 0.3²), y = x + N(0, 0.7²).
 Kalman's filter knows the law of x given y exactly. The bootstrap filter carries 100 particles: it

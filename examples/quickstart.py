@@ -1,4 +1,7 @@
-"""The next word at six temperatures, from the English of Python's own docstrings.
+"""The next word at six temperatures
+=================================
+
+The next word at six temperatures, from the English of Python's own docstrings.
 
 Reads the docstrings of the installed standard library, counts which word follows which, and makes
 one batched Categorical of a whole ladder of temperatures. Prints the likeliest next words, entropy

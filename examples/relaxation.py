@@ -1,4 +1,7 @@
-"""Gradient estimators side by side, on a problem whose gradient is known.
+"""Gradient estimators side by side
+================================
+
+Gradient estimators side by side, on a problem whose gradient is known.
 
 Which of K categories should be drawn, if category i costs f(e_i)? The expected cost E f(x) has the
 exact gradient Σ p_i f(e_i) ∂ log p_i/∂z in the logits z. Estimators of it from single draws trade

@@ -1,4 +1,7 @@
-"""How to explore: tabular Q-learning of Gymnasium's Taxi-v4, with action masks.
+"""How to explore: tabular Q-learning
+==================================
+
+How to explore: tabular Q-learning of Gymnasium's Taxi-v4, with action masks.
 
 The environment's ``info`` says which actions change anything; the policies and the maximum of the
 update leave the others out. Compared, each over several seeds: ε-greedy, Boltzmann exploration

@@ -1,4 +1,7 @@
-"""Generate text with six samplers, from a trigram model of Python's own docstrings and comments.
+"""Text by six samplers
+====================
+
+Generate text with six samplers, from a trigram model of Python's own docstrings and comments.
 
 The model of quickstart.py, extended: words, names and marks of the installed standard library, and
 the next one from an interpolation of how often it comes, comes after the last one, and comes after

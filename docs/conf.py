@@ -1,0 +1,74 @@
+"""Sphinx: the pages of this folder, the API of the docstrings, the gallery of the examples."""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx_gallery.scrapers import figure_rst
+
+project = "softargmax"
+author = "the softargmax developers"
+copyright = "2026, the softargmax developers"  # noqa: A001
+release = version = importlib.metadata.version("softargmax")
+
+extensions = [
+    "matplotlib.sphinxext.plot_directive",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py"]
+templates_path = ["_templates"]
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say more
+autodoc_inherit_docstrings = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+suppress_warnings = ["config.cache"]
+
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 110)]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "softargmax"
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 6,
+}
+html_static_path = ["_static"]
+html_css_files = ["softargmax.css"]
+
+
+def saved_pictures(_: Any, block_vars: Any, gallery_conf: Any) -> str:
+    """The picture that an example saves, as sphinx-gallery's scrapers do."""
+    paths = []
+    for picture in sorted(Path.cwd().glob("*.png")):
+        target = next(block_vars["image_path_iterator"])
+        shutil.move(picture, target)
+        paths.append(target)
+    return figure_rst(paths, gallery_conf["src_dir"])
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "image_scrapers": (saved_pictures,),
+    "within_subsection_order": "ExampleTitleSortKey",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+}
+# Two names that differ by case alone would be one file on some systems.
+autosummary_filename_map = {"softargmax.tokens.chain": "softargmax.tokens.chain_of_stages"}
