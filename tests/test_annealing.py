@@ -95,7 +95,7 @@ def test_traces_and_the_best():
     assert repr(run) == (
         f"AnnealingResult(steps=300, energy={run.energy:g}, best_energy={run.best_energy:g})"
     )
-    by_function = gibbs(schedule=lambda t: float(schedule(t)), steps=300)
+    by_function = gibbs(schedule=lambda t: np.array(schedule(t)), steps=300)
     assert_array_equal(by_function.temperatures, run.temperatures)
     assert_array_equal(by_function.energies, run.energies)
 
@@ -128,7 +128,7 @@ def test_no_steps():
 
 
 def test_a_state_that_is_changed_in_place_is_the_runs_own():
-    start = np.ones(5, int)
+    start = np.array([1, -1, 1, -1, 1])
 
     def moves(state, rng):
         return gibbs_moves(tuple(state.tolist()), rng)
@@ -137,19 +137,37 @@ def test_a_state_that_is_changed_in_place_is_the_runs_own():
         state[site] = (-1, 1)[index]
         return state
 
-    run = anneal(start, moves, apply, Geometric(3, 0.3, steps=100), steps=100, rng=0)
-    assert_array_equal(start, np.ones(5))
+    options = {"moves": moves, "apply": apply, "schedule": 4.0, "rng": 0}
+    run = anneal(start, steps=100, **options)
+    assert_array_equal(start, [1, -1, 1, -1, 1])
     assert ENERGIES[number(run.best_state)] == run.best_energy == run.energies.min()
-    half = anneal(start, moves, apply, Geometric(3, 0.3, steps=100), steps=40, rng=0)
-    kept = half.state.copy()
-    resumed = [
-        anneal(start, moves, apply, Geometric(3, 0.3, steps=100), steps=100, resume=half)
-        for _ in range(2)
-    ]
+    assert run.energy == ENERGIES[number(run.state)] > run.best_energy
+    half = anneal(start, steps=40, **options)
+    assert half.energy > half.best_energy
+    kept, luck = half.state.copy(), copy.deepcopy(half.rng).random()
+    resumed = [anneal(start, steps=100, resume=half, **options) for _ in range(2)]
     assert_array_equal(half.state, kept)
+    assert copy.deepcopy(half.rng).random() == luck
     for again in resumed:
         assert_array_equal(again.energies, run.energies)
         assert_array_equal(again.state, run.state)
+    still = anneal(start, steps=0, **options)
+    assert still.best_state is not start
+    assert still.best_state is not still.state
+
+
+def test_the_best_is_the_first_of_equals():
+    run = anneal(0, lambda x, _: [[1.0], None], lambda x, *_: x + 1, 1.0, steps=5, rng=0)
+    assert (run.state, run.best_state) == (5, 1)
+    same = replica_exchange(
+        np.array([7, 8]), lambda s: [1.0, 1.0], lambda s, *_: s + 10, [1.0, 2.0], steps=3, rng=0
+    )
+    assert same.best_state == 7
+
+
+def test_what_cannot_be_copied():
+    with pytest.raises(TypeError, match="state must be an object that can be copied"):
+        anneal((i for i in range(3)), gibbs_moves, gibbs_apply, 1.0, steps=2)
 
 
 # ---------------------------------------------------------------------------- resuming, Ctrl-C
@@ -354,6 +372,52 @@ def test_the_best_is_the_lowest_that_was_seen():
     assert high.best_energy == ENERGIES.min()  # of the beginning
 
 
+def test_energies_are_those_of_the_states():
+    for steps in (1, 2, 33):
+        run = exchange(steps=steps)
+        assert_array_equal(run.energies[-1], ENERGIES[number(run.states)])
+
+
+def test_a_sweep_may_keep_its_memory():
+    memory = np.empty((6, 5), int)
+
+    def sweep(states, coldness, rng):
+        memory[...] = heat_bath(states, coldness, rng)
+        return memory
+
+    run, want = exchange(sweep=sweep, steps=60), exchange(steps=60)
+    assert_array_equal(run.energies, want.energies)
+    assert_array_equal(run.best_state, want.best_state)
+    assert ENERGIES[number(run.best_state)] == run.best_energy
+
+
+def test_states_that_are_objects_are_the_runs_own():
+    boxes = np.empty(3, object)
+    boxes[:] = [[3], [4], [5]]
+
+    def sweep(states, coldness, rng):
+        for box in states:
+            box[0] += int(rng.integers(-1, 2))
+        return states
+
+    run = replica_exchange(
+        boxes, lambda s: [float(box[0] ** 2) for box in s], sweep, [0.1, 0.2, 0.3], steps=50, rng=0
+    )
+    assert boxes.tolist() == [[3], [4], [5]]
+    assert run.best_state[0] ** 2 == run.best_energy
+
+
+def test_forbidden_neighbours_swap_freely():
+    rng = np.random.default_rng(0)
+    for energies in ([inf, inf], [2.0, 2.0]):
+        for betas in ([0.5, 1.0], [0.5, inf]):
+            order = _swapped(np.array(betas), np.array(energies), 0, rng)
+            assert order.tolist() == [1, 0]
+    for betas in ([0.5, 1.0], [0.5, inf]):  # the forbidden one goes to the hot side
+        assert _swapped(np.array(betas), np.array([1.0, inf]), 0, rng).tolist() == [1, 0]
+        assert _swapped(np.array(betas), np.array([inf, 1.0]), 0, rng).tolist() == [0, 1]
+
+
 def test_the_callers_states_are_untouched():
     states = np.ones((6, 5), int)
     exchange(states=states, steps=20)
@@ -388,13 +452,16 @@ def test_states_of_other_namespaces(library):
         ({"moves": lambda *_: ([], 0)}, ValueError, r"must have shape \(m,\) with m ≥ 1"),
         ({"moves": lambda *_: ([[1.0]], 0)}, ValueError, r"got shape \(1, 1\)"),
         ({"moves": lambda *_: (["a"], 0)}, TypeError, "energies of moves at step 0 must be real"),
+        ({"moves": 3}, TypeError, "moves must be callable, got 3"),
+        ({"apply": 3}, TypeError, "apply must be callable, got 3"),
+        ({"schedule": lambda t: np.ones(2)}, TypeError, "schedule must be a number"),
         ({"schedule": -1.0}, ValueError, r"schedule must be in \[0, inf\], got -1.0"),
         ({"schedule": lambda t: -1.0}, ValueError, r"schedule must be in \[0, inf\], got -1.0"),
         ({"schedule": "x"}, TypeError, "schedule must be a number, got 'x'"),
         ({"steps": -1}, ValueError, "steps must be in 0"),
         ({"steps": 2.5}, TypeError, "steps must be an integer"),
         ({"rng": "x"}, TypeError, "rng must be"),
-        ({"resume": 3}, TypeError, "resume must be a AnnealingResult, got int"),
+        ({"resume": 3}, TypeError, "resume must be an AnnealingResult, got int"),
     ],
 )  # fmt: skip
 def test_bad_input_of_anneal(change, error, match):
@@ -423,12 +490,17 @@ def test_fewer_steps_than_there_were():
         ),
         ({"states": 3}, ValueError, "states must have 6 replicas"),
         ({"sweep": lambda *_: None}, TypeError, "sweep must return the states, got None"),
+        ({"sweep": lambda s, *_: s[:, 1:]}, ValueError, r"of shape \(6, 5\), got shape \(6, 4\)"),
+        ({"sweep": lambda s, *_: [1, 2]}, ValueError, r"of shape \(6, 5\), got shape \(2,\)"),
+        ({"sweep": 5}, TypeError, "sweep must be callable, got 5"),
+        ({"energy": 5}, TypeError, "energy must be callable, got 5"),
+        ({"states": [[1], [1, 2]]}, ValueError, "states must be an array"),
         ({"sweep": lambda s, *_: s[1:]}, ValueError, r"of shape \(6, 5\), got shape \(5, 5\)"),
         ({"energy": lambda s: [math.nan] * 6}, ValueError, r"energies of energy\(states\) .* nan"),
         ({"energy": lambda s: [0.0]}, ValueError, r"must have shape \(6,\), got shape \(1,\)"),
         ({"energy": lambda s: None}, TypeError, r"energies of energy\(states\) must be real"),
         ({"steps": -1}, ValueError, "steps must be in 0"),
-        ({"resume": 3}, TypeError, "resume must be a ExchangeResult"),
+        ({"resume": 3}, TypeError, "resume must be an ExchangeResult"),
         ({"rng": -1}, ValueError, "rng must be"),
     ],
 )

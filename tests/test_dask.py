@@ -16,6 +16,7 @@ from softargmax.gumbel import Reservoir
 from statistical import check_counts, check_draws
 
 da = pytest.importorskip("dask.array")
+cloudpickle = pytest.importorskip("cloudpickle")
 dask = pytest.importorskip("dask")
 
 inf = math.inf
@@ -51,6 +52,7 @@ def test_no_draws_and_no_rows():
     assert here.sample(DIST, 0, seed=0).compute().shape == (0,)
     assert here.sample_counts(DIST, 0, seed=0).compute().sum() == 0
     empty = Categorical(np.zeros((0, 4)))
+    assert here.sample_counts(empty, 5, seed=0).compute().shape == (0, 4)
     assert here.sample(empty, 5, seed=0).compute().shape == (5, 0)
 
 
@@ -95,6 +97,62 @@ def test_the_error_keeps_its_digits_far_from_zero():
     draws = DIST.sample(10_000, rng=Keyed(0), method="alias")
     assert error == pytest.approx(draws.std(ddof=1) / 100, rel=1e-6)
     assert mean - 1e9 == pytest.approx(draws.mean(), rel=1e-6)
+
+
+def test_chunks_may_be_empty_and_values_of_any_real_dtype():
+    draws = DIST.sample(10, rng=Keyed(0), method="alias")
+    for chunks in ((5, 0, 5), (0, 0, 5, 5), (10, 0)):
+        assert_array_equal(here.sample(DIST, 10, chunks=chunks, seed=0).compute(), draws)
+        counts = here.sample_counts(DIST, 10, chunks=chunks, seed=0).compute()
+        assert_array_equal(counts, np.bincount(draws, minlength=50))
+        for f in (lambda x: x, lambda x: x > 20, lambda x: np.float32(0.1) * x.astype(np.float32)):
+            mean, error = dask.compute(*here.expectation(f, DIST, 10, chunks=chunks, seed=0))
+            values = f(draws).astype(float)
+            assert mean == pytest.approx(values.mean(), rel=1e-12)
+            assert error == pytest.approx(values.std(ddof=1) / math.sqrt(10), rel=1e-12)
+
+
+def test_infinite_values_do_not_warn():
+    found = here.expectation(lambda x: np.where(x > 20, inf, 0), DIST, 1000, chunks=100, seed=0)
+    mean, error = dask.compute(*found)
+    assert mean == inf
+    assert math.isnan(error)
+
+
+def test_workers_look_at_the_shape_of_values():
+    found = here.expectation(lambda x: np.zeros((len(x), 1 + (len(x) > 1))), DIST, 10, seed=0)
+    with pytest.raises(ValueError, match="f must return values of one shape"):
+        dask.compute(*found)
+
+
+def test_arrays_of_different_seeds_are_computed_together():
+    each = [here.sample(DIST, 100, chunks=30, seed=seed) for seed in (1, 2)]
+    each += [here.sample_counts(DIST, 100, seed=seed) for seed in (1, 2)]
+    one, two, first, second = dask.compute(*each)
+    for seed, draws, counts in ((1, one, first), (2, two, second)):
+        assert_array_equal(draws, DIST.sample(100, rng=Keyed(seed), method="alias"))
+        assert_array_equal(counts, np.bincount(draws, minlength=50))
+
+
+def test_the_distribution_and_f_are_in_the_graph_once():
+    big = Categorical(np.zeros(100_000))
+    table = np.ones(100_000)
+    made = (
+        here.sample(big, 1000, chunks=10, seed=0),
+        here.sample_counts(big, 1000, chunks=10, seed=0),
+        here.expectation(lambda x: table[x], big, 1000, chunks=10, seed=0).mean,
+    )
+    for array in made:
+        heavy = sum(len(cloudpickle.dumps(task)) > 500_000 for task in dict(array.dask).values())
+        assert heavy <= 2
+        # And merging is a tree.
+        assert max(map(len, array.dask.get_all_dependencies().values())) <= 10
+
+
+def test_chunks_by_default_are_enough_for_many_workers():
+    assert here.sample(DIST, 10**9, seed=0).npartitions == 60
+    counts = here.sample_counts(DIST, 10**8, seed=0)
+    assert sum("_counted" in str(key) for key in counts.dask.to_dict()) == 64
 
 
 def test_other_namespaces_draw_the_same():
@@ -149,8 +207,9 @@ def test_many_shards_that_are_made_where_they_are_read():
 @pytest.fixture(scope="module")
 def client():
     distributed = pytest.importorskip("distributed")
+    patient = {"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "120s"}
     with (
-        dask.config.set({"distributed.worker.daemon": False}),
+        dask.config.set(patient),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
@@ -210,8 +269,12 @@ def test_bad_input():
             call(DIST, 9, seed=None)
         with pytest.raises(TypeError, match="dist must be a Categorical, got list"):
             call([0.5, 0.5], 9, seed=0)
-        with pytest.raises(ValueError, match=r"[Cc]hunks"):
-            call(DIST, 9, chunks=(3, 3), seed=0)
+        for chunks in ((3, 3), 0, -2, "three", (True, 8), (4.5, 4.5)):
+            with pytest.raises(ValueError, match="chunks must be 'auto', -1, or positive ints"):
+                call(DIST, 9, chunks=chunks, seed=0)
+        for chunks in (True, 1.5, None, {0: 3}):
+            with pytest.raises(TypeError, match="chunks must be 'auto', -1, or positive ints"):
+                call(DIST, 9, chunks=chunks, seed=0)
     with pytest.raises(ValueError, match="n must be in 2"):
         here.expectation(abs, DIST, 1, seed=0)
     with pytest.raises(TypeError, match="f must be callable, got 3"):

@@ -224,7 +224,14 @@ def check_workers(workers: int | None) -> int:
 def check_instance(x: object, kind: type, name: str) -> None:
     """An object of the library."""
     if not isinstance(x, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, got {type(x).__name__}")
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{name} must be {article} {kind.__name__}, got {type(x).__name__}")
+
+
+def check_callable(x: object, name: str) -> None:
+    """A function, or what can be called like one."""
+    if not callable(x):
+        raise TypeError(f"{name} must be callable, got {x!r}")
 
 
 def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:

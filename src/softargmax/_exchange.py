@@ -128,7 +128,8 @@ def replica_exchange(
     states : array, shape (R, ...)
         One state for each coldness; any array that can be indexed by integers. It is not changed.
     energy : callable
-        ``energy(states)`` returns the R energies: finite, or +inf for a forbidden state.
+        ``energy(states)`` returns the R energies: finite, or +inf for a forbidden state. It must
+        not change the states.
     sweep : callable
         ``sweep(states, coldness, rng)`` returns the states after a sweep, of all replicas at once,
         that leaves Boltzmann's law at coldness[r] for row r as it is. It gets a copy of the states
@@ -147,7 +148,7 @@ def replica_exchange(
     Returns
     -------
     ExchangeResult
-        Ctrl-C ends the run with the result so far.
+        Ctrl-C during the steps ends the run with the result so far.
 
     Raises
     ------
@@ -188,6 +189,8 @@ def replica_exchange(
     """
     first, steps, generator = _runs.begin(resume, ExchangeResult, steps, rng)
     ladder = _checked_ladder(coldness)
+    _checks.check_callable(energy, "energy")
+    _checks.check_callable(sweep, "sweep")
     replicas = len(ladder)
     if resume is None:
         start = _copy(states)
@@ -212,6 +215,7 @@ def replica_exchange(
         moved = sweep(_copy(at.states), ladder, generator)
         if moved is None:
             raise TypeError("sweep must return the states, got None")
+        moved = moved if is_foreign(moved) else np.asarray(moved)
         if tuple(moved.shape) != tuple(at.states.shape):
             raise ValueError(
                 f"sweep must return states of shape {tuple(at.states.shape)}, "
@@ -227,19 +231,28 @@ def replica_exchange(
         return _Ladder(moved[order], walkers[i].copy(), *best)
 
     done, at = _runs.run(advance, at, first, steps, generator, progress)
-    return ExchangeResult(
-        at.states,
-        at.best_state,
-        at.best_energy,
-        ladder,
-        energies[:done],
-        walkers[:done],
-        deepcopy(generator),
+    return _runs.finished(
+        lambda: ExchangeResult(
+            at.states,
+            at.best_state,
+            at.best_energy,
+            ladder,
+            _runs.cut(energies, done),
+            _runs.cut(walkers, done),
+            deepcopy(generator),
+        )
     )
 
 
 def _copy(states: Any) -> Any:
-    return copied(states, namespace_of(states)) if is_foreign(states) else unwrap(np.array(states))
+    if is_foreign(states):
+        return copied(states, namespace_of(states))
+    try:
+        array = np.array(states)
+    except ValueError as error:
+        raise ValueError(f"states must be an array: {error}") from None
+    # Objects in an array would be shared, and changed in place with it.
+    return unwrap(deepcopy(array) if array.dtype == object else array)
 
 
 def _checked_ladder(coldness: ArrayLike) -> Any:

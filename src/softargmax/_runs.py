@@ -38,6 +38,8 @@ def run(
 
     At Ctrl-C these are the whole steps, and ``rng`` is put back to where it stood after them.
     """
+    if first == steps:
+        return first, state
     done = first, state, rng.bit_generator.state
     with _bar(first, steps, progress) as update:
         try:
@@ -48,6 +50,27 @@ def run(
         except KeyboardInterrupt:
             rng.bit_generator.state = done[2]
     return done[:2]
+
+
+def copied_state(state: Any) -> Any:
+    """A state of the run's own, whatever is changed in place."""
+    try:
+        return deepcopy(state)
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"state must be an object that can be copied: {error}") from None
+
+
+def finished(make: Callable[[], State]) -> State:
+    """What ends a run, in spite of a Ctrl-C meanwhile."""
+    try:
+        return make()
+    except KeyboardInterrupt:
+        return make()
+
+
+def cut(trace: Any, done: int) -> Any:
+    """The steps that were done, without the memory of the others."""
+    return trace if done == len(trace) else trace[:done].copy()
 
 
 @contextmanager

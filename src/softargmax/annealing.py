@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax import _checks, _runs
-from softargmax._arrays import quiet
+from softargmax._arrays import blocks, is_foreign, quiet, to_numpy
 from softargmax._exchange import ExchangeResult, replica_exchange
 from softargmax._noise import Generator, Rng
 from softargmax._schedules import Schedule
@@ -97,11 +97,13 @@ def anneal(
     apply : callable
         ``apply(state, offer, index)`` returns the state number ``index`` of the offer.
     schedule : Schedule, callable or float
-        The temperature of step 0, 1, …, in [0, inf], in the units of the energies.
+        The temperature of step 0, 1, …, in [0, inf], in the units of the energies. Steps of its own
+        are those of the whole run, also where that is resumed.
     steps : int
         Of the whole run, those of ``resume`` included.
     rng : None, int, SeedSequence, BitGenerator or Generator
-        NumPy's; one Generator is made of it, also for ``moves``.
+        NumPy's; one Generator is made of it, also for ``moves``. Ctrl-C puts back what it has
+        drawn, but not how many children were spawned from it.
     progress : bool
         Whether to show a bar (of tqdm).
     resume : AnnealingResult, optional
@@ -111,7 +113,7 @@ def anneal(
     Returns
     -------
     AnnealingResult
-        Ctrl-C ends the run with the result so far.
+        Ctrl-C during the steps ends the run with the result so far.
 
     Raises
     ------
@@ -131,8 +133,8 @@ def anneal(
     samples another law; for those there is the n-fold way, whose states weigh by the time that they
     last: a loop over :func:`softargmax.gumbel.exponential_race`, whose docstring shows it.
 
-    ``apply`` should return a new state. One that changes the state in place works too, but where
-    Ctrl-C comes within it, the state may be half changed.
+    ``apply`` should return a new state. One that changes the state in place works too, but after
+    Ctrl-C its state may be in the midst of a step, or one step ahead, and the resumed run another.
 
     References
     ----------
@@ -159,15 +161,18 @@ def anneal(
     """
     first, steps, generator = _runs.begin(resume, AnnealingResult, steps, rng)
     energies, temperatures = np.empty(steps), _temperatures(schedule, steps)
+    _checks.check_callable(moves, "moves")
+    _checks.check_callable(apply, "apply")
     if resume is None:
-        walk = _Walk(deepcopy(state), state, float("inf"))
+        own = _runs.copied_state(state)
+        walk = _Walk(own, deepcopy(own), float("inf"))
     else:
-        walk = _Walk(deepcopy(resume.state), resume.best_state, resume.best_energy)
+        walk = _Walk(_runs.copied_state(resume.state), resume.best_state, resume.best_energy)
         energies[:first], temperatures[:first] = resume.energies, resume.temperatures
 
     def advance(i: int, walk: _Walk) -> _Walk:
         if temperatures[i] != temperatures[i]:  # a function that is asked as it goes
-            temperatures[i] = _checks.number(schedule(i), "schedule", "[0, inf]")  # type: ignore
+            temperatures[i] = _temperature(schedule(i))  # type: ignore[operator]
         offered, offer = _offered(moves(walk.state, generator), i)
         index = int(Categorical(-offered, float(temperatures[i])).sample(rng=generator))
         new = apply(walk.state, offer, index)
@@ -177,16 +182,31 @@ def anneal(
         return walk._replace(state=new)
 
     done, walk = _runs.run(advance, walk, first, steps, generator, progress)
-    return AnnealingResult(*walk, energies[:done], temperatures[:done], deepcopy(generator))
+    return _runs.finished(
+        lambda: AnnealingResult(
+            *walk, _runs.cut(energies, done), _runs.cut(temperatures, done), deepcopy(generator)
+        )
+    )
 
 
 def _temperatures(schedule: Any, steps: int) -> Any:
     """The temperatures of all steps, NaN where a function will be asked."""
     if isinstance(schedule, Schedule):
-        return np.array(schedule(np.arange(steps)), np.float64)
+        found = np.empty(steps)
+        for some in blocks(steps, 1):
+            found[some] = schedule(np.arange(some.start, some.stop))
+        return found
     if callable(schedule):
         return np.full(steps, np.nan)
     return np.full(steps, float(_checks.number(schedule, "schedule", "[0, inf]")))
+
+
+def _temperature(value: Any) -> float:
+    """What a function said, a number or an array of one."""
+    if is_foreign(value) or isinstance(value, np.ndarray):
+        value = to_numpy(value)
+        value = value.item() if value.size == 1 else value
+    return float(_checks.number(value, "schedule", "[0, inf]"))
 
 
 @quiet

@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 
@@ -39,8 +40,8 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
     Parameters
     ----------
     dist : Categorical
-        Goes to every worker as a whole; for logits that do not fit there is
-        :func:`sample_sharded`.
+        Goes to every worker as a whole, in the graph, of which Dask warns from 10 MB on; for logits
+        that do not fit there is :func:`sample_sharded`.
     n : int
         Draws of every row of the batch.
     chunks : int, tuple of ints or "auto"
@@ -74,16 +75,18 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
     >>> draws[[0, 500_000, 999_999]].compute()
     array([1, 1, 1])
     """
-    array, delayed = _dask()
+    array, _ = _dask()
     host, parts, key = _plan(dist, n, 0, chunks, seed)
-    shape = host.batch_shape
-    drawn = delayed(_drawn, pure=False)
-    pieces = [
-        array.from_delayed(drawn(key, start, stop, seed), (stop - start, *shape), np.int64)
-        for start, stop in parts
-    ]
-    whole: da.Array = array.concatenate(pieces, axis=0)
-    return whole
+    name, rest = f"softargmax-sample-{uuid4().hex}", host.batch_shape
+    # One layer of the graph, as dask.array makes them; a Delayed for each chunk would be slow.
+    layer = {
+        (name, i, *(0 for _ in rest)): (_drawn, key.key, start, stop, seed)
+        for i, (start, stop) in enumerate(parts)
+    }
+    graph = _high_level_graph().from_collections(name, layer, dependencies=[key])
+    sizes = tuple(stop - start for start, stop in parts), *((width,) for width in rest)
+    drawn: da.Array = array.Array(graph, name, chunks=sizes, dtype=np.int64)
+    return drawn
 
 
 def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da.Array":
@@ -95,7 +98,8 @@ def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int)
     Parameters
     ----------
     dist, n, chunks, seed
-        As for :func:`sample`; a task counts a chunk, and holds a few of its draws at a time.
+        As for :func:`sample`; a task counts a chunk, and holds a few of its draws at a time. "auto"
+        makes at least 64 chunks of n ≥ 2²⁴ draws.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int)
     array([250578,      0, 749422])
     """
     array, delayed = _dask()
-    host, parts, key = _plan(dist, n, 0, chunks, seed)
+    host, parts, key = _plan(dist, n, 0, chunks, seed, kept=False)
     counted = delayed(_counted, pure=False)
     total = _merged(delayed(sum, pure=False), [counted(key, *part, seed) for part in parts])
     shape = (*host.batch_shape, host.num_categories)
@@ -173,12 +177,12 @@ def expectation(
     (np.float64(4.4745), np.float64(0.0014), 4.4722)
     """
     array, delayed = _dask()
-    host, parts, key = _plan(dist, n, 2, chunks, seed)
-    if not callable(f):
-        raise TypeError(f"f must be callable, got {f!r}")
+    _checks.check_callable(f, "f")
+    host, parts, key = _plan(dist, n, 2, chunks, seed, kept=False)
     shape = _values(f, _drawn(host, 0, 1, seed)).shape[1:]
-    summed = delayed(_summed, pure=False)
-    total = _merged(delayed(_pooled, pure=False), [summed(f, key, *part, seed) for part in parts])
+    summed, function = delayed(_summed, pure=False), delayed(f, traverse=False, pure=False)
+    sums = [summed(function, shape, key, *part, seed) for part in parts]
+    total = _merged(delayed(_pooled, pure=False), sums)
     found = array.from_delayed(delayed(_estimated, pure=False)(total), (2, *shape), np.float64)
     return Estimate(found[0], found[1])
 
@@ -264,7 +268,7 @@ def _dask() -> tuple[Any, Any]:
 
 
 def _plan(
-    dist: Categorical, n: int, least: int, chunks: Any, seed: int
+    dist: Categorical, n: int, least: int, chunks: Any, seed: int, kept: bool = True
 ) -> tuple[Categorical, list[tuple[int, int]], Any]:
     """The distribution over NumPy arrays, the slices of the draws, and the node that holds it."""
     array, delayed = _dask()
@@ -273,13 +277,43 @@ def _plan(
     _checks.natural(seed, "seed")
     host = dist._on_host()
     width = max(1, math.prod(host.batch_shape))
-    if chunks == "auto":
+    if isinstance(chunks, str) and chunks == "auto":
         chunks = max(1, 2**24 // width)  # 128 MiB
-    (sizes,) = array.core.normalize_chunks(chunks, (n,), dtype=np.int64)
+        if not kept:  # enough of them for many workers, and enough work for each
+            chunks = min(chunks, max(_AT_ONCE // width, -(-n // 64)))
+    sizes = _sizes(array, chunks, (n, *host.batch_shape))
     ends = np.cumsum((0, *sizes)).tolist()
     # Once on every worker, where it keeps its table.
     key = delayed(host, traverse=False, pure=False)
     return host, list(itertools.pairwise(ends)), key
+
+
+def _sizes(array: Any, chunks: Any, shape: tuple[int, ...]) -> Any:
+    """The lengths of the chunks of the first axis."""
+    wanted = (
+        f"chunks must be 'auto', -1, or positive ints that add up to n={shape[0]}, got {chunks!r}"
+    )
+    if isinstance(chunks, bool) or not isinstance(chunks, int | np.integer | str | tuple | list):
+        raise TypeError(wanted)
+    if isinstance(chunks, int | np.integer) and chunks != -1 and chunks < 1:
+        raise ValueError(wanted)
+    if isinstance(chunks, int | np.integer):
+        chunks = int(min(chunks, max(shape[0], 1)))
+    first = tuple(chunks) if isinstance(chunks, list) else chunks
+    if isinstance(first, tuple) and not all(type(c) is not bool and c == int(c) for c in first):
+        raise ValueError(wanted)
+    try:
+        return array.core.normalize_chunks(
+            (first, *(-1 for _ in shape[1:])), shape, dtype=np.int64
+        )[0]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{wanted}: {error}") from None
+
+
+def _high_level_graph() -> Any:
+    from dask.highlevelgraph import HighLevelGraph
+
+    return HighLevelGraph
 
 
 def _merged(merge: Any, parts: list[Any]) -> Any:
@@ -311,18 +345,30 @@ def _counted(dist: Categorical, start: int, stop: int, seed: int) -> Any:
     counts = np.zeros(rows * width, np.int64)
     lead = np.arange(rows) * width
     for some in _pieces(start, stop, rows):
-        x = _drawn(dist, *some, seed).reshape(-1, rows)
+        x = _drawn(dist, *some, seed).reshape(some[1] - some[0], rows)
         counts += np.bincount((x + lead).ravel(), minlength=rows * width)
     return counts.reshape(*dist.batch_shape, width)
 
 
 @quiet
-def _summed(f: Callable[[Any], Any], dist: Categorical, start: int, stop: int, seed: int) -> Any:
+def _summed(
+    f: Callable[[Any], Any],
+    shape: tuple[int, ...],
+    dist: Categorical,
+    start: int,
+    stop: int,
+    seed: int,
+) -> Any:
     """The number of draws, the mean of f, and the sum of squares around it."""
     rows = math.prod(dist.batch_shape)
     found = []
     for some in _pieces(start, stop, rows):
         values = _values(f, _drawn(dist, *some, seed))
+        if values.shape[1:] != shape:
+            raise ValueError(
+                f"f must return values of one shape, got {shape} for one draw and "
+                f"{values.shape[1:]} for {len(values)}"
+            )
         mean = values.mean(axis=0) if len(values) else np.zeros(values.shape[1:])
         found.append((len(values), mean, ((values - mean) ** 2).sum(axis=0)))
     return _pooled(found)
@@ -344,7 +390,7 @@ def _pooled(parts: Any) -> Any:
     n, mean, square = parts[0]
     for more, other, rest in parts[1:]:
         away, total = other - mean, max(n + more, 1)
-        mean = mean + away * (more / total)
+        mean = np.where(np.isfinite(away), mean + away * (more / total), mean + other)
         square = square + rest + away**2 * (n * more / total)
         n += more
     return n, mean, square

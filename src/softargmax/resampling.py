@@ -196,7 +196,8 @@ def next_coldness(
     -------
     float or array, shape (...)
         β' in [coldness, final], to full precision: ``final`` where the size there is target·n or
-        more. It is ``coldness`` itself for target 1 where the energies differ.
+        more. It is ``coldness`` itself for target 1 where the energies differ, and wherever the
+        step is lost in the rounding of β: a loop should look whether it moves.
 
     Raises
     ------
