@@ -6,7 +6,8 @@ Magnets: the Ising model and the 3-state Potts model by heat bath and replica ex
 On a square lattice with periodic ends, neighbours that agree lower the energy: by 2 (Ising,
 E = -Σ s·s') or by 1 (Potts, E = -Σ [s = s']). A heat bath gives every site of one colour of the
 checkerboard a new value at once, a Categorical of the energies of its values; replica exchange
-carries what is stuck at a low temperature over the hot ones.
+lets lattices wander along the ladder of temperatures. (On 32 × 32 few make the whole way there and
+back in so short a run; near the critical temperature the steps are long.)
 
 The sampled energies and heat capacities stand beside exact ones: on 4 × 4 all states, counted row
 by row, and on 32 × 32, away from the critical temperature, Onsager's energy of the infinite
