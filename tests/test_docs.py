@@ -40,7 +40,7 @@ def test_links_lead_somewhere(page):
         if "://" in target:
             continue
         path = (page.parent / target).resolve()
-        if path.relative_to(DOCS).parts[0] == "gallery":
+        if DOCS / "gallery" in path.parents:
             continue  # made with the pages
         assert path.exists(), f"{page.name}: {target}"
 

@@ -61,6 +61,7 @@ LAYERS = [
     "_runs",
     "_exchange",
     "annealing",
+    "_tasks",
     "dask",
     "_row",
     "_survivors",
@@ -186,3 +187,16 @@ def test_numpy_users_never_load_another_library():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_completion_shows_the_public_names_only():
+    names = [m.name for m in pkgutil.iter_modules(softargmax.__path__) if m.name[0] != "_"]
+    for name in names:
+        module = importlib.import_module(f"softargmax.{name}")
+        assert dir(module) == sorted(module.__all__), name
+    assert set(dir(softargmax)) == {*softargmax.__all__, *names, "__version__"} - {"categorical"}
+    script = "import softargmax; print(softargmax.tokens.TopK(3), softargmax.schedules.Constant(1))"
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "TopK(k=3) Constant(value=1)\n"

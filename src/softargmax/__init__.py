@@ -1,15 +1,29 @@
 """Categorical distributions from logits and a temperature, right at every temperature."""
 
+from typing import Any
+
 from softargmax.categorical import Categorical
 from softargmax.functional import log_softargmax, smooth_max, softargmax
 from softargmax.relaxed import RelaxedCategorical
 
 __all__ = ["Categorical", "RelaxedCategorical", "log_softargmax", "smooth_max", "softargmax"]
+_MODULES = (
+    *("annealing", "dask", "draws", "functional", "gumbel", "plotting", "policies", "relaxed"),
+    *("resampling", "schedules", "temperatures", "thermodynamics", "tokens"),
+)
 
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":  # read on demand: importlib.metadata is slow to import
+def __dir__() -> list[str]:
+    return [*__all__, *_MODULES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:  # on demand: all of it is slow to import
+    if name == "__version__":
         from importlib.metadata import version
 
         return version("softargmax")
+    if name in _MODULES:
+        from importlib import import_module
+
+        return import_module(f"softargmax.{name}")
     raise AttributeError(f"module 'softargmax' has no attribute {name!r}")

@@ -16,6 +16,11 @@ from softargmax.categorical import Categorical
 
 __all__ = ["AnnealingResult", "ExchangeResult", "anneal", "replica_exchange"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Moves = Callable[[Any, Generator], tuple[Any, Any]]
 Apply = Callable[[Any, Any, int], Any]
 

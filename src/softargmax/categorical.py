@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Categorical"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Categorical(Subsets):
     r"""A categorical distribution (a batch of them) from logits and a temperature.
 

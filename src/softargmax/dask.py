@@ -12,10 +12,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from softargmax import _checks
-from softargmax._arrays import quiet
+from softargmax import _checks, _tasks
 from softargmax.categorical import Categorical
-from softargmax.draws import Keyed
 from softargmax.gumbel import Reservoir
 
 if TYPE_CHECKING:
@@ -23,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimate", "expectation", "sample", "sample_counts", "sample_sharded"]
 
-_AT_ONCE = 2**18  # draws that a task holds where it keeps none of them
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _FAN = 8  # results that are merged by one task
 
 
@@ -80,7 +82,7 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
     name, rest = f"softargmax-sample-{uuid4().hex}", host.batch_shape
     # One layer of the graph, as dask.array makes them; a Delayed for each chunk would be slow.
     layer = {
-        (name, i, *(0 for _ in rest)): (_drawn, key.key, start, stop, seed)
+        (name, i, *(0 for _ in rest)): (_tasks.drawn, key.key, start, stop, seed)
         for i, (start, stop) in enumerate(parts)
     }
     graph = _high_level_graph().from_collections(name, layer, dependencies=[key])
@@ -124,7 +126,7 @@ def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int)
     """
     array, delayed = _dask()
     host, parts, key = _plan(dist, n, 0, chunks, seed, kept=False)
-    counted = delayed(_counted, pure=False)
+    counted = delayed(_tasks.counted, pure=False)
     total = _merged(delayed(sum, pure=False), [counted(key, *part, seed) for part in parts])
     shape = (*host.batch_shape, host.num_categories)
     counts: da.Array = array.from_delayed(total, shape, np.int64)
@@ -179,11 +181,13 @@ def expectation(
     array, delayed = _dask()
     _checks.check_callable(f, "f")
     host, parts, key = _plan(dist, n, 2, chunks, seed, kept=False)
-    shape = _values(f, _drawn(host, 0, 1, seed)).shape[1:]
-    summed, function = delayed(_summed, pure=False), delayed(f, traverse=False, pure=False)
+    shape = _tasks.values_of(f, _tasks.drawn(host, 0, 1, seed)).shape[1:]
+    summed, function = delayed(_tasks.summed, pure=False), delayed(f, traverse=False, pure=False)
     sums = [summed(function, shape, key, *part, seed) for part in parts]
-    total = _merged(delayed(_pooled, pure=False), sums)
-    found = array.from_delayed(delayed(_estimated, pure=False)(total), (2, *shape), np.float64)
+    total = _merged(delayed(_tasks.pooled, pure=False), sums)
+    found = array.from_delayed(
+        delayed(_tasks.estimated, pure=False)(total), (2, *shape), np.float64
+    )
     return Estimate(found[0], found[1])
 
 
@@ -244,13 +248,13 @@ def sample_sharded(logits: "da.Array", *, k: int | None = None, seed: int) -> "d
     size = 1 if k is None else _checks.count(k, "k", 1, logits.shape[0])
     empty = Reservoir(size, seed=seed)
     offsets = np.cumsum((0, *logits.chunks[0])).tolist()
-    update, merge = delayed(Reservoir.update, pure=False), delayed(_joined, pure=False)
+    update, merge = delayed(Reservoir.update, pure=False), delayed(_tasks.joined, pure=False)
     filled = [
         update(empty, block, offset)
         for block, offset in zip(logits.to_delayed().ravel(), offsets, strict=False)
     ]
     first = _merged(merge, filled) if filled else empty
-    drawn = delayed(_indices, pure=False)(first, k is None)
+    drawn = delayed(_tasks.indices_of, pure=False)(first, k is None)
     found: da.Array = array.from_delayed(drawn, () if k is None else (size,), np.int64)
     return found
 
@@ -280,7 +284,7 @@ def _plan(
     if isinstance(chunks, str) and chunks == "auto":
         chunks = max(1, 2**24 // width)  # 128 MiB
         if not kept:  # enough of them for many workers, and enough work for each
-            chunks = min(chunks, max(_AT_ONCE // width, -(-n // 64)))
+            chunks = min(chunks, max(_tasks.AT_ONCE // width, -(-n // 64)))
     sizes = _sizes(array, chunks, (n, *host.batch_shape))
     ends = np.cumsum((0, *sizes)).tolist()
     # Once on every worker, where it keeps its table.
@@ -321,94 +325,3 @@ def _merged(merge: Any, parts: list[Any]) -> Any:
     while len(parts) > 1:
         parts = [merge(parts[i : i + _FAN]) for i in range(0, len(parts), _FAN)]
     return parts[0]
-
-
-# ---------------------------------------------------------------------------- what workers do
-
-
-def _drawn(dist: Categorical, start: int, stop: int, seed: int) -> Any:
-    """The draws from number ``start`` to ``stop`` of every row, (stop - start,) + batch."""
-    first = start * math.prod(dist.batch_shape)
-    return dist.sample(stop - start, rng=Keyed(seed, first), method="alias")
-
-
-def _pieces(start: int, stop: int, width: int) -> list[tuple[int, int]]:
-    """Slices of draws that a task holds at a time, at the same places in every chunking."""
-    step = max(1, _AT_ONCE // max(1, width))
-    inner = range(-(-(start + 1) // step) * step, stop, step)
-    ends = [start, *inner, stop]
-    return list(itertools.pairwise(ends))
-
-
-def _counted(dist: Categorical, start: int, stop: int, seed: int) -> Any:
-    rows, width = math.prod(dist.batch_shape), dist.num_categories
-    counts = np.zeros(rows * width, np.int64)
-    lead = np.arange(rows) * width
-    for some in _pieces(start, stop, rows):
-        x = _drawn(dist, *some, seed).reshape(some[1] - some[0], rows)
-        counts += np.bincount((x + lead).ravel(), minlength=rows * width)
-    return counts.reshape(*dist.batch_shape, width)
-
-
-@quiet
-def _summed(
-    f: Callable[[Any], Any],
-    shape: tuple[int, ...],
-    dist: Categorical,
-    start: int,
-    stop: int,
-    seed: int,
-) -> Any:
-    """The number of draws, the mean of f, and the sum of squares around it."""
-    rows = math.prod(dist.batch_shape)
-    found = []
-    for some in _pieces(start, stop, rows):
-        values = _values(f, _drawn(dist, *some, seed))
-        if values.shape[1:] != shape:
-            raise ValueError(
-                f"f must return values of one shape, got {shape} for one draw and "
-                f"{values.shape[1:]} for {len(values)}"
-            )
-        mean = values.mean(axis=0) if len(values) else np.zeros(values.shape[1:])
-        found.append((len(values), mean, ((values - mean) ** 2).sum(axis=0)))
-    return _pooled(found)
-
-
-def _values(f: Callable[[Any], Any], x: Any) -> Any:
-    values = _checks.real_array(f(x), "values of f", np, x)
-    if values.ndim == 0 or len(values) != len(x):
-        raise ValueError(
-            f"f must return one value for each draw, shape ({len(x)}, ...), "
-            f"got shape {values.shape}"
-        )
-    return values.astype(np.float64, copy=False)
-
-
-@quiet
-def _pooled(parts: Any) -> Any:
-    """Numbers, means and sums of squares of parts as those of the whole."""
-    n, mean, square = parts[0]
-    for more, other, rest in parts[1:]:
-        away, total = other - mean, max(n + more, 1)
-        mean = np.where(np.isfinite(away), mean + away * (more / total), mean + other)
-        square = square + rest + away**2 * (n * more / total)
-        n += more
-    return n, mean, square
-
-
-@quiet
-def _estimated(total: Any) -> Any:
-    n, mean, square = total
-    return np.stack([mean, np.sqrt(square / (n * (n - 1)))])
-
-
-def _joined(parts: Any) -> Reservoir:
-    first: Reservoir = parts[0]
-    for other in parts[1:]:
-        first = first.merge(other)
-    return first
-
-
-def _indices(reservoir: Reservoir, scalar: bool) -> Any:
-    found = reservoir.indices
-    return found[0] if scalar else found

@@ -32,6 +32,11 @@ __all__ = [
     "way",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # Up to so many draws of so many categories are worth no cumulative sum over all of these.
 _FEW, MANY = 16, 1024
 # One draw each of many rows up to this long goes by columns.

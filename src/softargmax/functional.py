@@ -11,6 +11,10 @@ from softargmax._inputs import inputs, plain_inputs
 __all__ = ["log_softargmax", "smooth_max", "softargmax"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def softargmax(
     logits: ArrayLike,
     temperature: ArrayLike | None = None,

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def gumbel_noise(
     shape: int | tuple[int, ...] = (), *, rng: Rngs = None, dtype: Any = None
 ) -> Array:

@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     """The best legal action, ties shared: the limit T = 0 of :func:`boltzmann`.
 

@@ -24,6 +24,11 @@ from softargmax.gumbel import conditional_gumbels
 
 __all__ = ["RelaxedCategorical"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Pullback = Callable[[ArrayLike], Any]
 
 

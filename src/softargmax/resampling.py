@@ -30,6 +30,11 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 __all__ = ["effective_sample_size", "next_coldness", "resample"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
 # Probabilities (rows, K) + noise → parents (rows, n), the noise of the shape that each asks for.
 _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {

@@ -38,6 +38,11 @@ __all__ = [
     "temperature_for_perplexity",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _Ends = Callable[[Any, Any], tuple[Any, Any]]  # the range, from the ties k and the legal n
 
 

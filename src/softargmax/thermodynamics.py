@@ -18,6 +18,10 @@ from softargmax.categorical import Categorical
 __all__ = ["entropy", "free_energy", "heat_capacity", "internal_energy", "log_partition"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class _Terms(NamedTuple):
     """What all of them are made of; the arrays without K have shape (…, 1)."""
 

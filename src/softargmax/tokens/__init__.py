@@ -57,3 +57,7 @@ __all__ = [
     "preset",
     "verify",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
