@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,15 @@ project = "softargmax"
 author = "the softargmax developers"
 copyright = "2026, the softargmax developers"  # noqa: A001
 release = version = importlib.metadata.version("softargmax")
+
+# What changes.md shows of docs/news.
+unreleased = Path(__file__).parent / "generated" / "unreleased.md"
+unreleased.parent.mkdir(exist_ok=True)
+towncrier = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "Unreleased"]
+shown = subprocess.run(
+    towncrier, cwd=unreleased.parents[2], capture_output=True, text=True, check=True
+)
+unreleased.write_text(shown.stdout)
 
 extensions = [
     "matplotlib.sphinxext.plot_directive",
@@ -22,7 +33,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py"]
+exclude_patterns = ["_build", "generated/unreleased.md", "news", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3

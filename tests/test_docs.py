@@ -67,3 +67,11 @@ def test_examples_type_check(page, tmp_path):
     options = ["--config-file=", "--python-version=3.11", "--allow-redefinition"]
     out, err, code = mypy.run([*options, "--check-untyped-defs", str(script)])
     assert code == 0, out + err
+
+
+def test_news_have_names_that_the_release_finds():
+    files = [path for path in (DOCS / "news").iterdir() if path.name[0] != "."]
+    for path in files:
+        assert re.fullmatch(r"\S+\.(added|changed|fixed)\.md", path.name), path.name
+        assert path.read_text().strip()
+        assert "\n\n" not in path.read_text().strip()
