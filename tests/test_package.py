@@ -150,6 +150,24 @@ def test_public_names_are_documented_and_annotated(name, value):
             assert parameter.name == "self" or parameter.annotation is not parameter.empty, name
 
 
+FUNCTIONS = {
+    name: value
+    for name, value in public_objects()
+    # What softargmax.draws holds besides Keyed are kernels: a sentence on shapes, and an example.
+    if inspect.isfunction(value) and "Categorical." not in name and "softargmax.draws." not in name
+}
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n.split(".")[-2][0].islower()])
+def test_functions_have_all_sections(name):
+    doc = inspect.getdoc(FUNCTIONS[name])
+    wanted = ["Returns", "Raises", "Examples"]
+    if inspect.signature(FUNCTIONS[name]).parameters:
+        wanted.append("Parameters")
+    for section in wanted:
+        assert f"\n{section}\n{'-' * len(section)}\n" in doc, (name, section)
+
+
 def test_all_names_what_the_package_offers():
     assert softargmax.__all__ == [
         "Categorical",

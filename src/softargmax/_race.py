@@ -15,7 +15,15 @@ _RACE = 0x72616365  # the tag of its streams
 
 
 class Race(NamedTuple):
-    """Who won a race of exponential clocks, and how long it took."""
+    """Who won a race of exponential clocks, and how long it took.
+
+    Examples
+    --------
+    >>> from softargmax.gumbel import exponential_race
+    >>> race = exponential_race([0.0, 50.0], rng=0)
+    >>> int(race.winner), bool(race.time < 1e-18)
+    (1, True)
+    """
 
     winner: Any  # integers, shape + batch
     time: Any  # the same shape, in units of 1 over the rates

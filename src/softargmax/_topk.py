@@ -12,7 +12,15 @@ from softargmax.categorical import Categorical
 
 
 class TopK(NamedTuple):
-    """k categories drawn without replacement by Gumbel-top-k, and their threshold."""
+    """k categories drawn without replacement by Gumbel-top-k, and their threshold.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> drawn = gumbel_top_k(Categorical([0.0, 1.0, 2.0]), 2, rng=0)
+    >>> drawn.indices, float(drawn.threshold.round(4)), drawn.log_inclusion.round(4)
+    (array([2, 1]), -2.0218, array([-0.0066, -0.1714]))
+    """
 
     indices: Any  # batch + (k,), in the order drawn
     threshold: Any  # κ, the largest perturbed log-probability left out; -inf where none is
@@ -104,6 +112,11 @@ def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
     Returns
     -------
     array, in nats, ≤ 0; -inf where p = 0
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes that do not broadcast, or what are no real numbers.
 
     References
     ----------
