@@ -56,6 +56,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "header_links_before_dropdown": 6,
 }
+html_sidebars = {page: [] for page in ("index", "start", "coming_from")}
 html_static_path = ["_static"]
 html_css_files = ["softargmax.css"]
 

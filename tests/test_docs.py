@@ -75,3 +75,12 @@ def test_news_have_names_that_the_release_finds():
         assert re.fullmatch(r"\S+\.(added|changed|fixed)\.md", path.name), path.name
         assert path.read_text().strip()
         assert "\n\n" not in path.read_text().strip()
+
+
+def test_plots_of_a_page_have_names_of_their_own():
+    """Without them those of a MyST page would all be the first."""
+    for page in PAGES:
+        plots = page.read_text().split(".. plot::")[1:]
+        names = [re.search(r":filename-prefix: (\S+)", plot) for plot in plots]
+        assert len(plots) <= 1 or all(names), page.name
+        assert len({name[1] for name in names if name}) == sum(map(bool, names)), page.name

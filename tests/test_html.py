@@ -47,7 +47,7 @@ def test_a_single_row_shows_its_likeliest_categories():
     assert shown["entropy"] == f"{dist.entropy():.4g} nats"
     assert shown["perplexity"] == f"{dist.perplexity():.4g}"
     assert [key for key in shown if key.startswith("p(")] == [f"p({i})" for i in (1, 4, 2, 5, 6)]
-    assert shown["p(1)"] == f"{dist.probs[1]:.4f}"
+    assert shown["p(1)"] == f"{dist.probs[1]:.4g}"
     assert "prior" not in shown
     assert cells(dist.masked([1, 0, 1, 1, 1, 1, 1]))["prior"] == "given"
 
@@ -65,15 +65,15 @@ def test_a_batch_shows_ranges():
 
 
 def test_one_category_and_extremes():
-    assert cells(Categorical([5.0]))["p(0)"] == "1.0000"
-    assert cells(Categorical([1e308, -1e308], 1e-300))["p(0)"] == "1.0000"
+    assert cells(Categorical([5.0]))["p(0)"] == "1"
+    assert cells(Categorical([1e308, -1e308], 1e-300))["p(0)"] == "1"
 
 
 @pytest.mark.parametrize("library", ["torch", "jax.numpy"])
 def test_other_namespaces(library):
     xp = pytest.importorskip(library)
     dist = Categorical(xp.asarray([0.0, 1.0, 2.0]), 2.0)
-    assert cells(dist)["p(2)"] == f"{float(dist.probs[2]):.4f}"
+    assert cells(dist)["p(2)"] == f"{float(dist.probs[2]):.4g}"
     if library == "jax.numpy":
         import jax
 

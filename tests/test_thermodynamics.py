@@ -50,6 +50,13 @@ def test_ising_torus(coldness, log_z, u, c):
     assert entropy(dist) == pytest.approx(log_z + coldness * u, rel=1e-13)
 
 
+@pytest.mark.parametrize("t", [0.0, 5e-324, 1e-300, 1e-200, 1e-155, 1e-154, 1e-100])
+def test_cold_levels_have_no_heat_capacity(t):
+    for energies in ([0.0, 1.0], [0.0, 0.0, 1.0], [-3.0, 2.0, 1e200]):
+        assert heat_capacity(Categorical.from_energies(energies, t)) == 0
+        assert heat_capacity(Categorical.from_energies(energies, coldness=-1e155)) == 0
+
+
 def test_ising_torus_as_states_has_the_same_thermodynamics():
     coldness = [-0.3, 0.0, 0.2, COLD, 0.6, inf]
     states = Categorical.from_energies(

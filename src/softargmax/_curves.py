@@ -59,7 +59,7 @@ def plot_temperature_sweep(
     >>> ax.get_xlabel(), ax.get_xscale()
     ('temperature', 'log')
     """
-    base = one_row(Categorical(logits))
+    base = one_row(Categorical(logits), "logits")
     z, width = base.logits, base.num_categories
     names = names_of(labels, width)
     if temperatures is None:
@@ -89,7 +89,7 @@ def plot_temperature_sweep(
             text, (x, 1.02), (0, 4), textcoords="offset points", ha=side, va="bottom", fontsize=9
         )
     ax.legend(
-        frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0),
+        frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.04),
         ncols=len(COLOURS), handlelength=1.4, columnspacing=1.2,
     )  # fmt: skip
     twin = ax.twinx()

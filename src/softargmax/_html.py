@@ -58,5 +58,5 @@ def _likeliest(dist: Any) -> str:
             f"<span style='display: inline-block; height: 0.7em; width: {100 * p:.1f}px; "
             "background: #0072B2; margin-left: 6px'></span>"
         )
-        rows += _row(f"p({i})", f"{p:.4f}{bar}")
+        rows += _row(f"p({i})", f"{p:.4g}{bar if p else ''}")
     return rows

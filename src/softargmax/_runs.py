@@ -93,7 +93,7 @@ def checked_energies(x: Any, shape: tuple[int, ...] | None, who: str) -> Any:
     """
     energies = _checks.real_array(x, f"energies of {who}", np, x).astype(np.float64)
     if energies.ndim != 1 or not energies.size if shape is None else energies.shape != shape:
-        wanted = "(m,) with m ≥ 1" if shape is None else shape
+        wanted = "(m,) with m ≥ 1, beside the offer" if shape is None else shape
         raise ValueError(f"energies of {who} must have shape {wanted}, got shape {energies.shape}")
     low = float(energies.min(initial=math.inf))
     if not low > -math.inf or (shape is None and low == math.inf):

@@ -219,6 +219,7 @@ def heat_capacity(dist: Categorical) -> Any:
     """
     t = _Terms.of(dist)
     away = t.x - t.mean(t.x)
+    away = t.xp.where(t.p > 0, away, t.xp.zeros_like(away))  # its square may overflow
     return t.answer(t.mean(away * away))
 
 

@@ -76,7 +76,7 @@ class TopK(Truncation):
 class TopP(Truncation):
     """The smallest set of the likeliest tokens whose mass reaches p: nucleus sampling.
 
-    A token stays if the mass of all strictly likelier ones is below p.
+    A token stays if the mass of all strictly likelier ones is below p, so that ties stay together.
 
     Parameters
     ----------
