@@ -457,7 +457,7 @@ def test_states_of_other_namespaces(library):
         ({"schedule": lambda t: np.ones(2)}, TypeError, "schedule must be a number"),
         ({"schedule": -1.0}, ValueError, r"schedule must be in \[0, inf\], got -1.0"),
         ({"schedule": lambda t: -1.0}, ValueError, r"schedule must be in \[0, inf\], got -1.0"),
-        ({"schedule": "x"}, TypeError, "schedule must be a number, got 'x'"),
+        ({"schedule": "x"}, TypeError, "schedule must be a number or a function of .* got 'x'"),
         ({"steps": -1}, ValueError, "steps must be in 0"),
         ({"steps": 2.5}, TypeError, "steps must be an integer"),
         ({"rng": "x"}, TypeError, "rng must be"),

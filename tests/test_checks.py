@@ -215,3 +215,15 @@ def test_k_beyond_the_support_of_many_categories():
     assert sorted(dist.sample_without_replacement(7, rng=0).tolist()) == list(range(7))
     with pytest.raises(ValueError, match="got k=8 for 7"):
         dist.sample_without_replacement(8)
+
+
+def test_hints_for_what_is_often_meant():
+    from softargmax.resampling import resample
+    from softargmax.schedules import Geometric
+
+    with pytest.raises(
+        TypeError, match=r"temperature must be real .* call a schedule with the step"
+    ):
+        Categorical([0.0, 1.0], Geometric(1.0, 0.1, steps=10))
+    with pytest.raises(TypeError, match=r"got list; Categorical\(logits\) makes one"):
+        resample([0.5, 0.5], 3)

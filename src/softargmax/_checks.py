@@ -52,7 +52,8 @@ def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool 
     if array.dtype == object and all(isinstance(v, int | float) for v in array.flat):
         array = _as_float64(array, name)  # integers too large for int64
     if kind_of(array, np) not in "biuf":
-        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
+        got = f"{x!r}; call a schedule with the step" if callable(x) else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must be real numbers, got {got}")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = _as_float64(array, name)
     if xp is np:
@@ -225,7 +226,8 @@ def check_instance(x: object, kind: type, name: str) -> None:
     """An object of the library."""
     if not isinstance(x, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise TypeError(f"{name} must be {article} {kind.__name__}, got {type(x).__name__}")
+        hint = "; Categorical(logits) makes one" if kind.__name__ == "Categorical" else ""
+        raise TypeError(f"{name} must be {article} {kind.__name__}, got {type(x).__name__}{hint}")
 
 
 def check_callable(x: object, name: str) -> None:

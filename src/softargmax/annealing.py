@@ -1,5 +1,6 @@
 """Runs over states: simulated annealing, Gibbs sampling and replica exchange."""
 
+import numbers
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -203,6 +204,8 @@ def _temperatures(schedule: Any, steps: int) -> Any:
         return found
     if callable(schedule):
         return np.full(steps, np.nan)
+    if not isinstance(schedule, numbers.Real):
+        raise TypeError(f"schedule must be a number or a function of the step, got {schedule!r}")
     return np.full(steps, float(_checks.number(schedule, "schedule", "[0, inf]")))
 
 
