@@ -144,6 +144,7 @@ def public_objects():
 def test_public_names_are_documented_and_annotated(name, value):
     assert inspect.getdoc(value), name
     if inspect.isfunction(value):
+        assert "\nExamples\n--------\n" in inspect.getdoc(value), name
         signature = inspect.signature(value)
         assert signature.return_annotation is not inspect.Signature.empty, name
         for parameter in signature.parameters.values():

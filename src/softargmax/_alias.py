@@ -28,7 +28,14 @@ class AliasTable(NamedTuple):
     @classmethod
     @quiet
     def build(cls, weights: Any) -> "AliasTable":
-        """The table of the weights, shape (K,)."""
+        """The table of the weights, shape (K,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> AliasTable.build(np.array([1.0, 0.0, 3.0])).threshold
+        array([0.75, 0.  , 1.  ])
+        """
         num_categories = len(weights)
         share = np.asarray(weights, np.float64)
         share = share * (num_categories / share.sum())  # K·p, so that 1 is the column's height
@@ -60,7 +67,14 @@ class AliasTable(NamedTuple):
 
     @quiet
     def take(self, u: Any) -> Any:
-        """The categories that uniforms in [0, 1) select, of u's shape."""
+        """The categories that uniforms in [0, 1) select, of u's shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> AliasTable.build(np.array([1.0, 0.0, 3.0])).take(np.array([0.1, 0.3, 0.9]))
+        array([0, 2, 2], dtype=int32)
+        """
         column = u * len(self.threshold)
         index = column.astype(self.alias.dtype)
         column -= index

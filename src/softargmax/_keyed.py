@@ -59,7 +59,16 @@ class Keyed:
         object.__setattr__(self, "start", count(self.start, "start", 0, 2**64))
 
     def generator(self) -> np.random.Generator:
-        """A Generator whose next uniform is that of the first draw."""
+        """A Generator whose next uniform is that of the first draw.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> from softargmax.draws import Keyed
+        >>> dist = Categorical([0.0, 1.0, 2.0])
+        >>> bool(dist.quantile(Keyed(7).generator().random()) == dist.sample(rng=Keyed(7)))
+        True
+        """
         return Words(self.seed, DRAWS, self.start).generator()
 
 

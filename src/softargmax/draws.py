@@ -151,7 +151,15 @@ def race(weights: Any, waits: Any) -> Any:
 
 @quiet
 def draw_counts(rng: Generator, weights: Any, n: int) -> Any:
-    """Multinomial counts of n draws from each row of float64 weights, int64 (rows, K)."""
+    """Multinomial counts of n draws from each row of float64 weights, int64 (rows, K).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy.random import default_rng
+    >>> draw_counts(default_rng(0), np.array([[1.0, 0.0, 3.0]]), 1000)
+    array([[269,   0, 731]])
+    """
     p = weights / weights.sum(axis=-1, keepdims=True)
     if not ((p > 0) & (p < _RARE)).any():
         return _common_counts(rng, p, n)
@@ -194,7 +202,15 @@ def _common_counts(rng: Generator, p: Any, n: int) -> Any:
 
 
 def invert_rows(cdf: Any, u: Any) -> Any:
-    """Categories (n, rows) of uniforms in [0, 1), from cumulative distributions (rows, K)."""
+    """Categories (n, rows) of uniforms in [0, 1), from cumulative distributions (rows, K).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> invert_rows(np.array([[0.25, 0.25, 1.0]]), np.array([[0.1], [0.25]]))
+    array([[0],
+           [2]])
+    """
     rows, num_categories = cdf.shape
     if len(u) < _TOGETHER and rows > 1:
         # Below 1, no uniform passes the last category: its sum is 1.
@@ -206,7 +222,15 @@ def invert_rows(cdf: Any, u: Any) -> Any:
 
 
 def by_inversion(rng: Generator, cdf: Any, n: int, workers: int) -> Any:
-    """n draws a row, (n, rows), by inverting the cumulative distribution."""
+    """n draws a row, (n, rows), by inverting the cumulative distribution.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy.random import default_rng
+    >>> by_inversion(default_rng(0), np.array([[0.25, 0.25, 1.0]]), 4, workers=1).T
+    array([[2, 2, 0, 0]])
+    """
     out = np.empty((n, len(cdf)), np.int64)
 
     def work(block: slice, u: Any) -> None:
@@ -242,7 +266,15 @@ def invert_columns(weights: Any, u: Any) -> Any:
 
 
 def by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
-    """n draws a row, (n, rows), by a race of exponential clocks."""
+    """n draws a row, (n, rows), by a race of exponential clocks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy.random import default_rng
+    >>> by_race(default_rng(0), np.array([[1.0, 0.0, 3.0]]), 4, workers=1).T
+    array([[2, 0, 0, 2]])
+    """
     rows, num_categories = weights.shape
     if num_categories > BLOCK:
         return np.array([[_long_race(rng, row) for row in weights] for _ in range(n)], np.int64)
@@ -273,7 +305,16 @@ def _long_race(rng: Generator, weights: Any) -> int:
 
 
 def by_alias(rng: Generator, tables: list[AliasTable], n: int, workers: int) -> Any:
-    """n draws a row, (n, rows), by one alias table a row."""
+    """n draws a row, (n, rows), by one alias table a row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy.random import default_rng
+    >>> table = AliasTable.build(np.array([1.0, 0.0, 3.0]))
+    >>> by_alias(default_rng(0), [table], 4, workers=1).T
+    array([[2, 2, 0, 0]])
+    """
     out = np.empty((n, len(tables)), np.int64)
     if len(tables) == 1 and workers == 1:
         _fill_by_alias(rng, tables[0], out[:, 0])
