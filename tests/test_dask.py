@@ -134,6 +134,13 @@ def test_arrays_of_different_seeds_are_computed_together():
         assert_array_equal(counts, np.bincount(draws, minlength=50))
 
 
+def test_arrays_of_different_distributions_are_computed_together():
+    dists = DIST, DIST.tempered(0.1), DIST.tempered(9.0)
+    found = dask.compute(*[here.sample(dist, 100, seed=1) for dist in dists])
+    for dist, draws in zip(dists, found, strict=True):
+        assert_array_equal(draws, dist.sample(100, rng=Keyed(1), method="alias"))
+
+
 def test_the_distribution_and_f_are_in_the_graph_once():
     big = Categorical(np.zeros(100_000))
     table = np.ones(100_000)
