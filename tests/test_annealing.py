@@ -386,8 +386,9 @@ def test_a_sweep_may_keep_its_memory():
         return memory
 
     hot = [-0.2, -0.1, 0.0, 0.1, 0.2, 0.3]  # where the best do not stay
-    run = exchange(sweep=sweep, steps=60, coldness=hot)
-    want = exchange(steps=60, coldness=hot)
+    start = np.tile([1, -1, 1, -1, 1], (6, 1))
+    run = exchange(sweep=sweep, steps=60, coldness=hot, states=start)
+    want = exchange(steps=60, coldness=hot, states=start)
     assert_array_equal(run.energies, want.energies)
     assert_array_equal(run.best_state, want.best_state)
     assert ENERGIES[number(run.best_state)] == run.best_energy
