@@ -62,12 +62,7 @@ def plot_temperature_sweep(
     base = one_row(Categorical(logits), "logits")
     z, width = base.logits, base.num_categories
     names = names_of(labels, width)
-    if temperatures is None:
-        finite = z[z > -math.inf].astype(np.float64)
-        spread = float(finite.max() / 2 - finite.min() / 2) * 2 or 1.0
-        t = np.geomspace(spread / 100, spread * 100, 300)
-    else:
-        t = np.sort(_checks.numbers_in(temperatures, "temperatures", "(0, inf)", np, z).ravel())
+    t = _temperatures(z, temperatures, 100, 300)
     if t.size < 2:
         raise ValueError(f"temperatures must be two or more, got {t.size}")
     ladder, ends = base.tempered(t), base.tempered([0.0, math.inf])
@@ -201,14 +196,7 @@ def plot_thermodynamics(
     ['log Z', 'internal energy U', 'entropy S in nats', 'heat capacity C']
     """
     base = one_row(Categorical.from_energies(energies, degeneracies=degeneracies), "energies")
-    if temperatures is None:
-        finite = base.logits[base.logits > -math.inf]
-        spread = float(finite.max() - finite.min()) or 1.0
-        t = np.geomspace(spread / 100, spread * 10, 400)
-    else:
-        t = np.sort(
-            _checks.numbers_in(temperatures, "temperatures", "(0, inf)", np, base.logits).ravel()
-        )
+    t = _temperatures(base.logits, temperatures, 10, 400)
     ladder, ends = base.tempered(t), base.tempered([0.0, math.inf])
     axes = new_panels(ax, 4, (9, 5.6), rows=2)
     panels = (
@@ -225,3 +213,12 @@ def plot_thermodynamics(
         one.set(xscale="log", xlabel="temperature", ylabel=name)
         tidy(one)
     return axes
+
+
+def _temperatures(z: Any, given: ArrayLike | None, hottest: float, count: int) -> Any:
+    """What was given, in order, or from a hundredth of the spread of the logits to a multiple."""
+    if given is not None:
+        return np.sort(_checks.numbers_in(given, "temperatures", "(0, inf)", np, z).ravel())
+    finite = z[z > -math.inf].astype(np.float64)
+    spread = float(finite.max() / 2 - finite.min() / 2) * 2 or 1.0
+    return np.geomspace(spread / 100, spread * hottest, count)

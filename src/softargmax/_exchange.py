@@ -205,8 +205,8 @@ def replica_exchange(
     else:
         if not np.array_equal(ladder, resume.coldness):
             raise ValueError(f"coldness must be that of resume, {resume.coldness}, got {ladder}")
-        walkers = resume.walkers[-1] if first else np.arange(replicas)
-        at = _Ladder(resume.states, walkers, resume.best_state, resume.best_energy)
+        places = resume.walkers[-1] if first else np.arange(replicas)
+        at = _Ladder(resume.states, places, resume.best_state, resume.best_energy)
     energies, walkers = np.empty((steps, replicas)), np.empty((steps, replicas), np.int64)
     if resume is not None:
         energies[:first], walkers[:first] = resume.energies, resume.walkers

@@ -147,31 +147,26 @@ class Reservoir:
             raise ValueError(
                 f"logits must be finite or -inf, got {z[wrong]} for category {first + wrong}"
             )
-        level = float(top)
+        level = total = float(top)
+        if level > -math.inf:
+            total += math.log(float(row_sums(np.exp(z - top)[None])[0]))
         bound = float(self._keys[0, -1]) if len(self._index) == self.k else -math.inf
         # As far below the last of the best as rounding of scores may have lifted it.
         least = bound - 4 * float(np.spacing(abs(bound))) if bound > -math.inf else bound
         if level == -math.inf or level + _MOST < least:  # the latter: none is among the best
             words.skip(len(z))
-            found = np.empty(0, np.int64)
-            luck = np.empty(0)
-        else:
-            noise = words.take(len(z))
-            room = level - least  # a wait as long as exp(room) may still be among the best
-            if room < -0.7:
-                found = np.flatnonzero(noise <= words_up_to(math.exp(room)))
-                noise = noise[found]
-            else:
-                found = np.arange(len(z))
-            luck = word_gumbels(noise)
-        if level > -math.inf:
-            total = float(row_sums(np.exp(z - top)[None])[0])
-            level += math.log(total)
+            return self._joined(self._keys[:, :0], self._index[:0], total)
+        noise = words.take(len(z))
+        room = level - least  # a wait as long as exp(room) may still be among the best
+        found = np.arange(len(z))
+        if room < -0.7:
+            found = np.flatnonzero(noise <= words_up_to(math.exp(room)))
+            noise = noise[found]
         score = z[found].astype(np.float64)
-        high, low, _ = _orders.ordered_keys(score[None], np.ones((1, 1)), luck[None])
+        high, low, _ = _orders.ordered_keys(score[None], np.ones((1, 1)), word_gumbels(noise)[None])
         near = (high[0] >= bound) & (score > -math.inf)
         keys = np.concatenate([high, low])[:, near]
-        return self._joined(keys, found[near] + first, level)
+        return self._joined(keys, found[near] + first, total)
 
     def merge(self, other: "Reservoir") -> Self:
         """The reservoir that has seen what either has.

@@ -38,8 +38,6 @@ def run(
 
     At Ctrl-C these are the whole steps, and ``rng`` is put back to where it stood after them.
     """
-    if first == steps:
-        return first, state
     done = first, state, rng.bit_generator.state
     with _bar(first, steps, progress) as update:
         try:

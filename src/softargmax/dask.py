@@ -87,14 +87,16 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
     array([1, 1, 1])
     """
     array, _ = _dask()
+    from dask.highlevelgraph import HighLevelGraph
+
     host, parts, key = _plan(dist, n, 0, chunks, seed)
     name, rest = f"softargmax-sample-{uuid4().hex}", host.batch_shape
     # One layer of the graph, as dask.array makes them; a Delayed for each chunk would be slow.
-    layer = {
+    layer: dict[Any, Any] = {
         (name, i, *(0 for _ in rest)): (_tasks.drawn, key.key, start, stop, seed)
         for i, (start, stop) in enumerate(parts)
     }
-    graph = _high_level_graph().from_collections(name, layer, dependencies=[key])
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[key])
     sizes = tuple(stop - start for start, stop in parts), *((width,) for width in rest)
     drawn: da.Array = array.Array(graph, name, chunks=sizes, dtype=np.int64)
     return drawn
@@ -321,12 +323,6 @@ def _sizes(array: Any, chunks: Any, shape: tuple[int, ...]) -> Any:
         )[0]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{wanted}: {error}") from None
-
-
-def _high_level_graph() -> Any:
-    from dask.highlevelgraph import HighLevelGraph
-
-    return HighLevelGraph
 
 
 def _merged(merge: Any, parts: list[Any]) -> Any:
