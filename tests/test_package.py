@@ -17,6 +17,7 @@ SOURCE = Path(softargmax.__file__).parent
 LAYERS = [
     "_arrays",
     "_checks",
+    "_threads",
     "_keyed",
     "_noise",
     "_schedules",

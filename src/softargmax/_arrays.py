@@ -4,7 +4,7 @@ NumPy arrays never touch ``array_api_compat``; every other array is served throu
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -219,35 +219,3 @@ def block_size(width: int, workers: int) -> int:
     for each other between array calls.
     """
     return BLOCK if workers == 1 and width < BLOCK else 16 * BLOCK
-
-
-def share(
-    start: Callable[[], Callable[[slice], None]],
-    rows: int,
-    width: int,
-    workers: int = 1,
-    size: int | None = None,
-) -> None:
-    """Let every worker ``start``, in a thread where there are several, and do blocks of rows.
-
-    Pass ``size``, the elements in a block, where what is done depends on the block.
-    """
-    todo = list(blocks(rows, width, size or block_size(width, workers)))
-    if workers == 1 or len(todo) == 1:
-        work = start()
-        for block in todo:
-            work(block)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # 10 ms, for those who use threads
-
-    def run(first: int) -> None:
-        work = start()
-        for block in todo[first::workers]:
-            work(block)
-
-    # This thread works too: were it to sleep, the system might put the others on one core.
-    with ThreadPoolExecutor(workers - 1) as pool:
-        others = [pool.submit(run, first) for first in range(1, min(workers, len(todo)))]
-        run(0)
-        for other in others:
-            other.result()

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import block_size, quiet, share
+from softargmax._arrays import block_size, blocks, quiet
 from softargmax._kernels import CHUNK, LIMITS, WIDTH, Scores, block_sums
+from softargmax._threads import share
 from softargmax.draws import invert
 
 
@@ -22,12 +23,10 @@ class BlockSums(NamedTuple):
         """One pass over the logits; the last block of a row may be shorter."""
         rows, num_categories = scores.z.shape
         sums = np.empty((rows, -(-num_categories // WIDTH)))
-        width = min(num_categories, CHUNK)
+        width, size = min(num_categories, CHUNK), block_size(num_categories, workers)
 
         def start() -> Callable[[slice], None]:
-            scratch = np.empty(
-                max(width, min(block_size(num_categories, workers), rows * width)), scores.z.dtype
-            )
+            scratch = np.empty(max(width, min(size, rows * width)), scores.z.dtype)
 
             @quiet
             def work(block: slice) -> None:
@@ -42,7 +41,7 @@ class BlockSums(NamedTuple):
 
             return work
 
-        share(start, rows, num_categories, workers)
+        share(start, blocks(rows, num_categories, size), workers)
         cdf = sums.cumsum(axis=-1)
         total = cdf[:, -1:].copy()
         cdf /= total

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import BLOCK, as_rows, block_size, blocks, quiet, share
+from softargmax._arrays import BLOCK, as_rows, block_size, blocks, quiet
 from softargmax._inputs import Heat, Inputs, log_weights
+from softargmax._threads import share
 
 # exp(d) is exactly 0 below this, so that d may be clipped there: 0·log 0 = 0 without a branch.
 _FLOOR = -800.0
@@ -145,7 +146,8 @@ def _by_rows(given: Inputs, finish: Callable[[Any, Any], None] | None, workers: 
 
         return work
 
-    share(start, rows, num_categories, workers)
+    size = block_size(num_categories, workers)
+    share(start, blocks(rows, num_categories, size), workers)
     return out.reshape(*shape, num_categories)
 
 

@@ -8,13 +8,12 @@ import numpy as np
 
 from softargmax import _checks, _kernels, _native, _noise, draws
 from softargmax._arrays import (
-    BLOCK,
     Shape,
     as_rows,
+    blocks,
     index_dtype,
     is_jax,
     is_torch,
-    share,
     to_namespace,
     unwrap,
 )
@@ -24,6 +23,7 @@ from softargmax._distribution import derived
 from softargmax._inputs import Inputs
 from softargmax._keyed import Keyed
 from softargmax._noise import Generator, Rngs
+from softargmax._threads import share
 
 _METHODS = ("auto", "inverse", "gumbel", "alias")
 
@@ -268,7 +268,7 @@ class Sampling(Calculus):
         def work(block: slice) -> None:
             found[:, block] = invert(part(block), u[:, block])
 
-        share(lambda: work, rows, self.num_categories, workers, BLOCK)
+        share(lambda: work, blocks(rows, self.num_categories), workers)
         return found
 
     def _block_sums(self, workers: int = 1) -> Any:

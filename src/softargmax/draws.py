@@ -4,7 +4,6 @@ Weights are rows of shape (rows, K) unless a function says otherwise, and none c
 of weight 0, whatever the noise.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from softargmax._arrays import BLOCK, blocks, quiet
 from softargmax._kernels import LIMITS
 from softargmax._keyed import Keyed
 from softargmax._noise import Generator, exponentials, uniforms
+from softargmax._threads import share
 
 __all__ = [
     "AliasTable",
@@ -358,18 +358,10 @@ def _by_noise_blocks(
     noise: Callable[[int], Any],
     workers: int,
 ) -> None:
-    """Draw the noise of each block in order, then work on the blocks, in threads if several."""
-    if workers == 1:
-        for block in blocks(n, width):
-            work(block, noise(block.stop - block.start))
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Any] = deque()
-        for block in blocks(n, width):
-            waiting.append(pool.submit(work, block, noise(block.stop - block.start)))
-            if len(waiting) > 2 * workers:  # or the noise of all blocks would pile up
-                waiting.popleft().result()
-        for task in waiting:
-            task.result()
+    """Draw the noise of each block in order, and work on the blocks."""
+    share(
+        lambda: lambda task: work(*task),
+        ((block, noise(block.stop - block.start)) for block in blocks(n, width)),
+        workers,
+        2 * workers,
+    )
