@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reference import MP, law, ulps
-from softargmax import Categorical
+from softargmax import Categorical, log_softargmax
 
 CASES = 10_000
 SMALLEST = {np.float64: 1e-300, np.float32: 1e-37}  # below, floats are no longer normal
@@ -50,6 +50,57 @@ def test_random_cases_within_their_bars(dtype):
         worst["kl"] = max(worst["kl"], error / max(limit, smallest))
     assert max(worst.values()) <= 1, worst
     assert near_zero > CASES / 100  # the hard cases were among them
+
+
+def long_rows(dtype):
+    """Rows of 1,500: flat, peaked, tied, and at and beyond the ends of exp's range."""
+    rng, num_categories = np.random.default_rng(22), 1500
+    z = rng.standard_normal((37, num_categories)) * 3
+    end = 88.0 if dtype == np.float32 else 709.0  # exp(-end) is about the smallest normal number
+    z[:10] += np.array([0, 5, -5, 0.6, -0.6, 0.75, -0.75, 1, -1, 20])[:, None] * end
+    for row, (place, gap) in enumerate(
+        [(0, 0.5), (1499, 7), (1280, 10), (700, 15), (1279, 36), (255, 0.7 * end), (256, 1.1 * end)]
+    ):
+        z[10 + row, place] = z[10 + row].max() + gap
+        z[17 + row] = z[10 + row] + (-0.6) ** row * end
+    z[24, [3, 1400]] = 40
+    z[25, [3, 4]] = 40
+    z[26, [1400, 1401]] = 40, np.nextafter(dtype(40), dtype(41))
+    z[27, rng.random(num_categories) < 0.9] = -np.inf
+    z[28, 1:] = -np.inf
+    z[29] = 7
+    z[30] = np.log(np.arange(1, num_categories + 1))
+    z[31] *= 1e30
+    z[32] *= 20
+    # The weights of most, or of all, are subnormal.
+    deep = -100.0 if dtype == np.float32 else -741.0  # where they have a few bits
+    z[33:] = deep + 0.1 * rng.standard_normal((4, num_categories))
+    z[33, :2] = 0
+    z[34, 700] = -0.2 * end
+    z[35, 1400:1402] = deep + 8
+    return z.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_long_rows_within_their_bars(dtype):
+    """Those of temperature 1 are not centred before they are exponentiated."""
+    z = long_rows(dtype)
+    before = z.copy()
+    got = log_softargmax(z)
+    np.testing.assert_array_equal(z, before)
+    for row, found in zip(z, got, strict=True):
+        p = law(row)
+        exact = np.array([float(x) for x in p.log_probs])
+        alive = np.flatnonzero(row > -np.inf)
+        np.testing.assert_array_equal(np.flatnonzero(found > -np.inf), alive)
+        normal = alive[np.abs(exact[alive]) >= SMALLEST[dtype]]
+        units = np.spacing(np.abs(exact[normal]).astype(dtype))
+        errors = np.abs(found[normal].astype(np.float64) - exact[normal]) / units
+        bars = np.where(normal == p.top, 16 + 2 * p.gap, 16)
+        assert (errors + 0.5 <= bars).all(), (errors.max(), row)
+        np.testing.assert_array_equal(log_softargmax(row), found)  # whatever stands beside it
+    many = np.tile(z, (30, 1))
+    np.testing.assert_array_equal(log_softargmax(many, workers=3), np.tile(got, (30, 1)))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

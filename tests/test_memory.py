@@ -1,11 +1,13 @@
 """What draws cost in memory, beyond the objects that they come from."""
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from softargmax import Categorical, log_softargmax
+from softargmax._arrays import Scratch
 
 MIB = 2**20
 
@@ -59,3 +61,37 @@ def test_log_probabilities_cost_themselves_and_a_block(workers):
 def test_a_few_draws_of_many_rows_keep_no_sums(num_categories):
     ladder = Categorical(np.linspace(0, 3, num_categories), np.linspace(0.1, 2, 10_000))
     assert peak(lambda: ladder.tempered(ladder.temperature).sample(2, rng=0)) < 4 * MIB
+
+
+def taken(size, dtype=np.float64):
+    with Scratch(size, dtype) as memory:
+        assert (len(memory), memory.dtype) == (size, dtype)
+        return memory
+
+
+def test_intermediate_memory_serves_one_at_a_time():
+    size = 2**17
+    with Scratch(size, np.float64) as first, Scratch(size, np.float64) as second:
+        assert not np.shares_memory(first, second)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(taken, size).result()
+        assert not np.shares_memory(first, other)
+        assert not np.shares_memory(second, other)
+    again = taken(size // 2)
+    assert np.shares_memory(again, first) or np.shares_memory(again, second)
+    taken(size + 1)
+    taken(size, np.float32)
+
+
+def test_little_intermediate_memory_is_kept():
+    def nested(depth):
+        with Scratch(2**18, np.float64), Scratch(2**22, np.float64):
+            if depth:
+                nested(depth - 1)
+
+    tracemalloc.start()
+    try:
+        nested(5)
+        assert tracemalloc.get_traced_memory()[0] < 2 * 2**18 * 8 + MIB
+    finally:
+        tracemalloc.stop()

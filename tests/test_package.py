@@ -24,6 +24,7 @@ LAYERS = [
     "schedules",
     "_inputs",
     "_floats",
+    "_sums",
     "_kernels",
     "_formula",
     "functional",

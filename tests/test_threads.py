@@ -18,20 +18,20 @@ from softargmax._threads import share
 @pytest.mark.parametrize("number", [0, 1, 2, 50])
 def test_every_task_is_done_once(workers, ahead, number):
     done = []
-    share(lambda: done.append, iter(range(number)), workers, ahead)
+    share(done.append, iter(range(number)), workers, ahead)
     assert sorted(done) == list(range(number))
 
 
 def test_as_many_threads_as_asked_for_and_they_are_kept():
     met, seen = threading.Barrier(2, timeout=30), []
 
-    def start():
+    def work(_task):
         seen.append(threading.get_ident())
-        return lambda task: met.wait()
+        met.wait()
 
     for _ in range(20):
         seen.clear()
-        share(start, range(2), 2)  # two tasks that wait for each other
+        share(work, range(2), 2)  # two tasks that wait for each other
         assert len(set(seen)) == 2
         assert threading.get_ident() in seen
     kept = [thread for thread in threading.enumerate() if thread.name.startswith("softargmax")]
@@ -51,7 +51,7 @@ def test_never_more_at_once_than_workers():
         with lock:
             busy -= 1
 
-    share(lambda: work, range(40), 2)
+    share(work, range(40), 2)
     assert most == 2
 
 
@@ -65,14 +65,14 @@ def test_few_tasks_wait():
             longest = max(longest, made - len(done))
             yield task
 
-    share(lambda: done.append, tasks(), 3, ahead=4)
+    share(done.append, tasks(), 3, ahead=4)
     assert len(done) == 100
     assert longest <= 4 + 3  # those that wait, and one in every hand
 
 
 def test_a_single_task_needs_no_other_thread(monkeypatch):
     monkeypatch.setattr(_threads, "_pool", lambda: pytest.fail("another thread"))
-    share(lambda: lambda task: None, range(1), 4)
+    share(lambda task: None, range(1), 4)
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -88,7 +88,7 @@ def test_an_error_is_raised_and_nothing_stays_behind(here):
         after.append(0)
 
     with pytest.raises(KeyboardInterrupt if here else OSError):
-        share(lambda: work, range(2), 2)
+        share(work, range(2), 2)
     assert after == [0]
     test_every_task_is_done_once(2, float("inf"), 50)
 
@@ -99,7 +99,7 @@ def test_an_error_while_tasks_are_made():
         raise LookupError("the last")
 
     with pytest.raises(LookupError):
-        share(lambda: lambda task: None, tasks(), 3)
+        share(lambda task: None, tasks(), 3)
 
 
 def run(code):

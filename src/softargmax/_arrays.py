@@ -4,6 +4,7 @@ NumPy arrays never touch ``array_api_compat``; every other array is served throu
 """
 
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -16,6 +17,8 @@ Namespace: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
 
 BLOCK = 2**15  # elements in a block: enough to amortise calls, few enough for the cache
+SPACIOUS = 2**19  # elements of an intermediate array
+_FEW = 2**13  # so few cost less than to look for memory that is kept
 
 # A decorator: values may overflow on the way to their right limit, and that is no news.
 quiet = np.errstate(all="ignore")
@@ -204,6 +207,43 @@ def as_rows(x: Array, batch_shape: Shape) -> Any:
     """A NumPy array whose last axis is the categories, as a (rows, K) array over the batch."""
     full = batch_shape + x.shape[-1:]
     return (x if x.shape == full else np.broadcast_to(x, full)).reshape(-1, full[-1])
+
+
+class Scratch:
+    """``with Scratch(size, dtype) as memory``: an array for intermediate values.
+
+    Every thread keeps some for the next who asks: the system takes back what is freed, and fresh
+    pages cost more than the arithmetic on them.
+    """
+
+    __slots__ = ("dtype", "memory", "size")
+
+    def __init__(self, size: int, dtype: Any) -> None:
+        self.size, self.dtype = size, np.dtype(dtype)
+
+    def __enter__(self) -> Any:
+        # Taken away while in use: a signal's handler may draw as well.
+        kept = _KEPT.arrays[self.dtype.char]
+        memory = kept.pop() if kept and _FEW < self.size <= SPACIOUS else None
+        if memory is None or len(memory) < self.size:
+            memory = np.empty(self.size, self.dtype)
+        self.memory = memory
+        return memory[: self.size]
+
+    def __exit__(self, *_error: object) -> None:
+        kept = _KEPT.arrays[self.dtype.char]
+        if _FEW < self.size <= SPACIOUS and len(kept) < 2:
+            kept.append(self.memory)
+
+
+class _Kept(threading.local):
+    """The arrays that a thread keeps, by the character of their dtype."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, list[Any]] = {"f": [], "d": []}
+
+
+_KEPT = _Kept()
 
 
 def blocks(rows: int, width: int, size: int = BLOCK) -> Iterator[slice]:

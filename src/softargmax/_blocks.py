@@ -1,12 +1,12 @@
 """A few draws from many categories: sums of blocks, then one block."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import block_size, blocks, quiet
-from softargmax._kernels import CHUNK, LIMITS, WIDTH, Scores, block_sums
+from softargmax._arrays import Scratch, block_size, blocks, quiet
+from softargmax._kernels import CHUNK, LIMITS, Scores
+from softargmax._sums import WIDTH, block_sums
 from softargmax._threads import share
 from softargmax.draws import invert
 
@@ -22,27 +22,20 @@ class BlockSums(NamedTuple):
     def build(cls, scores: Scores, workers: int = 1) -> "BlockSums":
         """One pass over the logits; the last block of a row may be shorter."""
         rows, num_categories = scores.z.shape
-        sums = np.empty((rows, -(-num_categories // WIDTH)))
+        cdf = np.empty((rows, -(-num_categories // WIDTH)))
         width, size = min(num_categories, CHUNK), block_size(num_categories, workers)
 
-        def start() -> Callable[[slice], None]:
-            scratch = np.empty(max(width, min(size, rows * width)), scores.z.dtype)
-
-            @quiet
-            def work(block: slice) -> None:
+        @quiet
+        def work(block: slice) -> None:
+            with Scratch(max(width, min(size, rows * width)), scores.z.dtype) as memory:
                 for left in range(0, num_categories, width):
                     z = scores.z[block, left : left + width]
-                    weights = scores.weigh(block, z, scratch[: z.size].reshape(z.shape))
-                    whole = z.shape[1] // WIDTH
-                    place = left // WIDTH
-                    sums[block, place : place + whole] = block_sums(weights[:, : whole * WIDTH])
-                    if whole * WIDTH < z.shape[1]:
-                        sums[block, -1] = weights[:, whole * WIDTH :].sum(axis=-1)
+                    weights = scores.weigh(block, z, memory[: z.size].reshape(z.shape))
+                    last = -(-(left + z.shape[1]) // WIDTH)
+                    block_sums(weights, cdf[block, left // WIDTH : last])
+            np.cumsum(cdf[block], axis=-1, out=cdf[block])
 
-            return work
-
-        share(start, blocks(rows, num_categories, size), workers)
-        cdf = sums.cumsum(axis=-1)
+        share(work, blocks(rows, num_categories, size), workers)
         total = cdf[:, -1:].copy()
         cdf /= total
         return cls(scores, cdf, LIMITS[scores.z.dtype.char].tiny * total)
@@ -54,7 +47,10 @@ class BlockSums(NamedTuple):
         if u.size == 1 and len(z) == 1:
             return np.array([[self.invert_one(float(u[0, 0]))]])
         rows, num_categories = np.arange(len(z)), z.shape[1]
-        block = invert(self.cdf, np.full(len(z), self.cdf.shape[1] - 1), u, rows)
+        if len(u) == 1:
+            block = (self.cdf > u.T).argmax(axis=-1)[None]  # sooner than a bisection of each row
+        else:
+            block = invert(self.cdf, np.full(len(z), self.cdf.shape[1] - 1), u, rows)
         before = np.where(block > 0, self.cdf[rows, block - 1], 0)
         inside = (u - before) / (self.cdf[rows, block] - before)
         whole = num_categories // WIDTH

@@ -14,15 +14,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import BLOCK, as_rows, block_size, blocks, quiet
+from softargmax._arrays import (
+    BLOCK,
+    SPACIOUS,
+    Scratch,
+    as_rows,
+    block_size,
+    blocks,
+    quiet,
+)
 from softargmax._inputs import Heat, Inputs, log_weights
+from softargmax._sums import LONG, row_sums, subtract_log_partition
 from softargmax._threads import share
 
 # exp(d) is exactly 0 below this, so that d may be clipped there: 0·log 0 = 0 without a branch.
 _FLOOR = -800.0
 CHUNK = 2**17  # elements of an intermediate array: in the cache, beside a row
-WIDTH = 256  # categories in a block
-LONG = 1024  # categories from which rows are summed by blocks
 
 
 class Limits(NamedTuple):
@@ -39,12 +46,11 @@ class Limits(NamedTuple):
 
 
 LIMITS = {"f": Limits.of(np.float32), "d": Limits.of(np.float64)}
-_ONES: dict[str, Any] = {"f": np.ones(WIDTH, np.float32), "d": np.ones(WIDTH)}
 
 
 def centred(given: Inputs, workers: int = 1) -> Any:
     """β·gap + log π₀, shifted so that every row's largest is 0; -inf off the support."""
-    return _by_rows(given, None, workers)
+    return _by_rows(given, _centre, workers)
 
 
 class Terms(NamedTuple):
@@ -60,7 +66,7 @@ class Terms(NamedTuple):
         if math.prod(given.batch_shape) * given.z.shape[-1] > BLOCK:
             return None
         d = centred(given)
-        s = _excess(as_rows(d, given.batch_shape), np.empty(d.size, d.dtype))
+        s = _excess(as_rows(d, given.batch_shape))
         return cls(d, s.reshape(*given.batch_shape, 1))
 
     @quiet
@@ -80,28 +86,43 @@ class Terms(NamedTuple):
 def log_probs(given: Inputs, workers: int = 1) -> Any:
     """log p = d - log1p(s)."""
 
-    def finish(d: Any, scratch: Any) -> None:
-        d -= np.log1p(_excess(d, scratch)).astype(d.dtype)
+    def by_centring(part: Inputs, out: Any) -> None:
+        _centre(part, out)
+        out -= np.log1p(_excess(out)).astype(out.dtype)
 
-    return _by_rows(given, finish, workers)
+    def at_once(part: Inputs, out: Any) -> None:
+        wrong = subtract_log_partition(part.z, out)
+        if len(wrong) == len(out):
+            by_centring(part, out)
+        elif len(wrong):
+            z = part.z[wrong]
+            rows = np.empty(z.shape, z.dtype)
+            by_centring(part._replace(z=z, batch_shape=z.shape[:1], top=None), rows)
+            out[wrong] = rows
+
+    heat, num_categories = given.heat, given.z.shape[-1]
+    warm = type(heat.coldness) is float and heat.coldness == 1
+    plain = warm and given.prior is None and num_categories >= LONG
+    return _by_rows(given, at_once if plain else by_centring, workers)
 
 
 def probs(given: Inputs, workers: int = 1) -> Any:
     """p = exp(d) / Σ exp(d), so that k ties are exactly 1/k."""
 
-    def finish(d: Any, _scratch: Any) -> None:
-        np.exp(d, out=d)
-        d /= row_sums(d)[:, None].astype(d.dtype)
+    def work(part: Inputs, out: Any) -> None:
+        _centre(part, out)
+        np.exp(out, out=out)
+        out /= row_sums(out)[:, None].astype(out.dtype)
 
-    return _by_rows(given, finish, workers)
+    return _by_rows(given, work, workers)
 
 
 def entropy(given: Inputs) -> Any:
     """H = log1p(s) - Σ p·d, in nats."""
 
-    def answer(d: Any, scratch: Any) -> Any:
+    def answer(d: Any) -> Any:
         mean = np.zeros((len(d), 1))
-        s = _excess(d, scratch, mean)
+        s = _excess(d, mean)
         return (np.log1p(s) - mean / (1 + s))[:, 0]
 
     return _of_rows(given, answer).astype(given.z.dtype)
@@ -111,7 +132,7 @@ def entropy(given: Inputs) -> Any:
 def smooth_max(given: Inputs) -> Any:
     """m + log1p(s)/β, m being the extremum."""
     coldness, temperature = given.heat
-    s = _of_rows(given, lambda d, scratch: _excess(d, scratch)[:, 0])
+    s = _of_rows(given, lambda d: _excess(d)[:, 0])
     low = np.where(given.z > -np.inf, given.z, np.inf).min(axis=-1)
     extremum = np.where(np.less(coldness, 0), low, given.z.max(axis=-1))
     # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
@@ -123,46 +144,35 @@ def smooth_max(given: Inputs) -> Any:
     return result.astype(given.z.dtype)
 
 
-def _by_rows(given: Inputs, finish: Callable[[Any, Any], None] | None, workers: int = 1) -> Any:
-    """The centred rows, each block finished in place while it is in the cache.
+def _by_rows(given: Inputs, answer: Callable[[Inputs, Any], None], workers: int = 1) -> Any:
+    """An array of rows like the logits, a block at a time, so that it is done while in the cache.
 
-    ``finish`` takes a block of d and an array for its intermediate values.
+    ``answer`` takes a block's inputs and its result.
     """
     shape, num_categories = given.batch_shape, given.z.shape[-1]
     rows = math.prod(shape)
     out, part = np.empty((rows, num_categories), given.z.dtype), rows_of(given)
 
-    def start() -> Callable[[slice], None]:
-        # Memory of its own for every worker: fresh pages cost more than the arithmetic on them.
-        scratch = np.empty(
-            min(out.size, max(CHUNK, block_size(num_categories, workers))), out.dtype
-        )
+    @quiet
+    def work(block: slice) -> None:
+        answer(part(block), out[block])
 
-        @quiet
-        def work(block: slice) -> None:
-            _centre(part(block), out[block])
-            if finish is not None:
-                finish(out[block], scratch)
-
-        return work
-
-    size = block_size(num_categories, workers)
-    share(start, blocks(rows, num_categories, size), workers)
+    share(work, blocks(rows, num_categories, block_size(num_categories, workers)), workers)
     return out.reshape(*shape, num_categories)
 
 
 @quiet
-def _of_rows(given: Inputs, answer: Callable[[Any, Any], Any]) -> Any:
+def _of_rows(given: Inputs, answer: Callable[[Any], Any]) -> Any:
     """A float64 number for every row, from its d, which is not kept."""
     rows, num_categories = math.prod(given.batch_shape), given.z.shape[-1]
     out, part = np.empty(rows), rows_of(given)
     size = block_size(num_categories, 1)
-    space = np.empty((min(rows, max(1, size // num_categories)), num_categories), given.z.dtype)
-    scratch = np.empty(min(space.size, max(CHUNK, size)), given.z.dtype)
-    for block in blocks(rows, num_categories, size):
-        d = space[: block.stop - block.start]
-        _centre(part(block), d)
-        out[block] = answer(d, scratch)
+    room = min(rows, max(1, size // num_categories)) * num_categories
+    with Scratch(room, given.z.dtype) as memory:
+        for block in blocks(rows, num_categories, size):
+            d = memory[: (block.stop - block.start) * num_categories].reshape(-1, num_categories)
+            _centre(part(block), d)
+            out[block] = answer(d)
     return out.reshape(given.batch_shape)
 
 
@@ -255,16 +265,17 @@ def rows_of(given: Inputs) -> Callable[[slice], Inputs]:
     """Slices of the rows of a batch as inputs of their own, views of its arrays."""
     shape, prior = given.batch_shape, given.prior
     z = as_rows(given.z, shape)
-    heat = [np.ravel(_column(p, shape)) if np.ndim(p) else p for p in given.heat]
+    heat = Heat(*(np.ravel(_column(p, shape)) if np.ndim(p) else p for p in given.heat))
+    one_heat = all(np.ndim(p) == 0 for p in heat)
     priors = None if prior is None else as_rows(prior, shape)
     top = None if given.top is None else np.broadcast_to(given.top, shape).reshape(-1)
 
     def part(block: slice) -> Inputs:
         rows = z[block]
-        own = (p[block] if np.ndim(p) else p for p in heat)
+        own = heat if one_heat else Heat(*(p[block] if np.ndim(p) else p for p in heat))
         weights = None if priors is None else priors[block]
         tops = None if top is None else top[block]
-        return Inputs(np, rows, rows, Heat(*own), weights, (len(rows),), tops)
+        return Inputs(np, rows, rows, own, weights, (len(rows),), tops)
 
     return part
 
@@ -332,19 +343,21 @@ def plain_coldness(given: Inputs, top: Any) -> Any:
     return given.z.dtype.type(coldness) if limits.tiny <= coldness <= limits.max else None
 
 
-def _excess(d: Any, scratch: Any, mean: Any = None) -> Any:
+def _excess(d: Any, mean: Any = None) -> Any:
     """s = Σ exp(d) over all categories but the likeliest, (rows, 1) in float64.
 
     Σ exp(d)·d over all of them is added to ``mean``, and d clipped.
     """
     total = np.zeros((len(d), 1))
-    for some in blocks(d.shape[-1], len(d), len(scratch)) if len(d) else ():
-        part = d[:, some]
-        e = np.exp(part, out=scratch[: part.size].reshape(part.shape))
-        total[:, 0] += row_sums(e)
-        if mean is not None:
-            e *= np.maximum(part, _FLOOR, out=part)
-            mean[:, 0] += row_sums(e)
+    size = min(d.size, SPACIOUS)
+    with Scratch(size, d.dtype) as memory:
+        for some in blocks(d.shape[-1], len(d), size):
+            part = d[:, some]
+            e = np.exp(part, out=memory[: part.size].reshape(part.shape))
+            total[:, 0] += row_sums(e)
+            if mean is not None:
+                e *= np.maximum(part, _FLOOR, out=part)
+                mean[:, 0] += row_sums(e)
     total -= 1  # the likeliest one's
     peaked = np.flatnonzero(total < 1)
     if len(peaked):  # there 1 would cancel
@@ -352,18 +365,3 @@ def _excess(d: Any, scratch: Any, mean: Any = None) -> Any:
         rest[np.arange(len(rest)), rest.argmax(axis=-1)] = -np.inf
         total[peaked, 0] = row_sums(np.exp(rest, out=rest))
     return total
-
-
-def row_sums(x: Any) -> Any:
-    """The sums of the rows of an array (rows, K); of long rows by blocks, added up in float64."""
-    if x.shape[-1] < LONG:
-        return x.sum(axis=-1)
-    whole = x.shape[-1] // WIDTH * WIDTH
-    total = block_sums(x[:, :whole]).sum(axis=-1, dtype=np.float64)
-    return total + x[:, whole:].sum(axis=-1)
-
-
-def block_sums(x: Any) -> Any:
-    """The sums (rows, K / WIDTH) of blocks of WIDTH; a block's does not depend on its place."""
-    parts = x.reshape(len(x), -1, WIDTH)
-    return np.vecdot(parts, _ONES[x.dtype.char])  # three times as fast as a sum

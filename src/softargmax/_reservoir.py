@@ -9,8 +9,8 @@ import numpy as np
 
 from softargmax import _checks, _orders
 from softargmax._arrays import BLOCK, ArrayLike, blocks, quiet, to_numpy
-from softargmax._kernels import row_sums
 from softargmax._keyed import RESERVOIR, Words, word_gumbels, words_up_to
+from softargmax._sums import row_sums
 
 _MOST = 45.06  # no Gumbel is larger
 

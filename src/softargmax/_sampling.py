@@ -268,7 +268,7 @@ class Sampling(Calculus):
         def work(block: slice) -> None:
             found[:, block] = invert(part(block), u[:, block])
 
-        share(lambda: work, blocks(rows, self.num_categories), workers)
+        share(work, blocks(rows, self.num_categories), workers)
         return found
 
     def _block_sums(self, workers: int = 1) -> Any:

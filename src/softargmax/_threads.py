@@ -11,18 +11,17 @@ Task = TypeVar("Task")
 
 
 def share(
-    start: Callable[[], Callable[[Task], None]],
+    work: Callable[[Task], None],
     tasks: Iterable[Task],
     workers: int = 1,
     ahead: float = math.inf,
 ) -> None:
-    """Do tasks in up to ``workers`` threads, this one included; each does what it ``start``s.
+    """Do ``work`` on tasks in up to ``workers`` threads, this one included.
 
     This thread makes the tasks, in order. Pass ``ahead``, how many may wait, where they take
     memory.
     """
     if workers == 1:
-        work = start()
         for task in tasks:
             work(task)
         return
@@ -33,14 +32,9 @@ def share(
     wanted = workers - 1
 
     def lend_a_hand() -> None:
-        task = waiting.get()
-        if task is not None:
-            work = start()
-            while task is not None:
-                work(task)
-                task = waiting.get()
+        while (task := waiting.get()) is not None:
+            work(task)
 
-    work = start()
     try:
         for task in tasks:
             if waiting.qsize() >= ahead:

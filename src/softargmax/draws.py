@@ -360,7 +360,7 @@ def _by_noise_blocks(
 ) -> None:
     """Draw the noise of each block in order, and work on the blocks."""
     share(
-        lambda: lambda task: work(*task),
+        lambda task: work(*task),
         ((block, noise(block.stop - block.start)) for block in blocks(n, width)),
         workers,
         2 * workers,
