@@ -26,6 +26,7 @@ LAYERS = [
     "_floats",
     "_sums",
     "_kernels",
+    "_scores",
     "_formula",
     "functional",
     "_alias",

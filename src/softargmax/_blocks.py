@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import Scratch, block_size, blocks, quiet
-from softargmax._kernels import CHUNK, LIMITS, Scores
+from softargmax._kernels import CHUNK, LIMITS
+from softargmax._scores import Scores
 from softargmax._sums import WIDTH, block_sums
 from softargmax._threads import share
-from softargmax.draws import invert
+from softargmax.draws import invert_rows
 
 
 class BlockSums(NamedTuple):
@@ -47,10 +48,7 @@ class BlockSums(NamedTuple):
         if u.size == 1 and len(z) == 1:
             return np.array([[self.invert_one(float(u[0, 0]))]])
         rows, num_categories = np.arange(len(z)), z.shape[1]
-        if len(u) == 1:
-            block = (self.cdf > u.T).argmax(axis=-1)[None]  # sooner than a bisection of each row
-        else:
-            block = invert(self.cdf, np.full(len(z), self.cdf.shape[1] - 1), u, rows)
+        block = invert_rows(self.cdf, u)
         before = np.where(block > 0, self.cdf[rows, block - 1], 0)
         inside = (u - before) / (self.cdf[rows, block] - before)
         whole = num_categories // WIDTH

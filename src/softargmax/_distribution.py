@@ -310,7 +310,10 @@ class Distribution(Copies):
         xp, short = self._given.xp, self._short
         if short is not None:
             return np.array(short.probs(), self.dtype)
-        return _kernels.probs(self._given) if xp is np else _formula.probs(self._law, xp)
+        if xp is not np:
+            return _formula.probs(self._law, xp)
+        terms = self._terms
+        return _kernels.probs(self._given) if terms is None else terms.probs()
 
     @derived
     def _short(self) -> Any:

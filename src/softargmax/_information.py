@@ -51,10 +51,13 @@ class Information(Distribution):
         >>> float(Categorical([0.0, -40.0]).log_prob(0))
         -4.248354255291589e-18
         """
-        if type(category) in (int, np.int64):
+        given = self._given
+        if type(category) in (int, np.int64) and given.xp is np and not given.batch_shape:
             short = self._short
-            if short is not None and 0 <= category < len(short.d):
-                return self._given.z.dtype.type(short.log_prob(category))
+            if 0 <= category < given.z.shape[-1]:
+                if short is None:
+                    return self.log_probs[category]
+                return given.z.dtype.type(short.log_prob(category))
         return self._of_category(self.log_probs, category)
 
     def prob(self, category: ArrayLike) -> Any:
@@ -297,6 +300,8 @@ class Information(Distribution):
 
     def _cumulative_rows(self) -> Any:
         """The same in NumPy, a block of rows at a time."""
+        if self._short is not None or self._terms is not None:
+            return draws.cumulative(self.probs)
         rows, part = math.prod(self.batch_shape), _kernels.rows_of(self._given)
         out = np.empty((rows, self.num_categories))
         for block in blocks(rows, self.num_categories):

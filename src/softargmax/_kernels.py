@@ -54,20 +54,33 @@ def centred(given: Inputs, workers: int = 1) -> Any:
 
 
 class Terms(NamedTuple):
-    """d and s of a small batch, from which log-probabilities and entropies follow."""
+    """What follows from a small batch, every array at once: fixed costs are all that it has."""
 
     d: Any  # batch_shape + (K,)
-    s: Any  # batch_shape + (1,), float64
+    weights: Any  # exp(d)
+    total: Any  # Σ exp(d), batch_shape + (1,)
+    s: Any  # the same without the likeliest, float64
 
     @classmethod
     @quiet
     def of(cls, given: Inputs) -> "Terms | None":
         """None for a batch that would not stay in the cache."""
-        if math.prod(given.batch_shape) * given.z.shape[-1] > BLOCK:
+        z, prior, shape = given.z, given.prior, given.batch_shape
+        num_categories = z.shape[-1]
+        if math.prod(shape) * num_categories > BLOCK:
             return None
-        d = centred(given)
-        s = _excess(as_rows(d, given.batch_shape))
-        return cls(d, s.reshape(*given.batch_shape, 1))
+        plain = type(given.heat.coldness) is float and (prior is None or prior.dtype.kind == "b")
+        if plain and z.shape[:-1] == shape:
+            d = np.empty(z.shape, z.dtype)
+            _centre(given, d)
+        else:
+            d = centred(given)
+        weights = np.exp(d)
+        total = row_sums(as_rows(weights, shape))[:, None]
+        s = total - np.float64(1)
+        _sum_again(as_rows(d, shape), s)
+        column = (*shape, 1)
+        return cls(d, weights, total.astype(d.dtype).reshape(column), s.reshape(column))
 
     @quiet
     def log_probs(self) -> Any:
@@ -75,10 +88,15 @@ class Terms(NamedTuple):
         return self.d - np.log1p(self.s).astype(self.d.dtype)
 
     @quiet
+    def probs(self) -> Any:
+        """p = exp(d) / Σ exp(d), so that k ties are exactly 1/k."""
+        return self.weights / self.total
+
+    @quiet
     def entropy(self) -> Any:
         """H = log1p(s) - Σ p·d."""
         terms = np.maximum(self.d, _FLOOR)
-        terms *= np.exp(self.d)
+        terms *= self.weights
         mean = terms.sum(axis=-1, keepdims=True) / (1 + self.s)
         return (np.log1p(self.s) - mean)[..., 0].astype(self.d.dtype)
 
@@ -176,16 +194,18 @@ def _of_rows(given: Inputs, answer: Callable[[Any], Any]) -> Any:
     return out.reshape(given.batch_shape)
 
 
-def _column(part: Any, shape: tuple[int, ...]) -> Any:
+def column(part: Any, shape: tuple[int, ...]) -> Any:
     """A scalar as it is, an array as a column with one value a row."""
     return np.broadcast_to(part, shape).reshape(-1, 1) if np.ndim(part) else part
 
 
 @quiet
 def _centre(given: Inputs, out: Any) -> None:
-    """d of a 1-d batch."""
+    """d of a 1-d batch; of any, where one temperature serves it and a prior is a mask."""
     z, prior, top = given.z, given.prior, given.top
-    heat = Heat(*(_column(value, given.batch_shape) for value in given.heat))
+    heat = given.heat
+    if type(heat.coldness) is not float:
+        heat = Heat(*(column(value, given.batch_shape) for value in heat))
     weights = None if prior is None or prior.dtype.kind == "b" else prior
     # In float64 with a prior, for logits and logarithms of priors may cancel.
     d = out if weights is None or out.dtype == np.float64 else np.empty(out.shape)
@@ -193,13 +213,17 @@ def _centre(given: Inputs, out: Any) -> None:
     plain = type(heat.coldness) is float and limits.tiny <= heat.coldness <= limits.max
     if plain and prior is None:
         top = z.max(axis=-1, initial=-np.inf) if top is None else top
+    elif plain and weights is None:  # a mask leaves out what a logit of -inf does
+        np.copyto(d, -np.inf)
+        np.copyto(d, z, where=prior)
+        z, top = d, d.max(axis=-1, initial=-np.inf)
     else:  # with the sign of β, so that the extremum is a maximum; -inf off the support
         np.copyto(d, z)
         np.negative(d, out=d, where=np.less(heat.coldness, 0) & (d > -np.inf))
         if prior is not None:
             np.copyto(d, -np.inf, where=prior == 0)
         z, top = d, d.max(axis=-1, initial=-np.inf)
-    top = np.expand_dims(top, -1)
+    top = top[..., None]
     scale = multiply if plain else _scale
     far = top > limits.far
     if far.any():
@@ -254,8 +278,12 @@ def multiply(gap: Any, heat: Heat) -> None:
         else:
             np.divide(gap, temperature, out=gap)
         return
-    narrow = np.asarray(coldness, gap.dtype)
-    exact = bool((narrow.astype(np.float64) == coldness).all())
+    if type(coldness) is float:
+        narrow = gap.dtype.type(coldness)
+        exact = float(narrow) == coldness
+    else:
+        narrow = np.asarray(coldness, gap.dtype)
+        exact = bool((narrow.astype(np.float64) == coldness).all())
     factor = narrow if exact else coldness
     dtype = gap.dtype if exact else np.float64
     np.multiply(gap, factor, out=gap, dtype=dtype, casting="same_kind")
@@ -265,7 +293,7 @@ def rows_of(given: Inputs) -> Callable[[slice], Inputs]:
     """Slices of the rows of a batch as inputs of their own, views of its arrays."""
     shape, prior = given.batch_shape, given.prior
     z = as_rows(given.z, shape)
-    heat = Heat(*(np.ravel(_column(p, shape)) if np.ndim(p) else p for p in given.heat))
+    heat = Heat(*(np.ravel(column(p, shape)) if np.ndim(p) else p for p in given.heat))
     one_heat = all(np.ndim(p) == 0 for p in heat)
     priors = None if prior is None else as_rows(prior, shape)
     top = None if given.top is None else np.broadcast_to(given.top, shape).reshape(-1)
@@ -278,69 +306,6 @@ def rows_of(given: Inputs) -> Callable[[slice], Inputs]:
         return Inputs(np, rows, rows, own, weights, (len(rows),), tops)
 
     return part
-
-
-class Scores(NamedTuple):
-    """Rows whose weights exp(coldness·(z - top)) are formed where they are needed.
-
-    For draws: the largest weight of a row is 1, and β is in the logits' dtype, less exact.
-    """
-
-    z: Any  # (rows, K): the logits, or d, whose top is 0 and coldness 1
-    top: Any  # (rows, 1)
-    coldness: Any  # (rows, 1) or a scalar, of z's dtype
-
-    @classmethod
-    @quiet
-    def of(cls, given: Inputs) -> "Scores":
-        """The logits themselves, or d where a prior, β or a gap asks for more care."""
-        shape = given.batch_shape
-        if given.prior is None and given.z.shape[:-1] == shape:
-            z = as_rows(given.z, shape)
-            top = z.max(axis=-1, initial=-np.inf) if given.top is None else given.top
-            top = top.reshape(-1, 1)
-            coldness = plain_coldness(given, top)
-            if coldness is not None:
-                return cls(z, top, _column(coldness, shape))
-        z = as_rows(centred(given), shape)
-        return cls(z, np.zeros((len(z), 1), z.dtype), z.dtype.type(1))
-
-    def weigh(self, rows: Any, z: Any, out: Any) -> Any:
-        """The weights of logits ``z`` (rows, …) that are those of the given rows."""
-        coldness = self.coldness if self.coldness.ndim == 0 else self.coldness[rows]
-        np.subtract(z, self.top[rows], out=out)
-        if coldness.ndim or coldness != 1:
-            out *= coldness
-        return np.exp(out, out=out)
-
-
-@quiet
-def columns(given: Inputs) -> Any:
-    """exp(β·gap)·π₀ of a 1-d batch of short rows as columns, (K, rows), the largest 1.
-
-    With many short rows, an operation on a column costs less than one on a row.
-    """
-    if given.prior is None and given.z.shape[:-1] == given.batch_shape:
-        z = given.z.T.copy()
-        top = z.max(axis=0)
-        coldness = plain_coldness(given, top)
-        if coldness is not None:
-            z -= top
-            z *= coldness
-            return np.exp(z, out=z)
-    d = centred(given)
-    return np.exp(d, out=d).T
-
-
-def plain_coldness(given: Inputs, top: Any) -> Any:
-    """β in the logits' dtype; None where it is extreme, or a gap below ``top`` may be."""
-    limits, coldness = LIMITS[given.z.dtype.char], given.heat.coldness
-    if (top > limits.far).any():
-        return None
-    if type(coldness) is not float:
-        fine = bool(((coldness >= limits.tiny) & (coldness <= limits.max)).all())
-        return coldness.astype(given.z.dtype) if fine else None
-    return given.z.dtype.type(coldness) if limits.tiny <= coldness <= limits.max else None
 
 
 def _excess(d: Any, mean: Any = None) -> Any:
@@ -359,9 +324,15 @@ def _excess(d: Any, mean: Any = None) -> Any:
                 e *= np.maximum(part, _FLOOR, out=part)
                 mean[:, 0] += row_sums(e)
     total -= 1  # the likeliest one's
-    peaked = np.flatnonzero(total < 1)
-    if len(peaked):  # there 1 would cancel
+    _sum_again(d, total)
+    return total
+
+
+def _sum_again(d: Any, s: Any) -> None:
+    """The sums (rows, 1) of peaked rows, where a weight of 1 would cancel, without it."""
+    few = s < 1
+    if few.any():
+        peaked = np.flatnonzero(few)
         rest = d[peaked]
         rest[np.arange(len(rest)), rest.argmax(axis=-1)] = -np.inf
-        total[peaked, 0] = row_sums(np.exp(rest, out=rest))
-    return total
+        s[peaked, 0] = row_sums(np.exp(rest, out=rest))

@@ -10,7 +10,8 @@ import numpy as np
 from softargmax._arrays import quiet
 from softargmax._blocks import BlockSums
 from softargmax._inputs import ONE, Heat, Inputs
-from softargmax._kernels import LIMITS, Scores, centred, multiply, plain_coldness
+from softargmax._kernels import LIMITS, centred, multiply
+from softargmax._scores import Scores, plain_coldness
 from softargmax._sums import LONG, WIDTH, row_sums
 
 _GROUP = 32  # scores that are compared before the k largest are looked for

@@ -23,6 +23,7 @@ from softargmax._distribution import derived
 from softargmax._inputs import Inputs
 from softargmax._keyed import Keyed
 from softargmax._noise import Generator, Rngs
+from softargmax._scores import Scores, columns
 from softargmax._threads import share
 
 _METHODS = ("auto", "inverse", "gumbel", "alias")
@@ -86,9 +87,9 @@ class Sampling(Calculus):
         array([2, 1, 0, 0, 2, 2, 2, 2])
         """
         if shape == () and method == "auto" and workers is None and type(rng) is Generator:
-            drawn = self._one(rng)
+            drawn = self._at_once(rng)
             if drawn is not None:
-                return np.int64(drawn)
+                return drawn
         size = _checks.sample_shape(shape)
         method = _checks.one_of(method, "method", _METHODS)
         threads = _checks.check_workers(workers)
@@ -138,7 +139,11 @@ class Sampling(Calculus):
             drawn = short.draw(_noise.uniform(rng), self._smallest)
             return np.int64(drawn), self._given.z.dtype.type(short.log_prob(drawn))
         x = self.sample(shape, rng=rng)
-        return x, self.log_prob(x)
+        if self._given.xp is not np:
+            return x, self.log_prob(x)
+        if type(x) is np.int64 and short is None:
+            return x, self.log_probs[x]
+        return x, unwrap(self._take(self.log_probs, np.asarray(x)))
 
     def sample_counts(self, n: int, *, rng: Rngs = None) -> Any:
         """How often each category comes in n draws: multinomial counts, without the draws.
@@ -220,9 +225,9 @@ class Sampling(Calculus):
     def _sample_rows(self, size: Shape, rng: Generator, method: str, workers: int) -> Any:
         n, rows, num_categories = math.prod(size), math.prod(self.batch_shape), self.num_categories
         if method in ("auto", "inverse") and size == ():
-            drawn = self._one(rng)
+            drawn = self._at_once(rng)
             if drawn is not None:
-                return np.int64(drawn)
+                return drawn
         match draws.way(method, n, rows, num_categories):
             case "columns":
                 found = self._forgotten(rng, n, workers, _by_columns)
@@ -241,15 +246,23 @@ class Sampling(Calculus):
                 found = draws.by_inversion(rng, cdf, n, workers)
         return found.reshape(size + self.batch_shape)
 
-    def _one(self, rng: Generator) -> int | None:
-        """One draw of a single row on a short way, where there is one."""
+    def _at_once(self, rng: Generator) -> Any:
+        """One draw of every row on a short way, where there is one."""
         short = self._short
         if short is not None:
-            return int(short.draw(_noise.uniform(rng), self._smallest))
+            return np.int64(short.draw(_noise.uniform(rng), self._smallest))
         given = self._given
-        if given.batch_shape == () and given.z.shape[-1] >= draws.MANY and given.xp is np:
-            return int(self._block_sums().invert_one(_noise.uniform(rng)))
-        return None
+        if given.xp is not np:
+            return None
+        shape, num_categories = given.batch_shape, given.z.shape[-1]
+        if not shape:
+            if num_categories >= draws.MANY:
+                return np.int64(self._block_sums().invert_one(_noise.uniform(rng)))
+            return np.int64(self._cumulative.searchsorted(_noise.uniform(rng), side="right"))
+        if draws.way("inverse", 1, math.prod(shape), num_categories) != "inverse":
+            return None
+        u = _noise.uniforms(rng, (*shape, 1))
+        return (self._cumulative > u).argmax(axis=-1)
 
     @property
     def _smallest(self) -> float:
@@ -273,9 +286,7 @@ class Sampling(Calculus):
 
     def _block_sums(self, workers: int = 1) -> Any:
         """The sums of blocks of every row, kept, since they are few."""
-        return self._kept(
-            "_sums", lambda: BlockSums.build(_kernels.Scores.of(self._given), workers)
-        )
+        return self._kept("_sums", lambda: BlockSums.build(Scores.of(self._given), workers))
 
     @derived
     def _alias_tables(self) -> Any:
@@ -288,7 +299,7 @@ class Sampling(Calculus):
 
 def _by_columns(part: Inputs, u: Any) -> Any:
     """One category a row, for uniforms (1, rows)."""
-    return draws.invert_columns(_kernels.columns(part), u[0])
+    return draws.invert_columns(columns(part), u[0])
 
 
 def _by_rows(part: Inputs, u: Any) -> Any:

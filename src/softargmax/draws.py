@@ -39,8 +39,8 @@ def __dir__() -> list[str]:
 
 # Up to so many draws of so many categories are worth no cumulative sum over all of these.
 _FEW, MANY = 16, 1024
-# One draw each of many rows up to this long goes by columns.
-_NARROW = 64
+# One draw each of many rows up to this long goes by columns, from so many weights on.
+_NARROW, _SMALL = 64, 4096
 # From so many draws on, and from half a draw a category on, a table pays for itself.
 _TABLE = 1024
 # Generator.multinomial is right up to here; at 2^62 its variances are off by several per cent.
@@ -68,7 +68,7 @@ def way(method: str, n: int, rows: int, num_categories: int) -> str:
     if method == "auto":
         method = "alias" if n >= _TABLE and 2 * n >= num_categories else "inverse"
     if method == "inverse":
-        if n == 1 < rows and num_categories <= _NARROW:
+        if n == 1 < rows and num_categories <= _NARROW and rows * num_categories > _SMALL:
             return "columns"
         if n <= _FEW and num_categories >= MANY:
             return "blocks"
@@ -212,6 +212,8 @@ def invert_rows(cdf: Any, u: Any) -> Any:
            [2]])
     """
     rows, num_categories = cdf.shape
+    if len(u) == 1:
+        return (cdf > u.T).argmax(axis=-1)[None]
     if len(u) < _TOGETHER and rows > 1:
         # Below 1, no uniform passes the last category: its sum is 1.
         return invert(cdf, np.full(rows, num_categories - 1), u, np.arange(rows))
