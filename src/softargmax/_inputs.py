@@ -35,7 +35,7 @@ from softargmax._checks import (
 )
 
 # Up to here Python floats are faster than array calls.
-SHORT_ROW = 16
+SHORT_ROW = 64
 # From here on the maximum of every row costs no more than that of the whole array.
 _LONG_ROW = 256
 _SCALARS = (float, int, np.float64, np.float32)

@@ -194,7 +194,8 @@ def _answer(
     short = ShortRow.of(given)
     if short is not None:
         return np.array(getattr(short, name)(), given.z.dtype)
-    found = getattr(_kernels, name)(given, threads)
+    terms = _kernels.Terms.of(given)
+    found = getattr(_kernels, name)(given, threads) if terms is None else getattr(terms, name)()
     if plain and np.isnan(found[..., 0]).any():  # a bad row, and this names it
         inputs(logits, temperature, coldness, prior, copy=False)
     return found
