@@ -411,3 +411,59 @@ def test_an_empty_batch_of_many_categories_is_quick():
     dist = Categorical(np.empty((0, 10**6)))
     assert dist.log_probs.shape == (0, 10**6)
     assert dist.entropy().shape == dist.sample(rng=0).shape == (0,)
+
+
+@pytest.mark.parametrize("shape", [(6,), (100,), (3, 8), (3, 100), (2, 2000), (2, 40_000)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("every", [True, False])
+def test_a_mask_leaves_out_what_a_logit_of_minus_infinity_does(shape, dtype, every):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=shape).astype(dtype)
+    z[..., 2] = 50  # the likeliest of all is left out
+    mask = rng.random(shape if every else shape[-1:]) < 0.6
+    mask[..., :3] = [True, True, False]
+    expected = Categorical(np.where(mask, z, -np.inf).astype(dtype), 0.5)
+    dist = Categorical(z, 0.5, prior=mask)
+    np.testing.assert_array_equal(dist.prior, mask)
+    before = mask.copy()
+    mask[:] = False
+    for got in (dist, Categorical(z, 0.5).masked(before)):
+        np.testing.assert_array_equal(got.log_probs, expected.log_probs)
+        np.testing.assert_array_equal(got.probs, expected.probs)
+        np.testing.assert_array_equal(got.entropy(), expected.entropy())
+        np.testing.assert_array_equal(got.sample(rng=1), expected.sample(rng=1))
+    with pytest.raises(ValueError, match="read-only"):
+        dist.prior[..., 0] = False
+
+
+def test_masks_of_rows_without_a_possible_category():
+    z = np.zeros((3, 5))
+    mask = np.ones((3, 5), bool)
+    mask[1] = False
+    with pytest.raises(ValueError, match=r"got none in row 1: .* has prior 0"):
+        Categorical(z, prior=mask)
+    z[2, 1:], mask[1:], mask[2, 0] = -np.inf, True, False
+    with pytest.raises(ValueError, match=r"got none in row 2: .* has prior 0"):
+        Categorical(z, prior=mask)
+    with pytest.raises(ValueError, match=r"got none: .* has prior 0"):
+        Categorical(np.zeros(5), prior=np.zeros(5, bool))
+    with pytest.raises(ValueError, match="logits must be finite or -inf, got nan"):
+        Categorical([0.0, np.nan], prior=np.array([True, False]))
+
+
+@pytest.mark.parametrize(("rows", "num_categories"), [(1, 70), (3, 70), (8, 18), (60, 1000)])
+def test_one_draw_of_each_row_is_the_same_by_every_call(rows, num_categories):
+    z = np.random.default_rng(0).normal(size=(rows, num_categories))
+    for dist in (Categorical(z), Categorical(z[0]) if num_categories > 64 else Categorical(z)):
+        one = dist.sample(rng=7)
+        assert one.dtype == np.int64
+        for other in (
+            dist.sample(rng=np.random.default_rng(7)),
+            dist.sample(1, rng=7)[0],
+            dist.sample(rng=7, method="inverse", workers=2),
+            dist.sample_and_log_prob(rng=np.random.default_rng(7))[0],
+        ):
+            np.testing.assert_array_equal(other, one)
+        x, log_p = dist.sample_and_log_prob(rng=7)
+        np.testing.assert_array_equal(log_p, dist.log_prob(x))
+        assert type(log_p) is type(dist.log_prob(x))

@@ -68,8 +68,8 @@ class Distribution(Copies):
         prior: ArrayLike | None = None,
     ) -> None:
         given = None
-        if coldness is None and prior is None:
-            given = plain_inputs(logits, temperature)
+        if coldness is None:
+            given = plain_inputs(logits, temperature, prior)
         if given is None:
             given = inputs(logits, temperature, coldness, prior, copy=True)
         self.__dict__["_given"] = given

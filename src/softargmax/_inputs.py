@@ -119,9 +119,13 @@ def inputs(
 
 
 def plain_inputs(
-    logits: ArrayLike, temperature: ArrayLike | None, *, copy: bool = True
+    logits: ArrayLike,
+    temperature: ArrayLike | None,
+    prior: ArrayLike | None = None,
+    *,
+    copy: bool = True,
 ) -> Inputs | None:
-    """The common case on a short way: a NumPy array of floats, a scalar temperature, no error.
+    """The common case on a short way: NumPy floats, a scalar temperature, at most a mask, no error.
 
     Without a copy nobody has looked at long rows: the results of bad ones will be NaN.
     """
@@ -136,6 +140,8 @@ def plain_inputs(
         heat = Heat(1 / temperature, temperature)
     else:
         return None
+    if prior is not None:
+        return _masked(logits, heat, prior)
     top = None
     if logits.ndim == 1 and logits.size <= SHORT_ROW:
         z = logits.copy() if copy else logits
@@ -155,6 +161,19 @@ def plain_inputs(
     if copy:
         z.flags.writeable = False
     return Inputs(np, z, z, heat, None, z.shape[:-1], top)
+
+
+def _masked(logits: Any, heat: Heat, mask: ArrayLike) -> Inputs | None:
+    """The same with a mask of the logits, or of every row, where all logits are finite."""
+    if type(mask) is not np.ndarray or mask.dtype != np.bool:
+        return None
+    if mask.shape not in (logits.shape, logits.shape[-1:]):
+        return None
+    z, mask = logits.copy(), mask.copy()
+    if not (z.max() < math.inf and z.min() > -math.inf and mask.any(axis=-1).all()):
+        return None
+    z.flags.writeable = mask.flags.writeable = False
+    return Inputs(np, z, z, heat, mask, z.shape[:-1])
 
 
 def _copied(x: Any) -> tuple[Any, Any]:

@@ -39,6 +39,12 @@ class Limits(NamedTuple):
     max: float
     far: float  # below a maximum beyond it, a gap can overflow: a quarter ulp of ``max``
 
+    def hold(self, coldness: Any) -> bool:
+        """Whether every β > 0 is normal in the dtype."""
+        if type(coldness) is float:
+            return self.tiny <= coldness <= self.max
+        return bool(((coldness >= self.tiny) & (coldness <= self.max)).all())
+
     @classmethod
     def of(cls, dtype: type) -> "Limits":
         known = np.finfo(dtype)
@@ -210,12 +216,12 @@ def _centre(given: Inputs, out: Any) -> None:
     # In float64 with a prior, for logits and logarithms of priors may cancel.
     d = out if weights is None or out.dtype == np.float64 else np.empty(out.shape)
     limits = LIMITS[d.dtype.char]
-    plain = type(heat.coldness) is float and limits.tiny <= heat.coldness <= limits.max
+    plain = limits.hold(heat.coldness)
     if plain and prior is None:
         top = z.max(axis=-1, initial=-np.inf) if top is None else top
     elif plain and weights is None:  # a mask leaves out what a logit of -inf does
-        np.copyto(d, -np.inf)
-        np.copyto(d, z, where=prior)
+        _bar(prior, d)
+        d += z
         z, top = d, d.max(axis=-1, initial=-np.inf)
     else:  # with the sign of β, so that the extremum is a maximum; -inf off the support
         np.copyto(d, z)
@@ -239,6 +245,13 @@ def _centre(given: Inputs, out: Any) -> None:
         _add_log_weights(d, weights)
     if d is not out:
         np.copyto(out, d, casting="same_kind")
+
+
+def _bar(mask: Any, out: Any) -> None:
+    """0 where a mask is True and -inf where it is not, without a branch on it."""
+    bits = out.view(f"i{out.itemsize}")
+    np.subtract(mask, 1, out=bits, dtype=bits.dtype)
+    bits <<= np.finfo(out.dtype).nmant  # all ones become a sign and an exponent of ones
 
 
 def _add_log_weights(d: Any, weights: Any) -> None:

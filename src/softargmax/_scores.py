@@ -64,9 +64,8 @@ def columns(given: Inputs) -> Any:
 def plain_coldness(given: Inputs, top: Any) -> Any:
     """β in the logits' dtype; None where it is extreme, or a gap below ``top`` may be."""
     limits, coldness = LIMITS[given.z.dtype.char], given.heat.coldness
-    if (top > limits.far).any():
+    if (top > limits.far).any() or not limits.hold(coldness):
         return None
-    if type(coldness) is not float:
-        fine = bool(((coldness >= limits.tiny) & (coldness <= limits.max)).all())
-        return coldness.astype(given.z.dtype) if fine else None
-    return given.z.dtype.type(coldness) if limits.tiny <= coldness <= limits.max else None
+    return (
+        given.z.dtype.type(coldness) if type(coldness) is float else coldness.astype(given.z.dtype)
+    )

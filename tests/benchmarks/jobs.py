@@ -222,8 +222,9 @@ def batch_of_tokens() -> Job:
     )
 
 
-def one_action() -> Job:
-    x = logits(6, scale=1)
+def one_step(shape: tuple[int, ...], title: str) -> Job:
+    """What an agent asks for in every step."""
+    x = logits(*shape, scale=1)
     rng = np.random.default_rng(1)
 
     def ours() -> Any:
@@ -246,13 +247,10 @@ def one_action() -> Job:
 
     def check(answer: Any) -> bool:
         action, log_p, h = answer
-        return abs(log_p - expected[int(action)]) < 1e-5 and abs(h - entropy) < 1e-5
+        chosen = np.take_along_axis(expected, np.asarray(action)[..., None], -1)[..., 0]
+        return bool(np.all(abs(log_p - chosen) < 1e-5) and np.all(abs(h - entropy) < 1e-5))
 
-    return Job(
-        "one action of 6: object, draw, log-probability, entropy",
-        {"softargmax": ours, **in_torch(by_torch, "torch Categorical")},
-        check,
-    )
+    return Job(title, {"softargmax": ours, **in_torch(by_torch, "torch Categorical")}, check)
 
 
 def one_draw_of_six() -> Job:
@@ -407,7 +405,11 @@ JOBS: dict[str, Callable[[], Job]] = {
     "token": one_token,
     **({"token-torch": one_token_of_torch} if installed("torch") else {}),
     "batch": batch_of_tokens,
-    "action": one_action,
+    "action": lambda: one_step((6,), "one action of 6: object, draw, log-probability, entropy"),
+    "action-18": lambda: one_step((18,), "one action of 18: the same"),
+    "action-100": lambda: one_step((100,), "one action of 100: the same"),
+    "environments-8": lambda: one_step((8, 18), "8 environments × 18 actions: the same"),
+    "environments-64": lambda: one_step((64, 18), "64 environments × 18 actions: the same"),
     "draw": one_draw_of_six,
     "environments": lambda: row_draws(4096, 18, "4,096 environments × 18 actions, one draw each"),
     "rows": lambda: row_draws(100_000, 10, "100,000 different rows of K = 10, one draw each"),
