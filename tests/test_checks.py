@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from softargmax import Categorical, log_softargmax, smooth_max, softargmax
+from softargmax.tokens import TopK
 
 NAN, INF = np.nan, np.inf
 BATCH = np.zeros((3, 4))
@@ -77,7 +78,7 @@ CASES = [
         "got none: every category has logit -inf or",
     ),
     (lambda: DIST.masked([1, 0]), ValueError, "keep must have 4 categories"),
-    (lambda: DIST.masked([0.5, 1, 1, 1]), TypeError, "keep must be booleans"),
+    (lambda: DIST.masked([0.5, 1, 1, 1]), ValueError, "keep must be booleans"),
     (lambda: DIST.masked([2, 1, 1, 1]), ValueError, "keep must be booleans.*got 2"),
     (lambda: DIST.masked(with_row(1, 1) == 0), ValueError, "keep must.*none in row 1"),
     (lambda: DIST.masked(np.ones((2, 4), bool)), ValueError, r"keep must fit.*\(2,\)"),
@@ -140,8 +141,8 @@ CASES = [
     (lambda: DIST.sample(rng=[1, 2, "x"]), TypeError, "rng must be None"),
     (lambda: DIST[0].sample(rng=[1]), ValueError, r"1-d batch; got 1 rngs.*a list is never a seed"),
     (lambda: Categorical(np.zeros((2, 2, 4))).sample(rng=[1, 2]), ValueError, "1-d batch"),
-    (lambda: DIST.sample_counts(-1), ValueError, "n must be in"),
-    (lambda: DIST.sample_counts(2**62 + 1), ValueError, "n must be in"),
+    (lambda: DIST.sample_counts(-1), ValueError, "n must be 0 or more"),
+    (lambda: DIST.sample_counts(2**62 + 1), ValueError, "n must be at most"),
     (lambda: DIST.sample_counts(1.0), TypeError, "n must be an integer"),
     (lambda: DIST.sample_without_replacement(5), ValueError, "got k=5 for 4 in row 0"),
     (
@@ -149,7 +150,7 @@ CASES = [
         ValueError,
         "k must be at most the number.*got k=4 for 3 in row 1",
     ),
-    (lambda: DIST.sample_without_replacement(-1), ValueError, "k must be in"),
+    (lambda: DIST.sample_without_replacement(-1), ValueError, "k must be 0 or more"),
     # the batch
     (lambda: DIST[3], IndexError, "out of bounds"),
     (lambda: DIST[0, 0], IndexError, "too many indices"),
@@ -227,3 +228,23 @@ def test_hints_for_what_is_often_meant():
         Categorical([0.0, 1.0], Geometric(1.0, 0.1, steps=10))
     with pytest.raises(TypeError, match=r"got list; Categorical\(logits\) makes one"):
         resample([0.5, 0.5], 3)
+
+
+def test_counts_without_an_upper_limit_name_none():
+    with pytest.raises(ValueError, match="k must be 1 or more, got 0"):
+        TopK(0)
+    with pytest.raises(ValueError, match=f"n must be at most {2**62}, got {2**63}"):
+        DIST.sample_counts(2**63)
+    with pytest.raises(ValueError, match="workers must be in 1 … 1024, got 0"):
+        DIST.sample(workers=0)
+
+
+def test_masks_of_zeros_and_ones_in_any_dtype():
+    expected = Categorical(np.zeros(3)).masked([True, False, True])
+    for dtype in (np.int8, np.uint64, np.float16, np.float64):
+        got = Categorical(np.zeros(3)).masked(np.array([1, 0, 1], dtype))
+        assert got.prior.dtype == bool
+        np.testing.assert_array_equal(got.probs, expected.probs)
+    for value in (np.nan, -np.inf, 0.25, -1):
+        with pytest.raises(ValueError, match="keep must be booleans or numbers 0 and 1, got"):
+            Categorical(np.zeros(3)).masked([1, 0, value])

@@ -97,7 +97,7 @@ def test_a_key_is_a_value():
 def test_bad_keys():
     for arguments, error, match in (
         ((-1,), ValueError, "seed must be 0 or more, got -1"),
-        ((0, -2), ValueError, "start must be in 0 … 18446744073709551616, got -2"),
+        ((0, -2), ValueError, "start must be 0 or more, got -2"),
         ((0.5,), TypeError, "seed must be an integer, got 0.5"),
         ((None,), TypeError, "seed must be an integer, got None"),
         ((0, True), TypeError, "start must be an integer, got True"),
@@ -339,7 +339,7 @@ def test_bad_input():
         empty.update(np.where(np.arange(80_000) == 70_000, inf, 0.0), 0)
     with pytest.raises(ValueError, match=r"logits must have shape \(n,\), got shape \(1, 1\)"):
         empty.update([[1.0]], 0)
-    with pytest.raises(ValueError, match="offset must be in 0"):
+    with pytest.raises(ValueError, match="offset must be 0 or more"):
         empty.update([1.0], -1)
     with pytest.raises(TypeError, match="offset must be an integer"):
         empty.update([1.0], 0.5)
@@ -354,7 +354,7 @@ def test_bad_input():
         full.merge(Reservoir(2, seed=1))
     with pytest.raises(TypeError, match="other must be a Reservoir, got int"):
         full.merge(3)
-    with pytest.raises(ValueError, match="k must be in 1"):
+    with pytest.raises(ValueError, match="k must be 1 or more"):
         Reservoir(0, seed=0)
     with pytest.raises(TypeError, match="seed must be an integer, got None"):
         Reservoir(seed=None)

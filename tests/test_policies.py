@@ -392,8 +392,8 @@ def test_rows_without_a_legal_action_and_other_bad_values(policy):
         ([[1, 1, 1], [0, 0, 0]], ValueError, "got none in row 1: every category .* masked"),
         ([1, 1], ValueError, "mask must have 3 categories on its last axis"),
         (np.ones((3, 3), bool), ValueError, "mask must fit the batch axes"),
-        ([1, 0.5, 1], TypeError, "mask must be booleans or integers 0 and 1"),
-        ([1, 2, 1], ValueError, "mask must be booleans or integers 0 and 1, got 2"),
+        ([1, 0.5, 1], ValueError, "mask must be booleans or numbers 0 and 1, got 0.5"),
+        ([1, 2, 1], ValueError, "mask must be booleans or numbers 0 and 1, got 2"),
     ):
         with pytest.raises(error, match=message):
             policy(q, mask)

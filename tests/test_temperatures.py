@@ -235,7 +235,7 @@ def test_the_callers_arrays_stay():
         (([[1.0, math.nan]], 0.5), None, ValueError, "logits must be finite or -inf, got nan"),
         (([[1.0, 2.0]] * 2, 0.5), [[1, 1], [0, 0]], ValueError, "none in row 1.*is masked"),
         (([1.0, 2.0], 0.5), [1, 1, 1], ValueError, "mask must have 2 categories"),
-        (([1.0, 2.0], 0.5), [0.5, 1], TypeError, "mask must be booleans or integers 0 and 1"),
+        (([1.0, 2.0], 0.5), [0.5, 1], ValueError, "mask must be booleans or numbers 0 and 1"),
         (([1.0, 2.0], 0.5), [2, 1], ValueError, "mask must be booleans .* got 2"),
         (([1.0, 2.0], "a"), None, TypeError, "entropy must be real numbers"),
         ((["a", "b"], 0.5), None, TypeError, "logits must be real numbers"),

@@ -524,8 +524,8 @@ def test_retempering_the_survivors():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: TopK(0), ValueError, "k must be in 1"),
-        (lambda: TopK(-1), ValueError, "k must be in 1"),
+        (lambda: TopK(0), ValueError, "k must be 1 or more"),
+        (lambda: TopK(-1), ValueError, "k must be 1 or more"),
         (lambda: TopK(2.5), TypeError, "k must be an integer"),
         (lambda: TopK([1.5]), TypeError, "k must be integers"),
         (lambda: TopK([0]), ValueError, r"k must be in \[1, inf\)"),
@@ -537,7 +537,7 @@ def test_retempering_the_survivors():
         (lambda: MinP(2), ValueError, r"p must be in \[0, 1\], got 2"),
         (lambda: Typical(2), ValueError, r"mass must be in \[0, 1\], got 2"),
         (lambda: TopNSigma(-1), ValueError, r"n must be in \[0, inf\), got -1"),
-        (lambda: TopP(0.5, min_keep=0), ValueError, "min_keep must be in 1"),
+        (lambda: TopP(0.5, min_keep=0), ValueError, "min_keep must be 1 or more"),
         (lambda: TopP(0.5)(np.zeros(3)), TypeError, "dist must be a Categorical, got ndarray"),
     ],
 )

@@ -25,6 +25,8 @@ from softargmax._arrays import (
     working_dtype,
 )
 
+_UNLIMITED = 2**62  # as good as no upper limit of a count
+
 
 def check_categories(x: Array, name: str) -> None:
     """A last axis of one or more categories."""
@@ -200,7 +202,10 @@ def count(x: Any, name: str, low: int, high: int) -> int:
     if value is None or isinstance(x, bool):
         raise TypeError(f"{name} must be an integer, got {x!r}")
     if not low <= value <= high:
-        raise ValueError(f"{name} must be in {low} … {high}, got {x!r}")
+        limits = f"in {low} … {high}"
+        if high >= _UNLIMITED:
+            limits = f"{low} or more" if value < low else f"at most {high}"
+        raise ValueError(f"{name} must be {limits}, got {x!r}")
     return value
 
 
@@ -276,18 +281,16 @@ def outside(x: Any, interval: str) -> Any:
 
 
 def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
-    """Booleans, or integers 0 and 1, as booleans."""
+    """Booleans, or numbers 0 and 1, as booleans."""
     array = real_array(x, name, xp, like)
     check_categories(array, name)
     kind = kind_of(array, xp)
-    if kind not in "biu":
-        raise TypeError(f"{name} must be booleans or integers 0 and 1, got dtype {array.dtype}")
     if kind == "b":
         return array
     wrong = (array != 0) & (array != 1)
     if any_of(wrong):
         raise ValueError(
-            f"{name} must be booleans or integers 0 and 1, got {first_of(array, wrong):g}"
+            f"{name} must be booleans or numbers 0 and 1, got {first_of(array, wrong):g}"
         )
     return array == 1
 
