@@ -62,7 +62,7 @@ def test_what_it_leaves_to_the_arrays():
     assert short([1.7e308, -1.7e308]) is None
     assert short(np.array([0, -1e20], np.float32), 1e-25) is None  # beyond float32, in silence
     assert Categorical(np.array([0, -1e20], np.float32), 1e-25).log_probs.tolist() == [0, -INF]
-    for heat in ({"temperature": 0}, {"temperature": INF}, {"coldness": -1}, {"coldness": 1e300}):
+    for heat in ({"coldness": -1}, {"coldness": -INF}, {"coldness": 1e300}, {"temperature": 1e300}):
         assert short([1.0, 2.0], **heat) is None
 
 

@@ -220,3 +220,45 @@ def test_callers_who_make_numpy_raise_are_not_disturbed(dtype):
         Categorical.from_weights(np.array([1e-40, 1, 1e-38], dtype)).entropy()
         Categorical.from_energies(z, 1e-310).sample_counts(2**62, rng=0)
         Categorical(z, coldness=1e-320).temperature  # noqa: B018
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("num_categories", [5, 100, 3000, 140_000])
+def test_rows_of_every_length_at_the_limits(dtype, num_categories):
+    """Alone, in a batch of one temperature, and beside rows of others."""
+    z = np.random.default_rng(0).normal(size=(4, num_categories)).astype(dtype)
+    z[:, [1, 3]] = 9, np.nextafter(dtype(9), dtype(10))
+    z[:, num_categories - 1] = z[:, 3]
+    z[2, :-1:2] = -INF
+    temperatures = np.array([0, 0.5, INF, 0])
+    limits = {0: z == z[:, 3:4], INF: z > -INF}
+    mixed = Categorical(z, temperatures)
+    for t in (0, INF):
+        p = limits[t] / limits[t].sum(axis=-1, keepdims=True)
+        every = Categorical(z, t)
+        np.testing.assert_array_equal(every.probs, p.astype(dtype))
+        np.testing.assert_array_equal(np.isfinite(every.log_probs), limits[t])
+        x = every.sample(16, rng=1)
+        assert limits[t][np.arange(4), x].all()
+        assert limits[t][np.arange(4), every.sample(rng=2)].all()
+        for row in range(4):
+            alone = Categorical(z[row], t)
+            np.testing.assert_array_equal(alone.probs, p[row].astype(dtype))
+            assert limits[t][row, alone.sample(rng=3)]
+            assert limits[t][row, alone.sample(12, rng=3)].all()
+    for row, t in enumerate(temperatures):
+        expected = Categorical(z, t).log_probs[row]
+        np.testing.assert_allclose(mixed.log_probs[row], expected, rtol=1e-6)
+        assert Categorical(z, t).probs[row, mixed.sample(rng=4)[row]] > 0
+
+
+def test_ties_at_zero_temperature_are_drawn_alike():
+    z = np.zeros(3000, np.float32)
+    z[[5, 700, 2999]] = 1
+    x = Categorical(z, 0).sample(30_000, rng=0)
+    few = np.concatenate([Categorical(z, 0).sample(16, rng=seed) for seed in range(500)])
+    for drawn in (x, few):
+        values, counts = np.unique(drawn, return_counts=True)
+        assert values.tolist() == [5, 700, 2999]
+        # Each is binomial; 7 standard deviations.
+        assert (np.abs(counts - drawn.size / 3) < 7 * np.sqrt(drawn.size * 2 / 9)).all()

@@ -21,7 +21,10 @@ class ShortRow(NamedTuple):
         z, prior = given.z, given.prior
         if given.batch_shape or z.size > SHORT_ROW:
             return None
-        if not isinstance(coldness, float) or not 1e-30 <= coldness <= 1e30:
+        if not isinstance(coldness, float):
+            return None
+        at_limit = coldness == 0 or coldness == math.inf
+        if not (at_limit or 1e-30 <= coldness <= 1e30):
             return None
         values = z.tolist()
         if prior is not None:
@@ -32,11 +35,15 @@ class ShortRow(NamedTuple):
                 x if kept else -math.inf for x, kept in zip(values, prior.tolist(), strict=True)
             ]
         top = max(values)
-        if temperature is None:
+        if coldness == math.inf:
+            d = [0.0 if value == top else -math.inf for value in values]
+        elif coldness == 0:
+            d = [0.0 if value > -math.inf else -math.inf for value in values]
+        elif temperature is None:
             d = [coldness * (value - top) for value in values]
         else:  # dividing saves a rounding
             d = [(value - top) / temperature for value in values]
-        if min(d) < -1e30 and values.count(-math.inf) != sum(x < -1e30 for x in d):
+        if not at_limit and min(d) < -1e30 and values.count(-math.inf) != sum(x < -1e30 for x in d):
             return None  # a gap has overflowed, or would in float32
         weights = list(map(math.exp, d))
         likeliest = d.index(0.0)

@@ -127,7 +127,8 @@ def plain_inputs(
 ) -> Inputs | None:
     """The common case on a short way: NumPy floats, a scalar temperature, at most a mask, no error.
 
-    Without a copy nobody has looked at long rows: the results of bad ones will be NaN.
+    Without a copy nobody has looked at long rows: the results of bad ones will be NaN (which those
+    at the limits of the temperature would not be, and are left to the careful way).
     """
     if type(logits) is not np.ndarray or logits.dtype.char not in "fd" or not logits.dtype.isnative:
         return None
@@ -135,9 +136,11 @@ def plain_inputs(
         return None
     if temperature is None:
         heat = ONE
-    elif type(temperature) in _SCALARS and 1e-30 < temperature < 1e30:
-        temperature = float(temperature)
-        heat = Heat(1 / temperature, temperature)
+    elif type(temperature) in _SCALARS and (
+        1e-30 < temperature < 1e30 or (copy and temperature in (0, math.inf))
+    ):
+        temperature = float(temperature) + 0.0  # -0.0 becomes 0.0
+        heat = Heat(1 / temperature if temperature else math.inf, temperature)
     else:
         return None
     if prior is not None:

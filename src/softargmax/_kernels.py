@@ -217,9 +217,10 @@ def _centre(given: Inputs, out: Any) -> None:
     d = out if weights is None or out.dtype == np.float64 else np.empty(out.shape)
     limits = LIMITS[d.dtype.char]
     plain = limits.hold(heat.coldness)
-    if plain and prior is None:
+    upright = plain or not np.less(heat.coldness, 0).any()
+    if upright and prior is None:
         top = z.max(axis=-1, initial=-np.inf) if top is None else top
-    elif plain and weights is None:  # a mask leaves out what a logit of -inf does
+    elif upright and weights is None:  # a mask leaves out what a logit of -inf does
         _bar(prior, d)
         d += z
         z, top = d, d.max(axis=-1, initial=-np.inf)
@@ -270,14 +271,16 @@ def _scale(gap: Any, heat: Heat) -> None:
     special = cold | (coldness == 0)
     if not special.any():
         multiply(gap, Heat(coldness, heat.temperature))
-        return
-    ground, support = gap == 0, gap > -np.inf
-    if not special.all():
-        finite = np.where(special, 1.0, coldness)
+    elif special.all():
+        keep = gap == 0 if cold.all() else (gap == 0) | (~cold & (gap > -np.inf))
+        _bar(keep, gap)
+    else:
         kept = None if heat.temperature is None else np.where(special, 1.0, heat.temperature)
-        multiply(gap, Heat(finite, kept))
-    keep = np.where(cold, ground, support)
-    np.copyto(gap, np.where(keep, 0, -np.inf), where=special)
+        multiply(gap, Heat(np.where(special, 1.0, coldness), kept))
+        rows = np.flatnonzero(special)
+        some = gap[rows]
+        _bar((some == 0) | (~cold[rows] & (some > -np.inf)), some)
+        gap[rows] = some
 
 
 def multiply(gap: Any, heat: Heat) -> None:

@@ -17,7 +17,7 @@ class Scores(NamedTuple):
 
     z: Any  # (rows, K): the logits, or d, whose top is 0 and coldness 1
     top: Any  # (rows, 1)
-    coldness: Any  # (rows, 1) or a scalar, of z's dtype
+    coldness: Any  # (rows, 1) or a scalar, of z's dtype; only a scalar may be 0 or inf
 
     @classmethod
     @quiet
@@ -28,7 +28,9 @@ class Scores(NamedTuple):
             z = as_rows(given.z, shape)
             top = z.max(axis=-1, initial=-np.inf) if given.top is None else given.top
             top = top.reshape(-1, 1)
-            coldness = plain_coldness(given, top)
+            coldness = given.heat.coldness
+            at_limit = type(coldness) is float and coldness in (0, np.inf)
+            coldness = z.dtype.type(coldness) if at_limit else plain_coldness(given, top)
             if coldness is not None:
                 return cls(z, top, column(coldness, shape))
         z = as_rows(centred(given), shape)
@@ -37,6 +39,9 @@ class Scores(NamedTuple):
     def weigh(self, rows: Any, z: Any, out: Any) -> Any:
         """The weights of logits ``z`` (rows, …) that are those of the given rows."""
         coldness = self.coldness if self.coldness.ndim == 0 else self.coldness[rows]
+        if coldness.ndim == 0 and coldness in (0, np.inf):
+            np.copyto(out, z == self.top[rows] if coldness else z > -np.inf)
+            return out
         np.subtract(z, self.top[rows], out=out)
         if coldness.ndim or coldness != 1:
             out *= coldness
