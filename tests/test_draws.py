@@ -214,6 +214,17 @@ def test_block_sums_invert_as_the_whole_sum_does(num_categories, dtype):
         assert alone.invert(np.array([[level]]))[0, 0] == expected
 
 
+def test_block_sums_just_below_one():
+    """The quotient of what is left of u and of its block rounds up to 1."""
+    rng, below_one = np.random.default_rng(0), np.nextafter(1.0, 0.0)
+    for _ in range(100):
+        weights = np.zeros((2, 1500))
+        weights[:, [100, 300, 1290]] = rng.random((2, 3))
+        assert BlockSums.build(scores_of(weights)).invert(np.full((3, 2), below_one)).min() == 1290
+        alone = BlockSums.build(scores_of(weights[:1]))
+        assert alone.invert_one(below_one) == 1290
+
+
 def test_block_sums_of_nothing_but_one_weight():
     for place in (0, 255, 256, 999):
         weights = np.full((2, 1000), 1e-45, np.float32)  # subnormal: p may be 0

@@ -71,8 +71,22 @@ def test_few_tasks_wait():
 
 
 def test_a_single_task_needs_no_other_thread(monkeypatch):
-    monkeypatch.setattr(_threads, "_pool", lambda: pytest.fail("another thread"))
+    monkeypatch.setattr(_threads._Pool, "call", lambda *_: pytest.fail("another thread"))
     share(lambda task: None, range(1), 4)
+
+
+def test_those_who_share_while_the_pool_is_busy_do_it_alone():
+    """Each within a task of another, with more of them than there are threads."""
+    done = []
+
+    def work(depth):
+        if depth:
+            share(work, [depth - 1] * 2, 2)
+        else:
+            done.append(threading.get_ident())
+
+    share(work, [6] * 4, 4)
+    assert len(done) == 4 * 2**6
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -91,6 +105,26 @@ def test_an_error_is_raised_and_nothing_stays_behind(here):
         share(work, range(2), 2)
     assert after == [0]
     test_every_task_is_done_once(2, float("inf"), 50)
+
+
+def test_an_error_is_raised_when_all_are_done(monkeypatch):
+    met, own, done = threading.Barrier(3, timeout=30), threading.get_ident(), []
+    first = threading.Event()
+
+    def work(task):
+        if task < 3:
+            met.wait()
+            if threading.get_ident() != own:
+                if not first.is_set():
+                    first.set()
+                    raise OSError("the first")
+                time.sleep(0.05)
+        done.append(task)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    with pytest.raises(OSError, match="the first"):
+        share(work, range(3), 3)
+    assert len(done) == 2
 
 
 def test_an_error_while_tasks_are_made():
@@ -134,6 +168,57 @@ def test_a_process_forks_without_threads():
     """
     found = run(LONG + code)
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork, no timer")
+def test_a_signal_handler_may_fork_and_draw_at_any_moment():
+    code = """
+    import os, signal, threading, time
+    main = os.getpid()
+    def handler(*_):
+        assert work() == 64
+        if os.getpid() == main:
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if work() == 64 else 1)
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    codes, start = [], time.perf_counter()
+    work()
+    took = time.perf_counter() - start
+    signal.signal(signal.SIGALRM, handler)
+    for i in range(40):
+        signal.setitimer(signal.ITIMER_REAL, 1e-5 + took * i / 40)
+        while len(codes) <= i:
+            assert work() == 64
+    assert codes == [0] * 40
+    """
+    found = run(LONG + code)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no timer")
+def test_an_interrupt_at_any_moment_leaves_nothing_behind():
+    """Neither a later call nor the end of the process waits for ever."""
+    code = """
+    import signal, time
+    work()
+    start = time.perf_counter()
+    work()
+    took = time.perf_counter() - start
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    interrupts = 0
+    for i in range(300):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 1e-5 + took * i / 300)
+            work()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupts += 1
+    assert work() == 64
+    print(interrupts > 100)
+    """
+    found = run(LONG + code)
+    assert (found.stdout, found.stderr) == ("True\n", "")
 
 
 def test_at_the_end_of_the_interpreter_one_thread_does_it():

@@ -17,7 +17,7 @@ Namespace: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
 
 BLOCK = 2**15  # elements in a block: enough to amortise calls, few enough for the cache
-SPACIOUS = 2**19  # elements of an intermediate array
+SPACIOUS = 2**19  # elements of an intermediate array, and of one that is kept
 _FEW = 2**13  # so few cost less than to look for memory that is kept
 
 # A decorator: values may overflow on the way to their right limit, and that is no news.

@@ -11,6 +11,8 @@ from softargmax._sums import WIDTH, block_sums
 from softargmax._threads import share
 from softargmax.draws import invert_rows
 
+_BELOW_ONE = 1 - 2.0**-53  # to which a quotient below 1 may round up
+
 
 class BlockSums(NamedTuple):
     """The cumulative sums of blocks of weights, for a few draws a row: no weight itself is kept."""
@@ -50,7 +52,7 @@ class BlockSums(NamedTuple):
         rows, num_categories = np.arange(len(z)), z.shape[1]
         block = invert_rows(self.cdf, u)
         before = np.where(block > 0, self.cdf[rows, block - 1], 0)
-        inside = (u - before) / (self.cdf[rows, block] - before)
+        inside = np.minimum((u - before) / (self.cdf[rows, block] - before), _BELOW_ONE)
         whole = num_categories // WIDTH
         near = np.empty((*block.shape, WIDTH), z.dtype)
         if whole:
@@ -63,7 +65,7 @@ class BlockSums(NamedTuple):
         weights = self.scores.weigh(rows, near, near)
         weights *= weights >= self.floor
         total = np.cumsum(weights, axis=-1, dtype=np.float64)
-        # u is below the block's end, so that ``inside`` is below 1 and some sum is above.
+        # ``inside`` is below 1, and so is its product with a sum below that sum.
         place = (total > (inside * total[..., -1])[..., None]).argmax(axis=-1)
         found = block * WIDTH + place
         empty = total[..., -1] == 0
@@ -77,7 +79,7 @@ class BlockSums(NamedTuple):
         cdf = self.cdf[0]
         block = int(cdf.searchsorted(u, side="right"))
         before = float(cdf[block - 1]) if block else 0.0
-        inside = (u - before) / (float(cdf[block]) - before)
+        inside = min((u - before) / (float(cdf[block]) - before), _BELOW_ONE)
         z = self.scores.z[:, block * WIDTH : (block + 1) * WIDTH]
         weights = self.scores.weigh(slice(1), z, np.empty(z.shape, z.dtype))[0]
         weights *= weights >= self.floor[0]

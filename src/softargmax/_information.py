@@ -51,13 +51,13 @@ class Information(Distribution):
         >>> float(Categorical([0.0, -40.0]).log_prob(0))
         -4.248354255291589e-18
         """
-        given = self._given
-        if type(category) in (int, np.int64) and given.xp is np and not given.batch_shape:
-            short = self._short
-            if 0 <= category < given.z.shape[-1]:
-                if short is None:
-                    return self.log_probs[category]
-                return given.z.dtype.type(short.log_prob(category))
+        if type(category) in (int, np.int64):
+            given, short = self._given, self._short
+            if short is not None:
+                if 0 <= category < len(short.d):
+                    return given.z.dtype.type(short.log_prob(category))
+            elif not given.batch_shape and given.xp is np and 0 <= category < given.z.shape[-1]:
+                return self.log_probs[category]
         return self._of_category(self.log_probs, category)
 
     def prob(self, category: ArrayLike) -> Any:

@@ -75,9 +75,11 @@ class Terms(NamedTuple):
         num_categories = z.shape[-1]
         if math.prod(shape) * num_categories > BLOCK:
             return None
-        plain = type(given.heat.coldness) is float and (prior is None or prior.dtype.kind == "b")
-        if plain and z.shape[:-1] == shape:
-            d = np.empty(z.shape, z.dtype)
+        plain = type(given.heat.coldness) is float or len(shape) == 1
+        if plain and (prior is None or prior.dtype.kind == "b"):
+            d = np.empty((*shape, num_categories), z.dtype)
+            if z.shape != d.shape:
+                given = given._replace(z=np.broadcast_to(z, d.shape), top=None)
             _centre(given, d)
         else:
             d = centred(given)
@@ -207,7 +209,7 @@ def column(part: Any, shape: tuple[int, ...]) -> Any:
 
 @quiet
 def _centre(given: Inputs, out: Any) -> None:
-    """d of a 1-d batch; of any, where one temperature serves it and a prior is a mask."""
+    """d of a 1-d batch; of any, where one temperature serves it and a prior is at most a mask."""
     z, prior, top = given.z, given.prior, given.top
     heat = given.heat
     if type(heat.coldness) is not float:

@@ -23,7 +23,8 @@ SLACK = 4  # units in the last place within which a score is taken to be on its 
 class Space(threading.local):
     """Memory for the intermediate arrays of a long row, kept by every thread.
 
-    The system takes back what is freed, and fresh pages cost more than the arithmetic on them.
+    Unlike :class:`softargmax._arrays.Scratch` it has names, under which one stage finds what the
+    one before has left.
     """
 
     def __init__(self) -> None:
