@@ -1,10 +1,12 @@
 """Categorical distributions from logits and a temperature, right at every temperature."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softargmax.categorical import Categorical
 from softargmax.functional import log_softargmax, smooth_max, softargmax
-from softargmax.relaxed import RelaxedCategorical
+
+if TYPE_CHECKING:
+    from softargmax.relaxed import RelaxedCategorical
 
 __all__ = ["Categorical", "RelaxedCategorical", "log_softargmax", "smooth_max", "softargmax"]
 _MODULES = (
@@ -18,6 +20,10 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:  # on demand: all of it is slow to import
+    if name == "RelaxedCategorical":
+        from softargmax.relaxed import RelaxedCategorical
+
+        return RelaxedCategorical
     if name == "__version__":
         from importlib.metadata import version
 

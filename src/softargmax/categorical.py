@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Self
 
 from softargmax._arrays import ArrayLike, namespace_of, quiet, register_pytree, working_dtype
 from softargmax._checks import checked_weights
-from softargmax._html import table
 from softargmax._inputs import checked_energies, inputs, log_weights
 from softargmax._subsets import Subsets
 
@@ -194,6 +193,8 @@ class Categorical(Subsets):
         )
 
     def _repr_html_(self) -> str | None:
+        from softargmax._html import table  # for notebooks alone
+
         return table(self)
 
 
