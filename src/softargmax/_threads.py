@@ -51,7 +51,6 @@ def share(
         else:
             left.put(None)
 
-    errors: list[BaseException | None] = []
     try:
         for task in tasks:
             if waiting.qsize() >= ahead:
