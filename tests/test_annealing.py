@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from softargmax import Categorical
-from softargmax._exchange import _swapped
 from softargmax.annealing import AnnealingResult, ExchangeResult, anneal, replica_exchange
+from softargmax.annealing._exchange import _swapped
 from softargmax.schedules import Constant, Geometric, Linear
 from statistical import check_counts
 

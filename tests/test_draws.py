@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from softargmax import _orders, draws
-from softargmax._arrays import BLOCK
+from softargmax._arrays.namespaces import BLOCK
 from softargmax._blocks import BlockSums
 from softargmax._kernels import CHUNK
 from softargmax._noise import exponentials

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from softargmax import Categorical, log_softargmax
-from softargmax._arrays import Scratch
+from softargmax._arrays.namespaces import Scratch
 
 MIB = 2**20
 

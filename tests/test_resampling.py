@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from softargmax import Categorical, _offspring
-from softargmax.resampling import effective_sample_size, next_coldness, resample
+from softargmax import Categorical
+from softargmax.resampling import _schemes, effective_sample_size, next_coldness, resample
 from statistical import check_draws
 
 inf = math.inf
@@ -136,7 +136,7 @@ def test_systematic_is_the_comb(weights, n, tooth):
     total = sum(weights)
     u = (tooth + 0.5) / 60 / 64  # never on a border: those are multiples of 1/(total)
     p = np.array([weights]) / total
-    got = _offspring.systematic(p, n, np.array([[u]]))[0]
+    got = _schemes.systematic(p, n, np.array([[u]]))[0]
     cdf = np.cumsum(weights)
     # Exact: cdf·n/total > j + u  ⟺  cdf·n - j·total > u·total, in integers but for u.
     want = [next(i for i, c in enumerate(cdf) if c * n - j * total > u * total) for j in range(n)]
@@ -160,7 +160,7 @@ def noise_of(scheme, value, k, n, rows=1):
 
 
 def parents_by(scheme, p, n, noise):
-    function = getattr(_offspring, scheme)
+    function = getattr(_schemes, scheme)
     if scheme == "residual":
         return function(p.copy(), n, lambda m: noise[:, : m + 1].copy())
     return function(p.copy(), *((n,) if scheme in ("systematic", "ssp") else ()), noise)
@@ -178,7 +178,7 @@ def test_weight_zero_is_never_drawn_at_either_end(scheme, u):
             assert row[0][parents_by(scheme, row, n, noise)].all()
     # A product of a subnormal number and luck is rounded up to the number.
     luck = np.array([[0.99, 0.5, 0.0, 0.1]])
-    assert _offspring.ssp(np.array([[5e-324, 0, 0.5, 0, 0.5]]), 1, luck) != 1
+    assert _schemes.ssp(np.array([[5e-324, 0, 0.5, 0, 0.5]]), 1, luck) != 1
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -239,7 +239,7 @@ def test_more_offspring_than_the_precision_can_tell_apart(scheme):
     noise = noise_of(scheme, 0.3, 1000, 10**6)
     if scheme == "residual":
         noise = (lambda waits: lambda m: waits[:, : m + 1])(noise)
-    parents = getattr(_offspring, scheme)(p / p.sum(), 10**6, noise, 1e-5)
+    parents = getattr(_schemes, scheme)(p / p.sum(), 10**6, noise, 1e-5)
     counts = offspring(parents, 1000)[0]
     assert counts.sum() == 10**6
 
@@ -247,7 +247,7 @@ def test_more_offspring_than_the_precision_can_tell_apart(scheme):
 def test_systematic_at_borders():
     for n in (49, 1000):
         for u in (0.0, 0.5, LAST):
-            alone = _offspring.systematic(np.full((1, n), 1 / n), n, np.array([[u]]))
+            alone = _schemes.systematic(np.full((1, n), 1 / n), n, np.array([[u]]))
             assert_array_equal(alone[0], np.arange(n))
 
 
@@ -316,7 +316,7 @@ def test_systematic_resampling_can_be_worse():
     """The case of the docstring, exactly: variance 1/4 where independent draws have 1/8."""
     p, f = np.full((1, 4), 0.25), np.array([1.0, 0.0, 1.0, 0.0])
     teeth = (np.arange(100) + 0.5) / 100
-    means = [f[_offspring.systematic(p, 2, np.array([[u]]))].mean() for u in teeth]
+    means = [f[_schemes.systematic(p, 2, np.array([[u]]))].mean() for u in teeth]
     assert np.mean(means) == 0.5
     assert np.var(means) == 0.25
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import quiet
+from softargmax._arrays.namespaces import quiet
 
 
 class AliasTable(NamedTuple):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import Scratch, block_size, blocks, quiet
+from softargmax._arrays.namespaces import Scratch, block_size, blocks, quiet
 from softargmax._kernels import CHUNK, LIMITS
 from softargmax._scores import Scores
 from softargmax._sums import WIDTH, block_sums

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import _checks
-from softargmax._arrays import Array, ArrayLike, device_of, quiet, to_namespace, unwrap
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import Array, ArrayLike, device_of, quiet, to_namespace, unwrap
 from softargmax._information import Information
 
 
@@ -100,7 +100,7 @@ class Calculus(Information):
         array([-1.,  1.])
         """
         given, xp = self._given, self._given.xp
-        x = _checks.category(category, xp, given.z, self.num_categories)
+        x = checks.category(category, xp, given.z, self.num_categories)
         index = xp.arange(self.num_categories, device=device_of(given.z))
         chosen = index == x[..., None]
         possible = self._take(xp.astype(self._support, xp.int8), x)[..., None] > 0
@@ -163,7 +163,7 @@ class Calculus(Information):
     def _weighted(self, values: ArrayLike) -> tuple[Any, Any]:
         """Probabilities, and the values that count: 0 where p = 0."""
         given, xp, p = self._given, self._given.xp, self.probs
-        v = _checks.values_of_categories(values, xp, given.z, self.batch_shape)
+        v = checks.values_of_categories(values, xp, given.z, self.batch_shape)
         return p, xp.where(p > 0, v, xp.zeros_like(v))
 
     def _narrowed(self, x: Array) -> Any:

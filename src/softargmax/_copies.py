@@ -5,8 +5,8 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from softargmax._arrays import copied, detached, is_torch, namespace_of
-from softargmax._checks import cast as as_working
+from softargmax._arrays.checks import cast as as_working
+from softargmax._arrays.namespaces import copied, detached, is_torch, namespace_of
 from softargmax._inputs import Heat, Inputs, inverse
 
 

@@ -7,7 +7,8 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from softargmax import _formula, _kernels
-from softargmax._arrays import (
+from softargmax._arrays.checks import check_fits, keep_mask
+from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Namespace,
@@ -20,7 +21,6 @@ from softargmax._arrays import (
     to_namespace,
     to_numpy,
 )
-from softargmax._checks import check_fits, keep_mask
 from softargmax._copies import Copies
 from softargmax._floats import ShortRow
 from softargmax._inputs import (

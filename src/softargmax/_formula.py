@@ -8,7 +8,7 @@ that automatic differentiation is right at ties and finite at masks and at T = 0
 import math
 from typing import Any, NamedTuple
 
-from softargmax._arrays import Array, device_of, quiet, to_namespace, widest_float
+from softargmax._arrays.namespaces import Array, device_of, quiet, to_namespace, widest_float
 from softargmax._inputs import Inputs, support_of
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import is_traced, quiet, to_numpy
+from softargmax._arrays.namespaces import is_traced, quiet, to_numpy
 
 _TOP = 5  # categories of a single row that are shown
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import _checks, _formula, _kernels, _orders, draws
-from softargmax._arrays import (
+from softargmax import _formula, _kernels, _orders, draws
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Namespace,
@@ -110,8 +111,8 @@ class Information(Distribution):
         array([1, 2, 2])
         """
         given, xp = self._given, self._given.xp
-        points = _checks.numbers_in(u, "u", "[0, 1]", xp, given.z)
-        shape = _checks.check_fits(tuple(points.shape), self.batch_shape, "u")
+        points = checks.numbers_in(u, "u", "[0, 1]", xp, given.z)
+        shape = checks.check_fits(tuple(points.shape), self.batch_shape, "u")
         points = xp.broadcast_to(points, shape)
         if xp is np:
             cdf = as_rows(self._cumulative, self.batch_shape)
@@ -168,7 +169,7 @@ class Information(Distribution):
         (array([1, 2]), array([-0.4076, -1.4076]))
         """
         xp, ranking = self._given.xp, self._ranking
-        k = _checks.count(k, "k", 0, self.num_categories)
+        k = checks.count(k, "k", 0, self.num_categories)
         if xp is np:
             rows = as_rows(ranking, self.batch_shape)
             falling = np.broadcast_to(-np.arange(self.num_categories), rows.shape)
@@ -310,7 +311,7 @@ class Information(Distribution):
 
     def _of_category(self, table: Array, category: ArrayLike) -> Any:
         given = self._given
-        x = _checks.category(category, given.xp, given.z, self.num_categories)
+        x = checks.category(category, given.xp, given.z, self.num_categories)
         return unwrap(self._take(table, x))
 
     def _take(self, table: Array, x: Array, core: int = 0) -> Array:
@@ -321,7 +322,7 @@ class Information(Distribution):
         if xp is np and len(batch) == 1 and core == 0 and x.shape == batch:
             return table[np.arange(len(x)), x]  # the common case, on a short way
         lead = tuple(x.shape[: x.ndim - core])
-        shape = (*_checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
+        shape = (*checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
         row = xp.arange(math.prod(batch), device=device_of(self._given.z))
         row = xp.reshape(row, (*batch, *([1] * core)))
         flat = xp.broadcast_to(row * self.num_categories + x, shape)
@@ -335,7 +336,7 @@ class Information(Distribution):
             raise ValueError(
                 f"{name} must have {self.num_categories} categories, got {other.num_categories}"
             )
-        _checks.check_fits(other.batch_shape, self.batch_shape, name)
+        checks.check_fits(other.batch_shape, self.batch_shape, name)
         if other._given.xp is not self._given.xp:
             raise TypeError(f"{name} must hold arrays of the same library as this distribution")
         return self._given.xp

@@ -6,7 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import (
+from softargmax._arrays.checks import (
+    any_of,
+    cast,
+    check_categories,
+    checked_weights,
+    first_of,
+    in_row,
+    keep_mask,
+    real_array,
+)
+from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Namespace,
@@ -22,16 +32,6 @@ from softargmax._arrays import (
     read_only,
     to_numpy,
     widest_float,
-)
-from softargmax._checks import (
-    any_of,
-    cast,
-    check_categories,
-    checked_weights,
-    first_of,
-    in_row,
-    keep_mask,
-    real_array,
 )
 
 # Up to here Python floats are faster than array calls.

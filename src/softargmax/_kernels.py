@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import (
+from softargmax._arrays.namespaces import (
     BLOCK,
     SPACIOUS,
     Scratch,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._checks import count, natural
+from softargmax._arrays.checks import count, natural
 
 DRAWS, RESERVOIR = 0x64726177, 0x72657376  # the tags of those who read
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from softargmax import _noise
-from softargmax._arrays import (
+from softargmax._arrays.namespaces import (
     Array,
     Namespace,
     Shape,

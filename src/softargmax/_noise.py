@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softargmax._arrays import Array, Namespace, Shape, is_jax
+from softargmax._arrays.namespaces import Array, Namespace, Shape, is_jax
 from softargmax._keyed import Keyed
 
 Generator: TypeAlias = np.random.Generator

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import quiet
+from softargmax._arrays.namespaces import quiet
 
 # In shorter rows a sort costs less than finding the candidates for the top k first.
 _SORTED_ROW = 256

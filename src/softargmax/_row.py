@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import quiet
+from softargmax._arrays.namespaces import quiet
 from softargmax._blocks import BlockSums
 from softargmax._inputs import ONE, Heat, Inputs
 from softargmax._kernels import LIMITS, centred, multiply

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from softargmax import _checks, _kernels, _native, _noise, draws
-from softargmax._arrays import (
+from softargmax import _kernels, _native, _noise, draws
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import (
     Shape,
     as_rows,
     blocks,
@@ -90,9 +91,9 @@ class Sampling(Calculus):
             drawn = self._at_once(rng)
             if drawn is not None:
                 return drawn
-        size = _checks.sample_shape(shape)
-        method = _checks.one_of(method, "method", _METHODS)
-        threads = _checks.check_workers(workers)
+        size = checks.sample_shape(shape)
+        method = checks.one_of(method, "method", _METHODS)
+        threads = checks.check_workers(workers)
         given = self._given
         if isinstance(rng, Keyed) and not _native.is_native(given.z, given.xp):
             if method == "gumbel":
@@ -177,7 +178,7 @@ class Sampling(Calculus):
         """
         xp = self._given.xp
         most = 2**62 if xp is np else min(2**62, int(xp.iinfo(index_dtype(xp)).max))
-        n = _checks.count(n, "n", 0, most)
+        n = checks.count(n, "n", 0, most)
         shape = (*self.batch_shape, self.num_categories)
         return self._draw(rng, lambda dist, source: dist._count_rows(n, source), 0, shape)
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import as_rows, quiet
+from softargmax._arrays.namespaces import as_rows, quiet
 from softargmax._inputs import Inputs
 from softargmax._kernels import LIMITS, centred, column
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import _checks, _noise, _orders, draws
-from softargmax._arrays import (
+from softargmax import _noise, _orders, draws
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Shape,
@@ -60,10 +61,10 @@ class Subsets(Sampling):
         >>> Categorical([0.0, 1.0, 2.0], temperature=0).sample_without_replacement(3)
         array([2, 1, 0])
         """
-        k = _checks.count(k, "k", 0, 2**62)
-        size = _checks.sample_shape(shape)
+        k = checks.count(k, "k", 0, 2**62)
+        size = checks.sample_shape(shape)
         if self.batch_shape or not self._by_draws(k):  # which look only where they find too few
-            _checks.check_subset(k, self._support)
+            checks.check_subset(k, self._support)
         shape = (*size, *self.batch_shape, k)
         return self._draw(
             rng, lambda dist, source: dist._order_rows(k, size, source), len(size), shape
@@ -103,12 +104,12 @@ class Subsets(Sampling):
         0.3333
         """
         given = self._given
-        x = _checks.category(indices, given.xp, given.z, self.num_categories, "indices")
+        x = checks.category(indices, given.xp, given.z, self.num_categories, "indices")
         if x.ndim == 0:
             raise ValueError("indices must have an axis of categories, got shape ()")
         if not is_traced(x):
-            _checks.check_distinct(to_numpy(x))
-        lead = _checks.check_fits(tuple(x.shape[:-1]), self.batch_shape, "indices")
+            checks.check_distinct(to_numpy(x))
+        lead = checks.check_fits(tuple(x.shape[:-1]), self.batch_shape, "indices")
         return self._ordered(x) if given.xp is np else self._one_by_one(x, lead)
 
     def _one_by_one(self, x: Array, lead: Shape) -> Array:
@@ -158,7 +159,7 @@ class Subsets(Sampling):
         found = list(dict.fromkeys(drawn.ravel().tolist()))[:k]
         if len(found) == k:
             return found
-        _checks.check_subset(k, self._support)
+        checks.check_subset(k, self._support)
         z, coldness, log_prior = self._ordering
         luck = _noise.gumbels(rng, z.shape) + log_prior
         luck[0, found] = -np.inf

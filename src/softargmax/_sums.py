@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import SPACIOUS, quiet
+from softargmax._arrays.namespaces import SPACIOUS, quiet
 
 WIDTH = 256  # categories in a block
 LONG = 1024  # categories from which rows are summed by blocks

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from softargmax import _checks, _noise, draws
-from softargmax._arrays import ArrayLike, Shape, quiet, read_only, unwrap
+from softargmax import _noise, draws
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import ArrayLike, Shape, quiet, read_only, unwrap
 from softargmax._inputs import ONE, Inputs
 from softargmax._kernels import rows_of
 from softargmax._noise import Rngs
@@ -123,10 +124,10 @@ class Truncated(Categorical):
         single = shape == () and self._size[0] == () and method == "auto" and workers is None
         if single and type(rng) is _noise.Generator:
             return self._left[0].draw(_noise.uniform(rng))
-        size = _checks.sample_shape(shape)
+        size = checks.sample_shape(shape)
         if method not in ("auto", "inverse"):
             return super().sample(shape, rng=rng, method=method, workers=workers)
-        _checks.check_workers(workers)
+        checks.check_workers(workers)
         sources = _noise.one_a_row(rng, self.batch_shape)
         if sources is None:
             u = _noise.uniforms(_noise.generator(rng), (*size, len(self._left)))  # type: ignore[arg-type]
@@ -152,8 +153,8 @@ class Truncated(Categorical):
 
     def _looked_up(self, category: ArrayLike, name: str, empty: float) -> Any:
         """What the rows have of these categories."""
-        x = _checks.category(category, np, self._nothing, self.num_categories)
-        lead = _checks.check_fits(x.shape, self.batch_shape, "category")
+        x = checks.category(category, np, self._nothing, self.num_categories)
+        lead = checks.check_fits(x.shape, self.batch_shape, "category")
         ahead = lead[: len(lead) - len(self.batch_shape)]
         spread = np.broadcast_to(x, lead).reshape(*ahead, len(self._left))
         found = np.empty(spread.shape, self.dtype)

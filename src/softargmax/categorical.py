@@ -2,8 +2,14 @@
 
 from typing import TYPE_CHECKING, Self
 
-from softargmax._arrays import ArrayLike, namespace_of, quiet, register_pytree, working_dtype
-from softargmax._checks import checked_weights
+from softargmax._arrays.checks import checked_weights
+from softargmax._arrays.namespaces import (
+    ArrayLike,
+    namespace_of,
+    quiet,
+    register_pytree,
+    working_dtype,
+)
 from softargmax._inputs import checked_energies, inputs, log_weights
 from softargmax._subsets import Subsets
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._alias import AliasTable
-from softargmax._arrays import BLOCK, blocks, quiet
+from softargmax._arrays.namespaces import BLOCK, blocks, quiet
 from softargmax._kernels import LIMITS
 from softargmax._keyed import Keyed
 from softargmax._noise import Generator, exponentials, uniforms

@@ -3,8 +3,8 @@
 import numpy as np
 
 from softargmax import _formula, _kernels
-from softargmax._arrays import Array, ArrayLike, unwrap
-from softargmax._checks import check_workers
+from softargmax._arrays.checks import check_workers
+from softargmax._arrays.namespaces import Array, ArrayLike, unwrap
 from softargmax._floats import ShortRow
 from softargmax._inputs import inputs, plain_inputs
 

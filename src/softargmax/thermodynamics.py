@@ -10,8 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import Array, Namespace, quiet, to_namespace, unwrap, widest_float
-from softargmax._checks import check_instance
+from softargmax._arrays.checks import check_instance
+from softargmax._arrays.namespaces import (
+    Array,
+    Namespace,
+    quiet,
+    to_namespace,
+    unwrap,
+    widest_float,
+)
 from softargmax._inputs import support_of
 from softargmax.categorical import Categorical
 

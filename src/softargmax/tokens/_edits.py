@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays import is_foreign, namespace_of, quiet, to_namespace, to_numpy
-from softargmax._checks import any_of, check_fits_within, check_instance, in_row, number
+from softargmax._arrays.checks import any_of, check_fits_within, check_instance, in_row, number
+from softargmax._arrays.namespaces import is_foreign, namespace_of, quiet, to_namespace, to_numpy
 from softargmax._inputs import Heat
 from softargmax._row import Row
 from softargmax._survivors import replaced, rows_left

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import is_foreign, is_traced, to_numpy
+from softargmax._arrays.namespaces import is_foreign, is_traced, to_numpy
 from softargmax.categorical import Categorical
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import ArrayLike, quiet, unwrap
-from softargmax._checks import check_fits_within, check_instance, number, numbers_in
+from softargmax._arrays.checks import check_fits_within, check_instance, number, numbers_in
+from softargmax._arrays.namespaces import ArrayLike, quiet, unwrap
 from softargmax._noise import Rngs
 from softargmax.categorical import Categorical
 from softargmax.tokens._truncations import EpsilonCutoff

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._checks import count
+from softargmax._arrays.checks import count
 from softargmax.categorical import Categorical
 from softargmax.tokens._edits import Change, Edit, banned, ids_of
 from softargmax.tokens._history import tokens_of, window

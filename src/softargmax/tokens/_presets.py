@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from softargmax._checks import one_of
+from softargmax._arrays.checks import one_of
 from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
 from softargmax.tokens._penalties import (
     DRY,

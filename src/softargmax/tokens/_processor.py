@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import (
+from softargmax._arrays.checks import check_instance
+from softargmax._arrays.namespaces import (
     is_foreign,
     is_torch,
     is_traced,
@@ -14,7 +15,6 @@ from softargmax._arrays import (
     to_namespace,
     to_numpy,
 )
-from softargmax._checks import check_instance
 from softargmax.categorical import Categorical
 from softargmax.tokens._stage import Stage
 

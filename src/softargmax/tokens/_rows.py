@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays import (
+from softargmax._arrays.namespaces import (
     Array,
     Namespace,
     device_of,

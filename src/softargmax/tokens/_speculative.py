@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from softargmax import _checks, _native
-from softargmax._arrays import ArrayLike, index_dtype, quiet, unwrap
+from softargmax import _native
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import ArrayLike, index_dtype, quiet, unwrap
 from softargmax._inputs import ONE, Inputs
 from softargmax._noise import Rngs
 from softargmax.categorical import Categorical
@@ -69,8 +70,8 @@ def verify(
     >>> int(accepted), int(next_token)
     (1, 2)
     """
-    _checks.check_instance(draft, Categorical, "draft")
-    _checks.check_instance(target, Categorical, "target")
+    checks.check_instance(draft, Categorical, "draft")
+    checks.check_instance(target, Categorical, "target")
     given, xp = target._given, target._given.xp
     if draft._given.xp is not xp:
         raise TypeError("draft must hold arrays of the same library as target")
@@ -85,7 +86,7 @@ def verify(
         raise ValueError(
             f"draft must have batch {(*batch, n)}, one less than target, got {draft.batch_shape}"
         )
-    x = _checks.category(draft_tokens, xp, given.z, target.num_categories, "draft_tokens")
+    x = checks.category(draft_tokens, xp, given.z, target.num_categories, "draft_tokens")
     if tuple(x.shape) != (*batch, n):
         raise ValueError(f"draft_tokens must have shape {(*batch, n)}, got {tuple(x.shape)}")
     # A batch of rows of n numbers: what the streams and the noise of acceptance belong to.
@@ -96,10 +97,10 @@ def verify(
         return unwrap(xp.sum(x, axis=-1)), target[..., 0].sample(rng=second)
     log_p, log_q = draft.log_prob(x), target[..., :n].log_prob(x)
     impossible = log_p == -math.inf
-    if _checks.any_of(impossible):
+    if checks.any_of(impossible):
         raise ValueError(
             "draft_tokens must have a probability above 0 under draft, "
-            f"got one with p = 0{_checks.in_row(impossible)}"
+            f"got one with p = 0{checks.in_row(impossible)}"
         )
     # An exponential wait is above log p - log q with probability min(1, q/p).
     wait = xp.exp(0 - _native.gumbels(rows, (), first))

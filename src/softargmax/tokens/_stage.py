@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._arrays import is_foreign, namespace_of, to_namespace, to_numpy
-from softargmax._checks import check_fits_within, check_instance, count, number, numbers_in
+from softargmax._arrays.checks import check_fits_within, check_instance, count, number, numbers_in
+from softargmax._arrays.namespaces import is_foreign, namespace_of, to_namespace, to_numpy
 from softargmax.categorical import Categorical
 
 History = Any

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._checks import check_instance, count
+from softargmax._arrays.checks import check_instance, count
 from softargmax._survivors import rows_left, truncated
 from softargmax.categorical import Categorical
 from softargmax.tokens._rows import Rows

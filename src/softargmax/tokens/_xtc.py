@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._arrays import index_dtype, quiet
-from softargmax._checks import check_instance, count
+from softargmax._arrays.checks import check_instance, count
+from softargmax._arrays.namespaces import index_dtype, quiet
 from softargmax._row import Row
 from softargmax._survivors import replaced, rows_left, truncated
 from softargmax.categorical import Categorical

@@ -1,0 +1,1 @@
+"""Arrays of any library: their namespaces, and the checks of arguments."""

@@ -1,0 +1,330 @@
+"""Argument checks and their wording: the name, what it must be, what it got."""
+
+import math
+import numbers
+import operator
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Namespace,
+    Shape,
+    copied,
+    index_dtype,
+    is_foreign,
+    is_traced,
+    kind_of,
+    namespace_of,
+    quiet,
+    to_namespace,
+    to_numpy,
+    widest_float,
+    working_dtype,
+)
+
+_UNLIMITED = 2**62  # as good as no upper limit of a count
+
+
+def check_categories(x: Array, name: str) -> None:
+    """A last axis of one or more categories."""
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(
+            f"{name} must have a last axis of one or more categories, got shape {tuple(x.shape)}"
+        )
+
+
+def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
+    """``x`` as an array of real numbers in the namespace ``xp``."""
+    if isinstance(x, np.ma.MaskedArray):
+        hint = "; pass prior=~logits.mask" if name == "logits" else ""
+        raise TypeError(f"{name} must be a plain array, got a masked array{hint}")
+    if is_foreign(x) and xp is np:
+        x = to_numpy(x)
+    if is_foreign(x):
+        if kind_of(x, xp) not in "biuf":
+            raise TypeError(f"{name} must be real numbers, got dtype {x.dtype}")
+        return copied(x, xp) if copy else x
+    try:
+        array = np.array(x, order="C") if copy else np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of real numbers: {error}") from None
+    if array.dtype == object and all(isinstance(v, int | float) for v in array.flat):
+        array = _as_float64(array, name)  # integers too large for int64
+    if kind_of(array, np) not in "biuf":
+        got = f"{x!r}; call a schedule with the step" if callable(x) else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must be real numbers, got {got}")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = _as_float64(array, name)
+    if xp is np:
+        return array
+    if kind_of(array, np) == "f":  # half and foreign-endian floats are not for every namespace
+        array = cast(array, np)
+    return to_namespace(array, xp, _anchor(like, xp))
+
+
+@quiet
+def _as_float64(x: Any, name: str) -> Any:
+    """Integers beyond int64, or long doubles, as float64, where they fit."""
+    try:
+        array = x.astype(np.float64)
+    except OverflowError:
+        array = None
+    if array is None or (np.isinf(array) & (np.abs(x) != math.inf)).any():
+        raise ValueError(f"{name} must fit float64, got a number beyond its range")
+    return array
+
+
+def _anchor(like: Any, xp: Namespace) -> Array:
+    """An array of the namespace whose device new arrays join."""
+    return like if is_foreign(like) else xp.asarray(0.0)
+
+
+@quiet
+def cast(x: Array, xp: Namespace) -> Array:
+    """``x`` in its working dtype, native byte order and C order."""
+    dtype = working_dtype(x, xp)
+    if xp is np:
+        return np.asarray(x, dtype=dtype, order="C")
+    return x if x.dtype == dtype else xp.astype(x, dtype)
+
+
+def checked_weights(
+    x: ArrayLike, name: str, xp: Namespace, like: Array, *, copy: bool = False
+) -> Array:
+    """Non-negative finite weights, in the dtype given."""
+    array = real_array(x, name, xp, like, copy=copy)
+    check_categories(array, name)
+    kind = kind_of(array, xp)
+    if kind in "if":
+        wrong = array < 0 if kind == "i" else ~((array >= 0) & (array < math.inf))
+        if any_of(wrong):
+            raise ValueError(
+                f"{name} must be non-negative and finite, "
+                f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
+            )
+    return array
+
+
+def any_of(mask: Any) -> bool:
+    """Whether a check fails anywhere; values that cannot be seen are not checked."""
+    if isinstance(mask, bool):
+        return mask
+    return not is_traced(mask) and bool(to_numpy(mask).any())
+
+
+def first_of(values: Any, mask: Any) -> float:
+    """The first value where the mask holds."""
+    return float(values) if isinstance(mask, bool) else float(to_numpy(values)[to_numpy(mask)][0])
+
+
+def in_row(mask: Any) -> str:
+    """' in row i', the index of the first row that the mask marks; '' without a batch."""
+    found = np.argwhere(to_numpy(mask))
+    if not found.shape[1]:
+        return ""
+    index = tuple(int(i) for i in found[0])
+    return f" in row {index[0] if len(index) == 1 else index}"
+
+
+# ---------------------------------------------------------------------------- other arguments
+
+
+def category(
+    x: ArrayLike, xp: Namespace, like: Array, num_categories: int, name: str = "category"
+) -> Array:
+    """Integer categories in 0 … K-1, as int64."""
+    if is_foreign(x) and xp is np:
+        x = to_numpy(x)
+    array = x if is_foreign(x) else _integers(x, name)
+    if array.dtype == object and all(isinstance(v, int) for v in array.flat):
+        raise ValueError(f"{name} must be in 0 … {num_categories - 1}, got {array.flat[0]}")
+    if kind_of(array, namespace_of(array)) not in "iu":
+        raise TypeError(f"{name} must be integers, got dtype {array.dtype}")
+    wrong = (array < 0) | (array >= num_categories)
+    if any_of(wrong):
+        raise ValueError(
+            f"{name} must be in 0 … {num_categories - 1}, got {first_of(array, wrong):.0f}"
+        )
+    return (
+        array.astype(np.int64)
+        if xp is np
+        else to_namespace(array, xp, _anchor(like, xp), index_dtype(xp))
+    )
+
+
+def _integers(x: ArrayLike, name: str) -> Any:
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of integers: {error}") from None
+    return array.astype(np.int64) if array.size == 0 and not hasattr(x, "dtype") else array
+
+
+def check_fits(shape: Shape, batch: Shape, name: str) -> Shape:
+    """The broadcast of an argument's shape with the batch."""
+    try:
+        return np.broadcast_shapes(shape, batch)
+    except ValueError:
+        raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}") from None
+
+
+def check_fits_within(shape: Shape, batch: Shape, name: str) -> None:
+    """An argument's shape broadcasts to the batch and does not enlarge it."""
+    if check_fits(shape, batch, name) != batch:
+        raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}")
+
+
+def sample_shape(shape: Any) -> Shape:
+    """A shape is an int or a tuple of ints."""
+    if isinstance(shape, tuple) and not shape:
+        return ()
+    try:
+        axes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+        result = tuple(operator.index(axis) for axis in axes)
+    except TypeError:
+        raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}") from None
+    if any(isinstance(axis, bool | np.bool_) for axis in axes):
+        raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}")
+    if any(axis < 0 for axis in result):
+        raise ValueError(f"shape must be non-negative, got {shape!r}")
+    return result
+
+
+def count(x: Any, name: str, low: int, high: int) -> int:
+    """An integer in [low, high]."""
+    try:
+        value = operator.index(x)
+    except TypeError:
+        value = None
+    if value is None or isinstance(x, bool):
+        raise TypeError(f"{name} must be an integer, got {x!r}")
+    if not low <= value <= high:
+        limits = f"in {low} … {high}"
+        if high >= _UNLIMITED:
+            limits = f"{low} or more" if value < low else f"at most {high}"
+        raise ValueError(f"{name} must be {limits}, got {x!r}")
+    return value
+
+
+def natural(x: Any, name: str) -> int:
+    """An integer of 0 or more, of any size."""
+    try:
+        value = None if isinstance(x, bool) else operator.index(x)
+    except TypeError:
+        value = None
+    if value is None:
+        raise TypeError(f"{name} must be an integer, got {x!r}")
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more, got {x!r}")
+    return value
+
+
+def check_workers(workers: int | None) -> int:
+    """A positive number of threads; None is 1."""
+    return 1 if workers is None else count(workers, "workers", 1, 1024)
+
+
+def check_instance(x: object, kind: type, name: str) -> None:
+    """An object of the library."""
+    if not isinstance(x, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        hint = "; Categorical(logits) makes one" if kind.__name__ == "Categorical" else ""
+        raise TypeError(f"{name} must be {article} {kind.__name__}, got {type(x).__name__}{hint}")
+
+
+def check_callable(x: object, name: str) -> None:
+    """A function, or what can be called like one."""
+    if not callable(x):
+        raise TypeError(f"{name} must be callable, got {x!r}")
+
+
+def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if x not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {x!r}")
+    return str(x)
+
+
+def number(x: Any, name: str, interval: str) -> int | float:
+    """A real number in an interval such as "[0, inf)", as Python's."""
+    if isinstance(x, bool) or not isinstance(x, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {x!r}")
+    try:
+        value = float(x)
+    except OverflowError:
+        value = math.nan
+    if outside(value, interval):
+        raise ValueError(f"{name} must be in {interval}, got {x}")
+    # Larger integers than these are none for every namespace.
+    return int(x) if isinstance(x, numbers.Integral) and abs(value) < 2**31 else value
+
+
+def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
+    """Real numbers in an interval, in float64 where there is one."""
+    array = xp.astype(real_array(x, name, xp, like), widest_float(xp))
+    wrong = outside(array, interval)
+    if any_of(wrong):
+        got = repr(first_of(array, wrong)).removesuffix(".0")
+        raise ValueError(f"{name} must be in {interval}, got {got}")
+    return array
+
+
+def outside(x: Any, interval: str) -> Any:
+    """Where numbers are outside an interval; NaN always is."""
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    below = x < low if interval[0] == "[" else x <= low
+    above = x > high if interval[-1] == "]" else x >= high
+    return below | above | (x != x)
+
+
+def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
+    """Booleans, or numbers 0 and 1, as booleans."""
+    array = real_array(x, name, xp, like)
+    check_categories(array, name)
+    kind = kind_of(array, xp)
+    if kind == "b":
+        return array
+    wrong = (array != 0) & (array != 1)
+    if any_of(wrong):
+        raise ValueError(
+            f"{name} must be booleans or numbers 0 and 1, got {first_of(array, wrong):g}"
+        )
+    return array == 1
+
+
+def values_of_categories(
+    x: ArrayLike, xp: Namespace, like: Array, batch: Shape, name: str = "values"
+) -> Array:
+    """Real values with the categories on the last axis, in a floating dtype."""
+    array = real_array(x, name, xp, like)
+    num_categories = like.shape[-1]
+    if array.ndim == 0 or array.shape[-1] != num_categories:
+        raise ValueError(
+            f"{name} must have {num_categories} categories on its last axis, "
+            f"got shape {tuple(array.shape)}"
+        )
+    check_fits(tuple(array.shape[:-1]), batch, name)
+    return cast(array, xp) if kind_of(array, xp) == "f" else xp.astype(array, like.dtype)
+
+
+def check_subset(k: int, support: Array) -> None:
+    """No more categories than any row's support has."""
+    if is_traced(support):
+        return
+    sizes = np.asarray(np.count_nonzero(to_numpy(support), axis=-1))
+    if (sizes < k).any():
+        raise ValueError(
+            f"k must be at most the number of categories in the support, "
+            f"got k={k} for {sizes[sizes < k][0]}{in_row(sizes < k)}"
+        )
+
+
+def check_distinct(indices: Any) -> None:
+    """No index twice on the last axis of a NumPy array."""
+    ordered = np.sort(indices, axis=-1)
+    twice = (ordered[..., 1:] == ordered[..., :-1]).any(axis=-1)
+    if twice.any():
+        raise ValueError(f"indices must be distinct on the last axis, got a repeat{in_row(twice)}")

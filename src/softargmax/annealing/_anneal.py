@@ -1,0 +1,219 @@
+"""Runs over states: simulated annealing, Gibbs sampling and replica exchange."""
+
+import numbers
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import blocks, is_foreign, quiet, to_numpy
+from softargmax._noise import Generator, Rng
+from softargmax.annealing import _loop
+from softargmax.categorical import Categorical
+from softargmax.schedules._schedule import Schedule
+
+Moves = Callable[[Any, Generator], tuple[Any, Any]]
+Apply = Callable[[Any, Any, int], Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AnnealingResult:
+    """What a run of :func:`anneal` has come to.
+
+    Attributes
+    ----------
+    state, energy
+        After the last step; the energy is NaN before the first.
+    best_state, best_energy
+        The lowest energy of any step, and the state that had it first; inf before the first step.
+    energies : float64, shape (steps,)
+        After each step.
+    temperatures : float64, shape (steps,)
+        Of each step.
+    rng : Generator
+        Where the run's generator stands.
+
+    Examples
+    --------
+    >>> from softargmax.annealing import anneal
+    >>> def moves(x, rng):
+    ...     return [(x - 1) ** 2, x**2, (x + 1) ** 2], None
+    >>> anneal(20, moves, lambda x, _, i: x + i - 1, 0.0, steps=30, rng=0)
+    AnnealingResult(steps=30, energy=0, best_energy=0)
+    """
+
+    state: Any
+    best_state: Any
+    best_energy: float
+    energies: Any
+    temperatures: Any
+    rng: Generator
+
+    @property
+    def energy(self) -> float:
+        """Of the last state."""
+        return float(self.energies[-1]) if len(self.energies) else float("nan")
+
+    def __repr__(self) -> str:
+        return (
+            f"AnnealingResult(steps={len(self.energies)}, energy={self.energy:g}, "
+            f"best_energy={self.best_energy:g})"
+        )
+
+
+class _Walk(NamedTuple):
+    state: Any
+    best_state: Any
+    best_energy: float
+
+
+def anneal(
+    state: Any,
+    moves: Moves,
+    apply: Apply,
+    schedule: Schedule | Callable[[int], float] | float,
+    *,
+    steps: int,
+    rng: Rng = None,
+    progress: bool = False,
+    resume: AnnealingResult | None = None,
+) -> AnnealingResult:
+    r"""Walk through states by Boltzmann draws among those in reach, at falling temperatures.
+
+    Step t offers the states that ``moves`` knows of and goes to one of them, with
+    :math:`p_j \propto e^{-E_j / T_t}`: at T = 0 to one of the lowest.
+
+    Parameters
+    ----------
+    state
+        Where to begin; any object, and it is not changed.
+    moves : callable
+        ``moves(state, rng)`` returns (energies, offer): the energies of the m ≥ 1 states in reach,
+        and anything by which ``apply`` knows them. An energy of +inf forbids a state.
+    apply : callable
+        ``apply(state, offer, index)`` returns the state number ``index`` of the offer.
+    schedule : Schedule, callable or float
+        The temperature of step 0, 1, …, in [0, inf], in the units of the energies. Steps of its own
+        are those of the whole run, also where that is resumed.
+    steps : int
+        Of the whole run, those of ``resume`` included.
+    rng : None, int, SeedSequence, BitGenerator or Generator
+        NumPy's; one Generator is made of it, also for ``moves``. Ctrl-C puts back what it has
+        drawn, but not how many children were spawned from it.
+    progress : bool
+        Whether to show a bar (of tqdm).
+    resume : AnnealingResult, optional
+        An earlier result of the same run, which goes on from its state and its generator;
+        ``state`` and ``rng`` are then not looked at. A resumed run equals an unbroken one.
+
+    Returns
+    -------
+    AnnealingResult
+        Ctrl-C during the steps ends the run with the result so far.
+
+    Raises
+    ------
+    ValueError
+        For energies of NaN or -inf, no state in reach, a temperature outside [0, inf], or fewer
+        steps than ``resume`` has.
+    TypeError
+        For ``moves`` that return no pair, and for arguments that are none.
+    ImportError
+        For a bar without tqdm.
+
+    Notes
+    -----
+    **To optimise**, any moves will do. **To sample** Boltzmann's law at a constant temperature,
+    every state that is offered has to offer the same set of states: one site chosen at random, and
+    all its values, the present one included (Gibbs sampling). Offering all neighbours of a state
+    samples another law; for those there is the n-fold way, whose states weigh by the time that they
+    last: a loop over :func:`softargmax.gumbel.exponential_race`, whose docstring shows it.
+
+    ``apply`` should return a new state. One that changes the state in place works too, but after
+    Ctrl-C its state may be in the midst of a step, or one step ahead, and the resumed run another.
+
+    References
+    ----------
+    Kirkpatrick, Gelatt & Vecchi (1983), https://doi.org/10.1126/science.220.4598.671; Geman & Geman
+    (1984), https://doi.org/10.1109/TPAMI.1984.4767596.
+
+    Examples
+    --------
+    Three colours for a ring of nine: a site at random is offered all its colours.
+
+    >>> import numpy as np
+    >>> from softargmax.annealing import anneal
+    >>> from softargmax.schedules import Geometric
+    >>> def moves(colours, rng):
+    ...     site = rng.integers(9)
+    ...     rest = np.delete(np.roll(colours, -site), 0)
+    ...     clashes = np.bincount(rest[[0, -1]], minlength=3)
+    ...     return clashes + (rest[1:] == rest[:-1]).sum(), site
+    >>> def apply(colours, site, colour):
+    ...     return np.where(np.arange(9) == site, colour, colours)
+    >>> run = anneal(np.zeros(9, int), moves, apply, Geometric(2, 0.1, steps=200), steps=200, rng=0)
+    >>> run, run.best_state
+    (AnnealingResult(steps=200, energy=0, best_energy=0), array([1, 2, 0, 2, 1, 2, 0, 2, 0]))
+    """
+    first, steps, generator = _loop.begin(resume, AnnealingResult, steps, rng)
+    energies, temperatures = np.empty(steps), _temperatures(schedule, steps)
+    checks.check_callable(moves, "moves")
+    checks.check_callable(apply, "apply")
+    if resume is None:
+        own = _loop.copied_state(state)
+        walk = _Walk(own, deepcopy(own), float("inf"))
+    else:
+        walk = _Walk(_loop.copied_state(resume.state), resume.best_state, resume.best_energy)
+        energies[:first], temperatures[:first] = resume.energies, resume.temperatures
+
+    def advance(i: int, walk: _Walk) -> _Walk:
+        if temperatures[i] != temperatures[i]:  # a function that is asked as it goes
+            temperatures[i] = _temperature(schedule(i))  # type: ignore[operator]
+        offered, offer = _offered(moves(walk.state, generator), i)
+        index = int(Categorical(-offered, float(temperatures[i])).sample(rng=generator))
+        new = apply(walk.state, offer, index)
+        energies[i] = energy = offered[index]
+        if energy < walk.best_energy:  # a copy, for apply may change the state
+            return _Walk(new, deepcopy(new), float(energy))
+        return walk._replace(state=new)
+
+    done, walk = _loop.run(advance, walk, first, steps, generator, progress)
+    return _loop.finished(
+        lambda: AnnealingResult(
+            *walk, _loop.cut(energies, done), _loop.cut(temperatures, done), deepcopy(generator)
+        )
+    )
+
+
+def _temperatures(schedule: Any, steps: int) -> Any:
+    """The temperatures of all steps, NaN where a function will be asked."""
+    if isinstance(schedule, Schedule):
+        found = np.empty(steps)
+        for some in blocks(steps, 1):
+            found[some] = schedule(np.arange(some.start, some.stop))
+        return found
+    if callable(schedule):
+        return np.full(steps, np.nan)
+    if not isinstance(schedule, numbers.Real):
+        raise TypeError(f"schedule must be a number or a function of the step, got {schedule!r}")
+    return np.full(steps, float(checks.number(schedule, "schedule", "[0, inf]")))
+
+
+def _temperature(value: Any) -> float:
+    """What a function said, a number or an array of one."""
+    if is_foreign(value) or isinstance(value, np.ndarray):
+        value = to_numpy(value)
+        value = value.item() if value.size == 1 else value
+    return float(checks.number(value, "schedule", "[0, inf]"))
+
+
+@quiet
+def _offered(reply: Any, step: int) -> tuple[Any, Any]:
+    if not isinstance(reply, tuple | list) or len(reply) != 2:
+        raise TypeError(
+            f"moves must return (energies, offer), got {type(reply).__name__} at step {step}"
+        )
+    return _loop.checked_energies(reply[0], None, f"moves at step {step}"), reply[1]

@@ -1,0 +1,326 @@
+"""Draws for those who outgrow one machine, on Dask: keyed by number, so that no chunk matters.
+
+Every function returns lazy Dask arrays; what they hold depends on the distribution, n and the seed,
+not on chunks, workers, schedulers or the workers that are lost on the way.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+
+from softargmax._arrays import checks
+from softargmax.categorical import Categorical
+from softargmax.dask import _tasks
+from softargmax.gumbel import Reservoir
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+_FAN = 8  # results that are merged by one task
+
+
+class Estimate(NamedTuple):
+    """A Monte Carlo mean and its standard error, both lazy.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.dask import expectation
+    >>> estimate = expectation(lambda x: x == 1, Categorical([0.0, 0.0]), 10_000, seed=0)
+    >>> float(estimate.standard_error.compute().round(4))
+    0.005
+    """
+
+    mean: "da.Array"
+    standard_error: "da.Array"
+
+
+def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da.Array":
+    """n independent draws as a Dask array, the same for all chunks and workers.
+
+    Parameters
+    ----------
+    dist : Categorical
+        Goes to every worker as a whole, in the graph, of which Dask warns from 10 MB on; for logits
+        that do not fit there is :func:`sample_sharded`.
+    n : int
+        Draws of every row of the batch.
+    chunks : int, tuple of ints or "auto"
+        Of the first axis, as Dask takes them; the batch is not cut.
+    seed : int
+        Non-negative.
+
+    Returns
+    -------
+    dask.array.Array of int64, shape (n,) + batch_shape
+        Equal to ``dist.sample(n, rng=Keyed(seed), method="alias")``, and the first of more draws.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a negative n or seed, chunks that do not fit, or what is no Categorical.
+    ImportError
+        Without Dask.
+
+    References
+    ----------
+    Salmon, Moraes, Dror & Shaw (2011), https://doi.org/10.1145/2063384.2063405.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.dask import sample
+    >>> draws = sample(Categorical([0.0, 1.0, 2.0]), 1_000_000, chunks=300_000, seed=0)
+    >>> draws.chunks
+    ((300000, 300000, 300000, 100000),)
+    >>> draws[[0, 500_000, 999_999]].compute()
+    array([1, 1, 1])
+    """
+    array, _ = _dask()
+    from dask.highlevelgraph import HighLevelGraph
+
+    host, parts, key = _plan(dist, n, 0, chunks, seed)
+    name, rest = f"softargmax-sample-{uuid4().hex}", host.batch_shape
+    # One layer of the graph, as dask.array makes them; a Delayed for each chunk would be slow.
+    layer: dict[Any, Any] = {
+        (name, i, *(0 for _ in rest)): (_tasks.drawn, key.key, start, stop, seed)
+        for i, (start, stop) in enumerate(parts)
+    }
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[key])
+    sizes = tuple(stop - start for start, stop in parts), *((width,) for width in rest)
+    drawn: da.Array = array.Array(graph, name, chunks=sizes, dtype=np.int64)
+    return drawn
+
+
+def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da.Array":
+    """How often each category comes among the draws of :func:`sample`, in bounded memory.
+
+    Where the draws themselves are of no interest, ``dist.sample_counts(n)`` has the same law and
+    costs K numbers, whatever n is.
+
+    Parameters
+    ----------
+    dist, n, chunks, seed
+        As for :func:`sample`; a task counts a chunk, and holds a few of its draws at a time. "auto"
+        makes at least 64 chunks of n ≥ 2²⁴ draws.
+
+    Returns
+    -------
+    dask.array.Array of int64, shape batch_shape + (K,)
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        As for :func:`sample`.
+
+    References
+    ----------
+    Salmon, Moraes, Dror & Shaw (2011), https://doi.org/10.1145/2063384.2063405.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.dask import sample_counts
+    >>> dist = Categorical.from_weights([1, 0, 3])
+    >>> sample_counts(dist, 1_000_000, chunks=300_000, seed=0).compute()
+    array([250578,      0, 749422])
+    """
+    array, delayed = _dask()
+    host, parts, key = _plan(dist, n, 0, chunks, seed, kept=False)
+    counted = delayed(_tasks.counted, pure=False)
+    total = _merged(delayed(sum, pure=False), [counted(key, *part, seed) for part in parts])
+    shape = (*host.batch_shape, host.num_categories)
+    counts: da.Array = array.from_delayed(total, shape, np.int64)
+    return counts
+
+
+def expectation(
+    f: Callable[[Any], Any], dist: Categorical, n: int, *, chunks: Any = "auto", seed: int
+) -> Estimate:
+    r"""The mean of f over the draws of :func:`sample` and its standard error, in bounded memory.
+
+    .. math:: \bar f = \frac1n \sum_i f(x_i), \qquad
+        \text{s.e.} = \sqrt{\frac{\sum_i (f(x_i) - \bar f)^2}{n (n - 1)}}
+
+    A function of the category alone has its exact mean in ``dist.expectation(values)``; this is for
+    functions that are costly, or random, or of a whole batch of draws.
+
+    Parameters
+    ----------
+    f : callable
+        From draws, an int64 array (m,) + batch_shape, to m real values or arrays of values,
+        (m, ...). It is called by the workers, and once, with one draw, to know the shape.
+    dist, n, chunks, seed
+        As for :func:`sample`, n at least 2.
+
+    Returns
+    -------
+    Estimate
+        mean and standard_error, Dask arrays of float64 of the values' shape; ``dask.compute`` them
+        together. They are the same for all chunks but for rounding.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        As for :func:`sample`, and for values that are not one for each draw.
+
+    References
+    ----------
+    Chan, Golub & LeVeque (1983), https://doi.org/10.1080/00031305.1983.10483115, for the variance.
+
+    Examples
+    --------
+    >>> import dask
+    >>> from softargmax import Categorical
+    >>> from softargmax.dask import expectation
+    >>> rolls = Categorical.from_weights([[1] * 6, [1] * 6])  # two dice
+    >>> most = expectation(lambda x: x.max(axis=-1) + 1, rolls, 1_000_000, seed=0)
+    >>> mean, error = dask.compute(*most)
+    >>> mean.round(4), error.round(4), round(161 / 36, 4)
+    (np.float64(4.4745), np.float64(0.0014), 4.4722)
+    """
+    array, delayed = _dask()
+    checks.check_callable(f, "f")
+    host, parts, key = _plan(dist, n, 2, chunks, seed, kept=False)
+    shape = _tasks.values_of(f, _tasks.drawn(host, 0, 1, seed)).shape[1:]
+    summed, function = delayed(_tasks.summed, pure=False), delayed(f, traverse=False, pure=False)
+    sums = [summed(function, shape, key, *part, seed) for part in parts]
+    total = _merged(delayed(_tasks.pooled, pure=False), sums)
+    found = array.from_delayed(
+        delayed(_tasks.estimated, pure=False)(total), (2, *shape), np.float64
+    )
+    return Estimate(found[0], found[1])
+
+
+def sample_sharded(logits: "da.Array", *, k: int | None = None, seed: int) -> "da.Array":
+    """Draw from logits that are chunked along the categories, without ever bringing them together.
+
+    Every chunk fills a :class:`softargmax.gumbel.Reservoir`, and these merge: an exact draw by
+    Gumbel-top-k, for which a worker reads its chunks once.
+
+    Parameters
+    ----------
+    logits : dask.array.Array, shape (K,)
+        Of known chunks; logits divided by the temperature already.
+    k : int, optional
+        Draw so many different categories; None is one draw, as a scalar.
+    seed : int
+        Non-negative.
+
+    Returns
+    -------
+    dask.array.Array of int64, shape () or (k,)
+        In the order drawn, the same for every chunking.
+
+    Raises
+    ------
+    ValueError
+        For other shapes, unknown chunks, k outside 1 … K; and from the workers, for logits of NaN
+        or +inf, or fewer than k categories with a logit above -inf.
+    TypeError
+        For what is no Dask array of real numbers.
+    ImportError
+        Without Dask.
+
+    References
+    ----------
+    Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from softargmax.dask import sample_sharded
+    >>> logits = da.linspace(0, 8, 1000, chunks=100)
+    >>> sample_sharded(logits, k=3, seed=0).compute(), sample_sharded(logits, seed=0).compute()
+    (array([952, 793, 909]), np.int64(952))
+    """
+    array, delayed = _dask()
+    if not isinstance(logits, array.Array):
+        raise TypeError(
+            f"logits must be a Dask array, got {type(logits).__name__}; "
+            "for what fits in memory there is Categorical"
+        )
+    if logits.ndim != 1:
+        raise ValueError(f"logits must have shape (K,), got shape {logits.shape}")
+    if math.isnan(logits.shape[0]):
+        raise ValueError("logits must have known chunks; call compute_chunk_sizes() first")
+    if logits.dtype.kind not in "biuf":
+        raise TypeError(f"logits must be real numbers, got dtype {logits.dtype}")
+    size = 1 if k is None else checks.count(k, "k", 1, logits.shape[0])
+    empty = Reservoir(size, seed=seed)
+    offsets = np.cumsum((0, *logits.chunks[0])).tolist()
+    update, merge = delayed(Reservoir.update, pure=False), delayed(_tasks.joined, pure=False)
+    filled = [
+        update(empty, block, offset)
+        for block, offset in zip(logits.to_delayed().ravel(), offsets, strict=False)
+    ]
+    first = _merged(merge, filled) if filled else empty
+    drawn = delayed(_tasks.indices_of, pure=False)(first, k is None)
+    found: da.Array = array.from_delayed(drawn, () if k is None else (size,), np.int64)
+    return found
+
+
+# ---------------------------------------------------------------------------- graphs
+
+
+def _dask() -> tuple[Any, Any]:
+    try:
+        import dask.array
+        from dask.delayed import delayed
+    except ImportError:
+        raise ImportError("softargmax.dask needs Dask: pip install 'softargmax[dask]'") from None
+    return dask.array, delayed
+
+
+def _plan(
+    dist: Categorical, n: int, least: int, chunks: Any, seed: int, kept: bool = True
+) -> tuple[Categorical, list[tuple[int, int]], Any]:
+    """The distribution over NumPy arrays, the slices of the draws, and the node that holds it."""
+    array, delayed = _dask()
+    checks.check_instance(dist, Categorical, "dist")
+    n = checks.count(n, "n", least, 2**62)
+    checks.natural(seed, "seed")
+    host = dist._on_host()
+    width = max(1, math.prod(host.batch_shape))
+    if isinstance(chunks, str) and chunks == "auto":
+        chunks = max(1, 2**24 // width)  # 128 MiB
+        if not kept:  # enough of them for many workers, and enough work for each
+            chunks = min(chunks, max(_tasks.AT_ONCE // width, -(-n // 64)))
+    sizes = _sizes(array, chunks, (n, *host.batch_shape))
+    ends = np.cumsum((0, *sizes)).tolist()
+    # Once on every worker, where it keeps its table.
+    key = delayed(host, traverse=False, pure=False)
+    return host, list(itertools.pairwise(ends)), key
+
+
+def _sizes(array: Any, chunks: Any, shape: tuple[int, ...]) -> Any:
+    """The lengths of the chunks of the first axis."""
+    wanted = (
+        f"chunks must be 'auto', -1, or positive ints that add up to n={shape[0]}, got {chunks!r}"
+    )
+    if isinstance(chunks, bool) or not isinstance(chunks, int | np.integer | str | tuple | list):
+        raise TypeError(wanted)
+    if isinstance(chunks, int | np.integer) and chunks != -1 and chunks < 1:
+        raise ValueError(wanted)
+    if isinstance(chunks, int | np.integer):
+        chunks = int(min(chunks, max(shape[0], 1)))
+    first = tuple(chunks) if isinstance(chunks, list) else chunks
+    if isinstance(first, tuple) and not all(type(c) is not bool and c == int(c) for c in first):
+        raise ValueError(wanted)
+    try:
+        return array.core.normalize_chunks(
+            (first, *(-1 for _ in shape[1:])), shape, dtype=np.int64
+        )[0]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{wanted}: {error}") from None
+
+
+def _merged(merge: Any, parts: list[Any]) -> Any:
+    """One node of many, by a tree."""
+    while len(parts) > 1:
+        parts = [merge(parts[i : i + _FAN]) for i in range(0, len(parts), _FAN)]
+    return parts[0]

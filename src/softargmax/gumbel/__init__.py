@@ -1,0 +1,25 @@
+"""Gumbel noise: arg max draws, noise that knows its winner, coupling, Gumbel-top-k, races."""
+
+from softargmax.gumbel._coupling import maximal_coupling, residual
+from softargmax.gumbel._noise import conditional_gumbels, gumbel_max, gumbel_noise
+from softargmax.gumbel._race import Race, exponential_race
+from softargmax.gumbel._reservoir import Reservoir
+from softargmax.gumbel._top_k import TopK, gumbel_top_k, log_inclusion
+
+__all__ = [
+    "Race",
+    "Reservoir",
+    "TopK",
+    "conditional_gumbels",
+    "exponential_race",
+    "gumbel_max",
+    "gumbel_noise",
+    "gumbel_top_k",
+    "log_inclusion",
+    "maximal_coupling",
+    "residual",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,233 @@
+"""Draws from categories that arrive in pieces: Gumbel-top-k as a reduction."""
+
+import math
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from softargmax import _orders
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import BLOCK, ArrayLike, blocks, quiet, to_numpy
+from softargmax._keyed import RESERVOIR, Words, word_gumbels, words_up_to
+from softargmax._sums import row_sums
+
+_MOST = 45.06  # no Gumbel is larger
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reservoir:
+    r"""A draw of k categories without replacement from logits that arrive in pieces.
+
+    The category numbered i has the score z_i + g_i, with a Gumbel g_i that depends on the seed and
+    on i alone, and the k best scores are the draw (Gumbel-top-k). So pieces may come in any size
+    and order, and reservoirs of different pieces merge, on whichever machine they were filled.
+
+    Parameters
+    ----------
+    k : int
+        How many are drawn, 1 or more. The first of them is a draw from all categories.
+    seed : int
+        Non-negative, of any size.
+
+    Attributes
+    ----------
+    indices : int64, shape (k,)
+        In the order drawn; ``ValueError`` while fewer than k categories have a logit above -inf.
+    log_partition : float
+        log Σ exp(z) of all that was seen, -inf before; so log p of a draw is z - log_partition.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a k or seed that is none.
+
+    Notes
+    -----
+    One seed for two sets of logits couples their draws (common random numbers); independent draws
+    take seeds of their own.
+
+    Objects are immutable, and picklable: ``update`` and ``merge`` return new ones. Merging is
+    associative and commutative: exactly in the draws, and to rounding in ``log_partition``. Noise
+    is made only where a category can still be among the best.
+
+    References
+    ----------
+    Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059; in one pass: Efraimidis &
+    Spirakis (2006), https://doi.org/10.1016/j.ipl.2005.11.003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softargmax.gumbel import Reservoir
+    >>> logits = np.linspace(0, 8, 1000)
+    >>> Reservoir(3, seed=0).update(logits, 0).indices
+    array([952, 793, 909])
+    >>> left = Reservoir(3, seed=0).update(logits[:700], 0)
+    >>> right = Reservoir(3, seed=0).update(logits[700:], 700)
+    >>> right.merge(left)
+    Reservoir(k=3, seed=0, indices=[952, 793, 909], log_partition=12.831)
+    """
+
+    k: int = 1
+    seed: int = field(kw_only=True)
+    log_partition: float = field(default=-math.inf, init=False)
+    # Scores and their rounding errors, (2, m) with m ≤ k, the best first, and the categories.
+    _keys: Any = field(default_factory=lambda: np.empty((2, 0)), init=False)
+    _index: Any = field(default_factory=lambda: np.empty(0, np.int64), init=False)
+
+    def __post_init__(self) -> None:
+        vars(self)["k"] = checks.count(self.k, "k", 1, 2**62)
+        vars(self)["seed"] = checks.natural(self.seed, "seed")
+
+    def __repr__(self) -> str:
+        parts = [f"k={self.k}", f"seed={self.seed}"]
+        if len(self._index) < self.k:
+            parts.append(f"missing={self.k - len(self._index)}")
+        elif self.k <= 8:
+            parts.append(f"indices={self._index.tolist()}")
+        parts.append(f"log_partition={self.log_partition:.6g}")
+        return f"Reservoir({', '.join(parts)})"
+
+    @property
+    def indices(self) -> Any:
+        """The categories, (k,), in the order drawn."""
+        if len(self._index) < self.k:
+            raise ValueError(
+                f"k must be at most the number of categories with a logit above -inf, got "
+                f"k={self.k} for {len(self._index)}"
+            )
+        return self._index.copy()
+
+    def update(self, logits: ArrayLike, offset: int) -> Self:
+        """The reservoir that has seen the categories offset, offset + 1, … too.
+
+        Parameters
+        ----------
+        logits : array, shape (n,)
+            Logits, divided by the temperature already; -inf is never drawn.
+        offset : int
+            The number of the first of them. No category may come twice.
+
+        Returns
+        -------
+        Reservoir
+
+        Raises
+        ------
+        ValueError
+            For NaN or +inf, naming the category, another shape, a negative offset, or a category
+            among the best that comes again.
+        TypeError
+            For logits that are not real numbers, or an offset that is no integer.
+
+        Examples
+        --------
+        >>> from softargmax.gumbel import Reservoir
+        >>> Reservoir(seed=0).update([0.0, 1.0], 0).update([2.0, 3.0], 2).indices
+        array([3])
+        """
+        given = checks.real_array(logits, "logits", np, logits)
+        if given.ndim != 1:
+            raise ValueError(f"logits must have shape (n,), got shape {given.shape}")
+        z = checks.cast(to_numpy(given), np)
+        first = checks.count(offset, "offset", 0, 2**63 - 1 - len(z))
+        words = Words(self.seed, RESERVOIR, first)
+        new = self
+        for some in blocks(len(z), 1, max(BLOCK, 4 * self.k)):
+            new = new._seen(z[some], first + some.start, words)
+        return new
+
+    @quiet
+    def _seen(self, z: Any, first: int, words: Words) -> Self:
+        """With a block more, and the words of its numbers."""
+        top = z.max()
+        if not top < math.inf:
+            wrong = int(np.flatnonzero(~(z < math.inf))[0])
+            raise ValueError(
+                f"logits must be finite or -inf, got {z[wrong]} for category {first + wrong}"
+            )
+        level = total = float(top)
+        if level > -math.inf:
+            total += math.log(float(row_sums(np.exp(z - top)[None])[0]))
+        bound = float(self._keys[0, -1]) if len(self._index) == self.k else -math.inf
+        # As far below the last of the best as rounding of scores may have lifted it.
+        least = bound - 4 * float(np.spacing(abs(bound))) if bound > -math.inf else bound
+        if level == -math.inf or level + _MOST < least:  # the latter: none is among the best
+            words.skip(len(z))
+            return self._joined(self._keys[:, :0], self._index[:0], total)
+        noise = words.take(len(z))
+        room = level - least  # a wait as long as exp(room) may still be among the best
+        found = np.arange(len(z))
+        if room < -0.7:
+            found = np.flatnonzero(noise <= words_up_to(math.exp(room)))
+            noise = noise[found]
+        score = z[found].astype(np.float64)
+        high, low, _ = _orders.ordered_keys(score[None], np.ones((1, 1)), word_gumbels(noise)[None])
+        near = (high[0] >= bound) & (score > -math.inf)
+        keys = np.concatenate([high, low])[:, near]
+        return self._joined(keys, found[near] + first, total)
+
+    def merge(self, other: "Reservoir") -> Self:
+        """The reservoir that has seen what either has.
+
+        Parameters
+        ----------
+        other : Reservoir
+            Of the same k and seed, and of other categories.
+
+        Returns
+        -------
+        Reservoir
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another k or seed, a category that both have drawn, or what is no Reservoir.
+
+        Examples
+        --------
+        >>> from softargmax.gumbel import Reservoir
+        >>> left = Reservoir(seed=0).update([0.0, 1.0], 0)
+        >>> left.merge(Reservoir(seed=0).update([2.0, 3.0], 2)).indices
+        array([3])
+        """
+        checks.check_instance(other, Reservoir, "other")
+        if (self.k, self.seed) != (other.k, other.seed):
+            raise ValueError(
+                f"other must have k={self.k} and seed={self.seed}, "
+                f"got k={other.k} and seed={other.seed}"
+            )
+        return self._joined(other._keys, other._index, other.log_partition)
+
+    def _joined(self, keys: Any, index: Any, level: float) -> Self:
+        """With candidates more, and the log-partition of all that they are of."""
+        new = copy(self)
+        vars(new)["log_partition"] = float(np.logaddexp(self.log_partition, level))
+        if not len(index):
+            return new
+        twice = index[np.isin(index, self._index)]
+        if len(twice):
+            raise ValueError(
+                f"categories must not come twice, got {twice[0]} again: pieces may not overlap"
+            )
+        order = _ranked(keys, index, self.k)
+        keys, index = keys[:, order], index[order]
+        place = np.searchsorted(-self._keys[0], -keys[0])
+        tied = np.append(self._keys[0], math.nan)[place] == keys[0]
+        if tied.any():
+            keys = np.concatenate([self._keys, keys], axis=1)
+            index = np.concatenate([self._index, index])
+            order = _ranked(keys, index, self.k)
+            keys, index = keys[:, order], index[order]
+        else:
+            keys = np.insert(self._keys, place, keys, axis=1)[:, : self.k]
+            index = np.insert(self._index, place, index)[: self.k]
+        vars(new).update(_keys=keys, _index=index)
+        return new
+
+
+def _ranked(keys: Any, index: Any, k: int) -> Any:
+    """The order of the k best; equal scores, which are rare, by number, whoever came first."""
+    return _orders.largest((keys[:1], keys[1:], -index[None]), min(k, len(index)))[0]

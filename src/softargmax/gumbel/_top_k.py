@@ -1,0 +1,145 @@
+"""Gumbel-top-k with its threshold, for importance weights."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax import _native
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import ArrayLike, index_dtype, namespace_of, quiet, unwrap
+from softargmax._noise import Rngs
+from softargmax.categorical import Categorical
+
+
+class TopK(NamedTuple):
+    """k categories drawn without replacement by Gumbel-top-k, and their threshold.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> drawn = gumbel_top_k(Categorical([0.0, 1.0, 2.0]), 2, rng=0)
+    >>> drawn.indices, float(drawn.threshold.round(4)), drawn.log_inclusion.round(4)
+    (array([2, 1]), -2.0218, array([-0.0066, -0.1714]))
+    """
+
+    indices: Any  # batch + (k,), in the order drawn
+    threshold: Any  # κ, the largest perturbed log-probability left out; -inf where none is
+    log_inclusion: Any  # log P(perturbed log-probability > κ) of each, batch + (k,)
+
+
+def gumbel_top_k(
+    dist: Categorical, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+) -> TopK:
+    r"""Draw k categories without replacement, with what importance weights need.
+
+    Given the threshold κ, the (k+1)-th largest of the perturbed log-probabilities
+    :math:`\log p_i + g_i`, category i is among the k with probability
+    :math:`1 - \exp(-e^{\log p_i - \kappa})`, so that
+
+    .. math:: \sum_{i \in S} \frac{p_i}{1 - \exp(-e^{\log p_i - \kappa})} f(i)
+
+    is an unbiased estimate of the expectation of f.
+
+    Parameters
+    ----------
+    dist : Categorical
+    k : int
+        From 1 to the number of categories with p > 0.
+    shape, rng
+        As for :meth:`Categorical.sample`.
+
+    Returns
+    -------
+    TopK
+        indices, shape + batch_shape + (k,), in the order drawn; threshold κ, shape + batch_shape,
+        -inf where no category is left; log_inclusion, in nats, of the indices.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For k beyond a row's categories with p > 0, or arguments that are none.
+
+    References
+    ----------
+    Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> import numpy as np
+    >>> dist, f = Categorical.from_weights([1, 2, 3, 4]), np.array([1.0, 2.0, 4.0, 8.0])
+    >>> drawn = gumbel_top_k(dist, 2, 100_000, rng=0)
+    >>> weights = np.exp(dist.log_probs[drawn.indices] - drawn.log_inclusion)
+    >>> float((weights * f[drawn.indices]).sum(-1).mean().round(2)), float(dist.expectation(f))
+    (4.89, 4.9)
+    """
+    checks.check_instance(dist, Categorical, "dist")
+    given, xp = dist._given, dist._given.xp
+    size = checks.sample_shape(shape)
+    k = checks.count(k, "k", 1, dist.num_categories)
+    log_p = dist.log_probs
+    checks.check_subset(k, log_p > -math.inf)
+    noise = _native.gumbels(given, size, rng)
+    log_p = xp.broadcast_to(xp.astype(log_p, noise.dtype), noise.shape)
+    perturbed = log_p + noise
+    order = (
+        xp.argsort(perturbed, axis=-1, descending=True, stable=True)
+        if xp is not np
+        else np.argsort(-perturbed, axis=-1, kind="stable")
+    )
+    indices = order[..., :k]
+    if k < dist.num_categories:
+        threshold = xp.take_along_axis(perturbed, order[..., k : k + 1], axis=-1)
+    else:
+        threshold = xp.full_like(perturbed[..., :1], -math.inf)
+    own = xp.take_along_axis(log_p, indices, axis=-1)
+    found = xp.astype(indices, index_dtype(xp))
+    # What is an error where values can be seen is -1 elsewhere.
+    bad = xp.any(xp.isnan(own) | (own == -math.inf), axis=-1, keepdims=True)
+    found = xp.where(bad, -xp.ones_like(found), found)
+    return TopK(found, unwrap(threshold[..., 0]), log_inclusion(own, threshold))
+
+
+@quiet
+def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
+    r"""log P(a perturbed log-probability exceeds a threshold) = log(1 - exp(-exp(log p - κ))).
+
+    Parameters
+    ----------
+    log_probs, threshold : arrays
+        Of shapes that broadcast; a threshold of -inf includes everything.
+
+    Returns
+    -------
+    array, in nats, ≤ 0; -inf where p = 0
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes that do not broadcast, or what are no real numbers.
+
+    References
+    ----------
+    Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059.
+
+    Examples
+    --------
+    >>> float(log_inclusion(-1.0, -float("inf"))), round(float(log_inclusion(-40.0, 0.0)), 6)
+    (0.0, -40.0)
+    """
+    xp = namespace_of(log_probs, threshold)
+    p = checks.cast(checks.real_array(log_probs, "log_probs", xp, threshold), xp)
+    level = checks.cast(checks.real_array(threshold, "threshold", xp, log_probs), xp)
+    checks.check_fits(tuple(level.shape), tuple(p.shape), "threshold")
+    p, level = xp.broadcast_arrays(p, level)
+    dead, all_of_them = p == -math.inf, level == -math.inf
+    rise = xp.where(
+        dead | all_of_them, xp.zeros_like(p), p - xp.where(all_of_them, xp.zeros_like(level), level)
+    )
+    # log(1 - exp(-e^rise)): for a small e^rise it is rise - e^rise/2, and 0 for a large one.
+    small = rise < -30
+    rate = xp.exp(xp.where(small, xp.zeros_like(rise), xp.minimum(rise, xp.full_like(rise, 6.0))))
+    value = xp.where(small, rise, xp.log(0 - xp.expm1(0 - rate)))
+    value = xp.where(all_of_them, xp.zeros_like(value), value)
+    return unwrap(xp.where(dead, -math.inf, value))

@@ -1,0 +1,71 @@
+"""Axes to draw on, new or given, and what the plots' arguments have in common."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from softargmax._arrays import checks
+from softargmax.categorical import Categorical
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's, which colour-blind people can tell apart.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+GREY = "#999999"
+SHOWN = 40  # bars that can be told apart
+
+
+def _figure(size: tuple[float, float]) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(
+            "softargmax.plotting needs Matplotlib: pip install 'softargmax[plot]'"
+        ) from None
+    return Figure(figsize=size, layout="constrained")
+
+
+def new_axes(size: tuple[float, float] = (6.4, 3.8)) -> "Axes":
+    ax: Axes = _figure(size).subplots()
+    return ax
+
+
+def new_panels(ax: Any, count: int, size: tuple[float, float], rows: int = 1) -> Any:
+    """``count`` Axes, given or new, in a 1-d array."""
+    if ax is None:
+        return np.ravel(_figure(size).subplots(rows, count // rows, squeeze=False))
+    axes = np.ravel(np.asarray(ax, dtype=object))
+    if len(axes) != count:
+        raise ValueError(f"ax must be {count} Axes, got {len(axes)}")
+    return axes
+
+
+def tidy(ax: "Axes") -> "Axes":
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def name_ticks(ax: Any, place: Any, names: list[str]) -> None:
+    """As many names as there is room for, upright where they are long."""
+    long = max(map(len, names), default=0) > 3 and len(names) > 6
+    if len(names) > 20 and not long:
+        place, names = place[::5], names[::5]
+    ax.set_xticks(place, names, rotation=90 if long else 0, fontsize=8 if long else None)
+
+
+def one_row(dist: Categorical, name: str = "dist") -> Categorical:
+    checks.check_instance(dist, Categorical, name)
+    if dist.batch_shape != ():
+        hint = "; plot one of its rows, dist[i]" if name == "dist" else ""
+        raise ValueError(f"{name} must be one row, got batch_shape {dist.batch_shape}{hint}")
+    return dist._on_host()
+
+
+def names_of(labels: Sequence[str] | None, count: int) -> list[str]:
+    if labels is None:
+        return [str(i) for i in range(count)]
+    if isinstance(labels, str) or len(labels) != count:
+        raise ValueError(f"labels must be {count} names, got {len(labels)}")
+    return [str(label) for label in labels]

@@ -1,0 +1,225 @@
+"""Curves against the temperature, and temperatures against the step."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from softargmax import thermodynamics
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import ArrayLike, quiet, to_numpy
+from softargmax.categorical import Categorical
+from softargmax.plotting._axes import COLOURS, GREY, names_of, new_axes, new_panels, one_row, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@quiet
+def plot_temperature_sweep(
+    logits: ArrayLike,
+    temperatures: ArrayLike | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    r"""The probabilities of every category against the temperature, with entropy and perplexity.
+
+    Parameters
+    ----------
+    logits : array, shape (K,)
+        The likeliest seven have colours of their own.
+    temperatures : array, shape (m,), optional
+        Positive and finite; from a hundredth to a hundred times the spread of the logits when
+        None. Their limits, T = 0 and T = inf, are marked at the two sides.
+    labels : sequence of str, optional
+        Names of the K categories.
+    ax : matplotlib.axes.Axes, optional
+        It gets a second axis on its right: the entropy in nats, and exp of it, the perplexity.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError, TypeError
+        For logits that are no row of logits, or other temperatures.
+    ImportError
+        Without Matplotlib.
+
+    References
+    ----------
+    The limits: Gao & Pavel (2017), https://arxiv.org/abs/1704.00805.
+
+    Examples
+    --------
+    >>> from softargmax.plotting import plot_temperature_sweep
+    >>> ax = plot_temperature_sweep([1.0, 2.0, 4.0, 4.0])
+    >>> ax.get_xlabel(), ax.get_xscale()
+    ('temperature', 'log')
+    """
+    base = one_row(Categorical(logits), "logits")
+    z, width = base.logits, base.num_categories
+    names = names_of(labels, width)
+    t = _temperatures(z, temperatures, 100, 300)
+    if t.size < 2:
+        raise ValueError(f"temperatures must be two or more, got {t.size}")
+    ladder, ends = base.tempered(t), base.tempered([0.0, math.inf])
+    ax = ax or new_axes((7, 4.2))
+    order = np.argsort(-z, kind="stable")
+    left, right = t[0] * (t[0] / t[-1]) ** 0.06, t[-1] * (t[-1] / t[0]) ** 0.06
+    for rank, i in enumerate(order):
+        colour = COLOURS[rank] if rank < len(COLOURS) else GREY
+        own = names[i] if rank < len(COLOURS) else None
+        wide = 2 if own else 0.7
+        style = "--" if rank % 2 and own else "-"  # so that ties are seen
+        p = ladder.probs[:, i]
+        ax.plot(t, p, style, color=colour, lw=wide, label=own, zorder=2 + wide / 2)
+        ax.plot([left, right], ends.probs[:, i], "o", color=colour, ms=5, clip_on=False, zorder=4)
+    ax.set(xscale="log", xlabel="temperature", ylabel="probability", ylim=(-0.02, 1.02))
+    ax.set_xlim(left, right)
+    for x, text, side in ((left, "T = 0", "left"), (right, "T = ∞", "right")):
+        ax.annotate(
+            text, (x, 1.02), (0, 4), textcoords="offset points", ha=side, va="bottom", fontsize=9
+        )
+    ax.legend(
+        frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.04),
+        ncols=len(COLOURS), handlelength=1.4, columnspacing=1.2,
+    )  # fmt: skip
+    twin = ax.twinx()
+    twin.plot(t, ladder.entropy(), ":", color="black", lw=1.8)
+    twin.plot([left, right], ends.entropy(), "D", color="black", ms=4, clip_on=False)
+    most = float(ends.entropy().max()) or 1.0
+    twin.set(ylabel="entropy in nats (dotted)", ylim=(-0.02 * most, 1.02 * most))
+    far = twin.secondary_yaxis(1.16, functions=(np.exp, lambda x: np.log(np.maximum(x, 1e-9))))
+    far.set_ylabel("perplexity")
+    ax.spines["top"].set_visible(False)
+    twin.spines["top"].set_visible(False)
+    return ax
+
+
+def plot_schedule(
+    *schedules: Callable[[Any], Any],
+    steps: int,
+    labels: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Temperatures against the step.
+
+    Parameters
+    ----------
+    *schedules : Schedule
+        One or more, or functions from an array of steps to temperatures.
+    steps : int
+        Steps 0 … steps are shown.
+    labels : sequence of str, optional
+        Their names; what they print as when None.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError, TypeError
+        For no schedules, what is none, or other steps.
+    ImportError
+        Without Matplotlib.
+
+    Examples
+    --------
+    >>> from softargmax.plotting import plot_schedule
+    >>> from softargmax.schedules import Cosine, Linear
+    >>> ax = plot_schedule(Linear(1.0, 0.1, steps=80), Cosine(1.0, 0.1, steps=80), steps=100)
+    >>> len(ax.lines)
+    2
+    """
+    steps = checks.count(steps, "steps", 1, 2**53)
+    if not schedules:
+        raise ValueError("schedules must be one or more, got none")
+    for schedule in schedules:
+        if not callable(schedule):
+            raise TypeError(f"schedules must be callable, got {schedule!r}")
+    names = names_of([repr(s) for s in schedules] if labels is None else labels, len(schedules))
+    ax = ax or new_axes((7, 3.6))
+    t = np.unique(np.linspace(0, steps, min(steps, 2000) + 1).round())
+    for i, (schedule, name) in enumerate(zip(schedules, names, strict=True)):
+        style = ("-", "--", ":", "-.")[i // len(COLOURS) % 4]
+        values = np.broadcast_to(to_numpy(schedule(t)), t.shape)
+        ax.plot(t, values, style, color=COLOURS[i % len(COLOURS)], lw=2, label=name)
+    ax.set(xlabel="step", ylabel="temperature")
+    ax.legend(frameon=False, fontsize=9)
+    return tidy(ax)
+
+
+def plot_thermodynamics(
+    energies: ArrayLike,
+    temperatures: ArrayLike | None = None,
+    *,
+    degeneracies: ArrayLike | None = None,
+    ax: Any = None,
+) -> Any:
+    r"""log Z, internal energy, entropy and heat capacity against the temperature, in four panels.
+
+    Parameters
+    ----------
+    energies : array, shape (K,)
+        Of the levels, in the units of the temperature (k_B = 1).
+    temperatures : array, shape (m,), optional
+        Positive and finite; from a hundredth to ten times the spread of the energies when None.
+    degeneracies : array, shape (K,), optional
+    ax : a sequence of four matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    array of four matplotlib.axes.Axes
+        Dashed lines are the limits at T = 0 and T = inf, where there are such.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For energies that are no row of levels, or other temperatures.
+    ImportError
+        Without Matplotlib.
+
+    References
+    ----------
+    Landau & Lifshitz, *Statistical Physics* (1980), §31.
+
+    Examples
+    --------
+    >>> from softargmax.plotting import plot_thermodynamics
+    >>> axes = plot_thermodynamics([0.0, 1.0], degeneracies=[1, 3])
+    >>> [ax.get_ylabel() for ax in axes]
+    ['log Z', 'internal energy U', 'entropy S in nats', 'heat capacity C']
+    """
+    base = one_row(Categorical.from_energies(energies, degeneracies=degeneracies), "energies")
+    t = _temperatures(base.logits, temperatures, 10, 400)
+    ladder, ends = base.tempered(t), base.tempered([0.0, math.inf])
+    axes = new_panels(ax, 4, (9, 5.6), rows=2)
+    panels = (
+        ("log Z", thermodynamics.log_partition),
+        ("internal energy U", thermodynamics.internal_energy),
+        ("entropy S in nats", thermodynamics.entropy),
+        ("heat capacity C", thermodynamics.heat_capacity),
+    )
+    for one, (name, function), colour in zip(axes, panels, COLOURS, strict=False):
+        one.plot(t, function(ladder), color=colour, lw=2)
+        for limit in np.unique(function(ends)):
+            if np.isfinite(limit):
+                one.axhline(limit, color=GREY, ls="--", lw=1, zorder=0)
+        one.set(xscale="log", xlabel="temperature", ylabel=name)
+        tidy(one)
+    return axes
+
+
+def _temperatures(z: Any, given: ArrayLike | None, hottest: float, count: int) -> Any:
+    """What was given, in order, or from a hundredth of the spread of the logits to a multiple."""
+    if given is not None:
+        return np.sort(checks.numbers_in(given, "temperatures", "(0, inf)", np, z).ravel())
+    finite = z[z > -math.inf].astype(np.float64)
+    spread = float(finite.max() / 2 - finite.min() / 2) * 2 or 1.0
+    return np.geomspace(spread / 100, spread * hottest, count)

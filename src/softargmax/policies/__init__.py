@@ -1,0 +1,25 @@
+"""Choose actions: functions of action values that return a distribution.
+
+What is drawn and whose log-probability is taken are one object, a :class:`softargmax.Categorical`
+over the legal actions.
+"""
+
+from softargmax.policies._exploration import boltzmann_gumbel, with_dirichlet_noise
+from softargmax.policies._masks import action_mask_from_info
+from softargmax.policies._multi import MultiCategorical
+from softargmax.policies._policies import boltzmann, epsilon_greedy, greedy, kl_regularized
+
+__all__ = [
+    "MultiCategorical",
+    "action_mask_from_info",
+    "boltzmann",
+    "boltzmann_gumbel",
+    "epsilon_greedy",
+    "greedy",
+    "kl_regularized",
+    "with_dirichlet_noise",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

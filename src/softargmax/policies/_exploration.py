@@ -1,0 +1,153 @@
+"""Policies with noise of their own: Dirichlet at a root, Boltzmann-Gumbel."""
+
+import math
+
+import numpy as np
+
+from softargmax import _native
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import ArrayLike, is_foreign, is_jax, quiet
+from softargmax._inputs import meet_batch, support_of
+from softargmax._noise import Rngs
+from softargmax.categorical import Categorical
+from softargmax.functional import log_softargmax
+from softargmax.policies._values import action_values, made
+
+
+@quiet
+def with_dirichlet_noise(
+    dist: Categorical, alpha: ArrayLike, fraction: ArrayLike, *, rng: Rngs = None
+) -> Categorical:
+    r"""A distribution mixed with Dirichlet noise over its legal actions, to explore at a root.
+
+    .. math:: \pi = (1 - f)\, p + f \eta, \qquad \eta \sim \mathrm{Dirichlet}(\alpha, \dots, \alpha)
+
+    Parameters
+    ----------
+    dist : Categorical
+        Its support is what is legal.
+    alpha : float or array
+        α in [1e-300, inf), one for all actions of a row; AlphaZero's is about 10 / (legal actions).
+    fraction : float or array
+        f in [0, 1]; both meet the batch.
+    rng
+        As for :meth:`Categorical.sample`. Its streams are its own: the noise shares nothing with
+        what ``sample`` draws from an equal seed.
+
+    Returns
+    -------
+    Categorical
+        Its log-probabilities are given the noise.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are none of these or do not fit.
+
+    References
+    ----------
+    Silver et al. (2017), https://arxiv.org/abs/1712.01815.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.policies import with_dirichlet_noise
+    >>> prior = Categorical([0.0, 1.0, 2.0], prior=[1, 0, 1])
+    >>> with_dirichlet_noise(prior, 0.3, 0.25, rng=0).probs.round(4)
+    array([0.331, 0.   , 0.669])
+    """
+    checks.check_instance(dist, Categorical, "dist")
+    given, xp = dist._given, dist._given.xp
+    a = checks.numbers_in(alpha, "alpha", "[1e-300, inf)", xp, given.z)[..., None]
+    f = checks.numbers_in(fraction, "fraction", "[0, 1]", xp, given.z)[..., None]
+    for x, name in ((a, "alpha"), (f, "fraction")):
+        checks.check_fits_within(tuple(x.shape[:-1]), dist.batch_shape, name)
+    own_alpha = a if is_foreign(alpha) or is_jax(xp) else np.asarray(alpha, np.float64)[..., None]
+    noise = _native.log_gammas(given, own_alpha, _native.streams(given, rng, _DIRICHLET, 1)[0])
+    support = dist._support
+    log_eta = log_softargmax(xp.where(support, noise, -math.inf))
+    log_p = xp.astype(dist.log_probs, noise.dtype)
+    own, other = (xp.astype(x, noise.dtype) for x in (xp.log1p(0 - f) + log_p, xp.log(f) + log_eta))
+    alive = (own > -math.inf) | (other > -math.inf)
+    zero = xp.zeros_like(own)
+    mixed = xp.logaddexp(xp.where(alive, own, zero), xp.where(alive, other, zero))
+    bad = xp.any(xp.isnan(own) | xp.isnan(other), axis=-1, keepdims=True)
+    return made(xp.where(bad, math.nan, xp.where(alive, mixed, -math.inf)), given.z, xp)
+
+
+@quiet
+def boltzmann_gumbel(
+    values: ArrayLike,
+    counts: ArrayLike,
+    scale: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    rng: Rngs = None,
+) -> Categorical:
+    r"""Boltzmann-Gumbel exploration: greedy after Gumbel noise that shrinks with every visit.
+
+    .. math:: a = \arg\max_a \; Q(a) + \frac{C}{\sqrt{N(a)}} \, g_a, \qquad g_a \text{ Gumbel}
+
+    Unlike one temperature for all actions, it explores each as much as it is uncertain.
+
+    Parameters
+    ----------
+    values, mask
+        As for :func:`greedy`.
+    counts : array, shape (..., K)
+        N ≥ 0, how often each action was taken. A legal action of count 0 is taken before any
+        other; among several, the one with the largest noise.
+    scale : float or array
+        C in [0, inf) in the units of the values; meets the batch.
+    rng
+        As for :meth:`Categorical.sample`.
+
+    Returns
+    -------
+    Categorical
+        The greedy one of the perturbed values: its log-probabilities are given the noise.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`greedy` does, and for counts or a scale that are none.
+
+    References
+    ----------
+    Cesa-Bianchi, Gentile, Lugosi & Neu (2017), https://arxiv.org/abs/1705.10257.
+
+    Examples
+    --------
+    >>> from softargmax.policies import boltzmann_gumbel
+    >>> boltzmann_gumbel([1.0, 2.0, 0.0], [10, 10, 0], 1.0, rng=0).mode()
+    np.int64(2)
+    >>> boltzmann_gumbel([1.0, 2.0, 0.0], [1000, 1000, 10], 1.0, rng=0).mode()
+    np.int64(1)
+    """
+    given = action_values(values, mask, counts, scale)
+    xp, z = given.xp, given.z
+    visits = checks.values_of_categories(counts, xp, z, given.batch_shape, "counts")
+    visits = checks.numbers_in(visits, "counts", "[0, inf)", xp, z)
+    spread = checks.numbers_in(scale, "scale", "[0, inf)", xp, z)
+    meet_batch(tuple(spread.shape), tuple(z.shape[:-1]), "scale", "values")
+    shape = np.broadcast_shapes(given.batch_shape, visits.shape[:-1], spread.shape)
+    noise = _native.gumbels(given._replace(batch_shape=shape), (), rng)
+    fresh, zero = visits == 0, xp.zeros_like(z)
+    width = spread[..., None] / xp.sqrt(xp.where(fresh, xp.ones_like(visits), visits))
+    legal = support_of(z, given.prior, xp)
+    score, width = (xp.astype(x, noise.dtype) for x in (xp.where(legal, z, zero), width))
+    # Arg max does not mind a common factor, which keeps everything within the dtype of z.
+    limit = float(xp.finfo(z.dtype).max) / 256
+    width = xp.where(width < limit * 256, width, xp.full_like(width, limit * 256))
+    largest = xp.max(xp.where(abs(score) > width, abs(score), width), axis=-1, keepdims=True)
+    unit = xp.where(largest > limit, limit / largest, xp.ones_like(largest))
+    perturbed = score * unit + (width * unit) * noise
+    untried = legal & fresh
+    chosen = xp.where(xp.any(untried, axis=-1, keepdims=True), untried, legal)
+    logits = xp.where(chosen, xp.where(fresh, noise, perturbed), -math.inf)
+    wrong = xp.isnan(z) | (z == math.inf) | ~(visits >= 0)
+    bad = ~xp.any(legal, axis=-1) | xp.any(wrong, axis=-1) | ~(spread >= 0)
+    return made(xp.where(bad[..., None], math.nan, logits), z, xp, temperature=0.0)
+
+
+_DIRICHLET = 0x64697269  # the tag of its stream

@@ -1,0 +1,389 @@
+"""Several categorical variables at once: the actions of a MultiDiscrete space."""
+
+import math
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from softargmax import _noise
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Shape,
+    is_foreign,
+    is_jax,
+    namespace_of,
+    register_pytree,
+    to_namespace,
+    unwrap,
+)
+from softargmax._inputs import inputs, meet_batch, support_of
+from softargmax._noise import Rngs
+from softargmax.categorical import Categorical
+
+
+class MultiCategorical:
+    r"""Independent categorical variables, the dimensions of one action, drawn and judged together.
+
+    .. math:: \log \pi(a) = \sum_d \log p_d(a_d), \qquad H = \sum_d H_d
+
+    Parameters
+    ----------
+    logits : array, shape (..., K)
+        Real scores, those of the dimensions concatenated on the last axis: K is the sum of sizes.
+    sizes : sequence of ints
+        How many categories each dimension has, as Gymnasium's ``MultiDiscrete.nvec``.
+    temperature : float or array, optional
+        T in [0, inf], 1 by default; meets the batch axes alone.
+    mask : array of bool (or 0 and 1), shape (..., K), optional
+        The legal categories, concatenated as the logits are.
+
+    Raises
+    ------
+    ValueError
+        For sizes that do not sum to K, a dimension without a legal category (which it names), NaN
+        or +inf logits, shapes that do not fit.
+    TypeError
+        For arguments that are not of these kinds.
+
+    Examples
+    --------
+    >>> from softargmax.policies import MultiCategorical
+    >>> policy = MultiCategorical([0.0, 0.0, 1.0, 2.0, 3.0], sizes=(2, 3))
+    >>> policy
+    MultiCategorical(batch_shape=(), sizes=(2, 3), dtype=float64)
+    >>> action, log_p = policy.sample_and_log_prob(rng=0)
+    >>> action, float(log_p.round(4))
+    (array([1, 1]), -2.1008)
+    """
+
+    _joint: Categorical  # of batch + (dimensions,), padded to the largest of them
+    _sizes: tuple[int, ...]
+
+    def __init__(
+        self,
+        logits: ArrayLike,
+        sizes: Iterable[int],
+        *,
+        temperature: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> None:
+        given = inputs(logits, temperature, None, mask, copy=False, prior_name="mask")
+        xp = given.xp
+        widths = _sizes(sizes, given.z.shape[-1])
+        place, real = _places(widths)
+        legal = support_of(given.z, given.prior, xp)
+        _check_dimensions(legal, widths)
+        full = (*given.batch_shape, *real.shape)
+
+        def padded(x: Array) -> Array:
+            index = to_namespace(place.ravel(), xp, given.z)
+            spread = xp.reshape(xp.take(x, index, axis=-1), (*x.shape[:-1], *real.shape))
+            return xp.broadcast_to(spread, full)
+
+        kept = padded(legal) & to_namespace(real, xp, given.z)
+        heat = given.heat.temperature
+        joint = Categorical(
+            xp.where(kept, padded(given.z), -math.inf),
+            heat if isinstance(heat, float) or heat is None else heat[..., None],
+        )
+        self.__dict__.update(_joint=joint, _sizes=widths)
+        if xp is not np:
+            register_pytree(MultiCategorical)
+
+    @classmethod
+    def _of(cls, joint: Categorical, sizes: tuple[int, ...]) -> Self:
+        made = cls.__new__(cls)
+        made.__dict__.update(_joint=joint, _sizes=sizes)
+        return made
+
+    def _leaves(self) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+        register_pytree(Categorical)
+        return (self._joint,), self._sizes
+
+    @classmethod
+    def _of_leaves(cls, sizes: tuple[int, ...], leaves: tuple[Any, ...]) -> Self:
+        return cls._of(leaves[0], sizes)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a MultiCategorical is immutable: tempered(…) returns a new one")
+
+    def __repr__(self) -> str:
+        return (
+            f"MultiCategorical(batch_shape={self.batch_shape}, sizes={self.sizes}, "
+            f"dtype={self._joint.dtype})"
+        )
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many categories each dimension has."""
+        return self._sizes
+
+    @property
+    def batch_shape(self) -> Shape:
+        """The broadcast of the batch axes of logits, temperature and mask."""
+        return self._joint.batch_shape[:-1]
+
+    def __len__(self) -> int:
+        if not self.batch_shape:
+            raise TypeError("a MultiCategorical without batch axes has no len()")
+        return self.batch_shape[0]
+
+    def __getitem__(self, index: Any) -> Self:
+        """Index the batch as a NumPy array of shape batch_shape."""
+        index = index if isinstance(index, tuple) else (index,)
+        dots = () if any(part is Ellipsis for part in index) else (Ellipsis,)
+        return self._of(self._joint[(*index, *dots, slice(None))], self._sizes)
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    def dimension(self, d: int) -> Categorical:
+        """The distribution of one dimension, padded to the largest with categories of p = 0.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> MultiCategorical([0.0, 0.0, 0.0, 0.0, 0.0], sizes=(2, 3)).dimension(0).probs
+        array([0.5, 0.5, 0. ])
+        """
+        d = checks.count(d, "d", 0, len(self._sizes) - 1)
+        return self._joint[..., d]
+
+    @property
+    def probs(self) -> Array:
+        """The probabilities of all dimensions, concatenated as the logits are, batch + (K,)."""
+        return self._flat(self._joint.probs)
+
+    @property
+    def log_probs(self) -> Array:
+        """Their logarithms, in nats."""
+        return self._flat(self._joint.log_probs)
+
+    def tempered(self, temperature: ArrayLike) -> Self:
+        """The same logits at another temperature, which replaces the present one.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> MultiCategorical([1.0, 5.0, 7.0, 7.0], sizes=(2, 2)).tempered(0).probs
+        array([0. , 1. , 0.5, 0.5])
+        """
+        given = self._joint._given
+        if not np.ndim(temperature):
+            return self._of(self._joint.tempered(temperature), self._sizes)
+        heat: Any = temperature if is_foreign(temperature) else np.asarray(temperature)
+        shape = meet_batch(tuple(heat.shape), tuple(given.z.shape[:-2]), "temperature")
+        joint = self._joint._spread((*shape, len(self._sizes)))
+        return self._of(joint.tempered(heat[..., None]), self._sizes)
+
+    # ------------------------------------------------------------------ draws
+
+    def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+        """Independent draws.
+
+        Parameters
+        ----------
+        shape : int or tuple of ints
+        rng
+            As for :meth:`Categorical.sample`; a sequence has one rng a row of a 1-d batch.
+
+        Returns
+        -------
+        int64, shape + batch_shape + (len(sizes),)
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a shape or an rng that is none.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> MultiCategorical([0.0, 0.0, 0.0, 0.0, 0.0], sizes=(2, 3)).sample(2, rng=0)
+        array([[1, 0],
+               [0, 0]])
+        """
+        size = checks.sample_shape(shape)
+        xp = self._joint._given.xp
+        rows = _noise.rows_of(rng, self.batch_shape, host=not is_jax(xp))
+        if rows is None:
+            return self._joint.sample(size, rng=rng)
+        drawn = [row.sample(size, rng=one) for row, one in zip(self, rows, strict=True)]
+        if not drawn:
+            return self._joint.sample(size)
+        return xp.stack(drawn, axis=len(size))
+
+    def sample_and_log_prob(
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+    ) -> tuple[Any, Any]:
+        """What :meth:`sample` draws, and its joint log-probabilities in nats.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> action, log_p = MultiCategorical(
+        ...     [0.0, 0.0, 0.0, 0.0, 0.0], sizes=(2, 3)
+        ... ).sample_and_log_prob(rng=0)
+        >>> action, float(log_p.round(4))
+        (array([1, 0]), -1.7918)
+        """
+        action = self.sample(shape, rng=rng)
+        return action, self.log_prob(action)
+
+    def mode(self) -> Any:
+        """The likeliest action, batch_shape + (len(sizes),), ties by lowest index.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> MultiCategorical([0.0, 1.0, 2.0, 0.0, 0.0], sizes=(2, 3)).mode()
+        array([1, 0])
+        """
+        return self._joint.mode()
+
+    # ------------------------------------------------------------------ questions
+
+    def log_prob(self, action: ArrayLike) -> Any:
+        """The joint log-probability of actions in nats.
+
+        Parameters
+        ----------
+        action : array of integers, shape (..., len(sizes))
+            What ``sample`` gives; broadcasts against the batch.
+
+        Returns
+        -------
+        array, action.shape[:-1] broadcast with batch_shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a category outside its dimension, another shape, or no integers.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> policy = MultiCategorical([0.0, 0.0, 0.0, 0.0, 0.0], sizes=(2, 3))
+        >>> policy.log_prob([[0, 2], [1, 1]]).round(4)
+        array([-1.7918, -1.7918])
+        """
+        return self._summed(self._joint.log_prob(self._action(action)))
+
+    def entropy(self) -> Any:
+        """The joint entropy in nats, shape batch_shape.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> MultiCategorical([0.0, 0.0, 0.0, 0.0, 0.0], sizes=(2, 3)).entropy().round(4)
+        np.float64(1.7918)
+        """
+        return self._summed(self._joint.entropy())
+
+    def kl_divergence(self, other: "MultiCategorical") -> Any:
+        """KL(self ‖ other) in nats, over dimensions of the same sizes.
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> p = MultiCategorical([0.0, 0.0, 1.0, 1.0], sizes=(2, 2))
+        >>> p.kl_divergence(MultiCategorical([0.0, 1.0, 0.0, 1.0], sizes=(2, 2))).round(4)
+        np.float64(0.2402)
+        """
+        checks.check_instance(other, MultiCategorical, "other")
+        if other.sizes != self.sizes:
+            raise ValueError(f"other must have sizes {self.sizes}, got {other.sizes}")
+        return self._summed(self._joint.kl_divergence(other._joint))
+
+    def score(self, action: ArrayLike) -> Array:
+        """The gradient of the joint log-probability, ∂ log π(action)/∂ logits, (..., K).
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> MultiCategorical([0.0, 0.0, 1.0, 1.0], sizes=(2, 2)).score([0, 1])
+        array([ 0.5, -0.5, -0.5,  0.5])
+        """
+        return self._flat(self._joint.score(self._action(action)))
+
+    def entropy_gradient(self) -> Array:
+        """The gradient of the joint entropy, ∂H/∂ logits, batch_shape + (K,).
+
+        Examples
+        --------
+        >>> from softargmax.policies import MultiCategorical
+        >>> MultiCategorical([0.0, 1.0, 1.0, 1.0], sizes=(2, 2)).entropy_gradient().round(4)
+        array([ 0.1966, -0.1966,  0.    ,  0.    ])
+        """
+        return self._flat(self._joint.entropy_gradient())
+
+    def _summed(self, x: Array) -> Any:
+        return unwrap(self._joint._given.xp.sum(x, axis=-1))
+
+    def _flat(self, x: Array) -> Array:
+        """The dimensions of (…, dimensions, largest) concatenated, without the padding."""
+        xp = self._joint._given.xp
+        places = np.flatnonzero(_places(self._sizes)[1])
+        rows = xp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
+        return xp.take(rows, to_namespace(places, xp, self._joint._given.z), axis=-1)
+
+    def _action(self, action: ArrayLike) -> Array:
+        given = self._joint._given
+        x = checks.category(action, given.xp, given.z, given.z.shape[-1], "action")
+        if x.ndim == 0 or x.shape[-1] != len(self._sizes):
+            raise ValueError(
+                f"action must have {len(self._sizes)} dimensions on its last axis, "
+                f"got shape {tuple(x.shape)}"
+            )
+        checks.check_fits(tuple(x.shape[:-1]), self.batch_shape, "action")
+        for d, size in enumerate(self._sizes):
+            wrong = x[..., d] >= size
+            if checks.any_of(wrong):
+                raise ValueError(
+                    f"action must be in 0 … {size - 1} in dimension {d}, "
+                    f"got {checks.first_of(x[..., d], wrong):.0f}"
+                )
+        return x
+
+
+def _sizes(sizes: Any, num_categories: int) -> tuple[int, ...]:
+    try:
+        found = tuple(operator.index(size) for size in sizes)
+    except TypeError:
+        raise TypeError(f"sizes must be a sequence of ints, got {sizes!r}") from None
+    if not found or min(found) < 1:
+        raise ValueError(f"sizes must be positive, one or more, got {found}")
+    if sum(found) != num_categories:
+        raise ValueError(
+            f"sizes must sum to the {num_categories} categories of the logits, "
+            f"got {found}, in all {sum(found)}"
+        )
+    return found
+
+
+def _places(sizes: tuple[int, ...]) -> tuple[Any, Any]:
+    """Where in the concatenation each padded category stands, and which are no padding."""
+    column = np.arange(max(sizes))
+    widths = np.array(sizes)[:, None]
+    first = np.cumsum(widths) - widths[:, 0]
+    return first[:, None] + np.minimum(column, widths - 1), column < widths
+
+
+def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> None:
+    first = 0
+    xp = namespace_of(legal)
+    for d, size in enumerate(sizes):
+        alive = xp.any(legal[..., first : first + size], axis=-1)
+        if checks.any_of(~alive):
+            raise ValueError(
+                f"mask must leave a legal category in every dimension, got none in dimension {d}"
+                f"{checks.in_row(~alive)}"
+            )
+        first += size
+
+
+register_pytree(MultiCategorical)  # now, or when the first array of JAX is at hand

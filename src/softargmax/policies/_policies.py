@@ -1,0 +1,201 @@
+"""Choose actions: functions of action values that return a distribution.
+
+What is drawn and whose log-probability is taken are one object, a :class:`softargmax.Categorical`
+over the legal actions.
+"""
+
+import math
+
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import ArrayLike, quiet, to_namespace, widest_float
+from softargmax._inputs import check_support, log_weights, meet_batch, plain_inputs, support_of
+from softargmax.categorical import Categorical
+from softargmax.functional import log_softargmax
+from softargmax.policies._values import action_values, made, of
+
+
+def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
+    """The best legal action, ties shared: the limit T = 0 of :func:`boltzmann`.
+
+    Parameters
+    ----------
+    values : array, shape (..., K)
+        Action values Q; -inf forbids an action.
+    mask : array of bool (or 0 and 1), shape (..., K), optional
+        The legal actions.
+
+    Returns
+    -------
+    Categorical
+
+    Raises
+    ------
+    ValueError
+        For NaN or +inf values, or a row without a legal action, which it names.
+    TypeError
+        For values that are not real numbers, or what is no mask.
+
+    Examples
+    --------
+    >>> from softargmax.policies import greedy
+    >>> greedy([1.0, 5.0, 5.0, 9.0], mask=[1, 1, 1, 0]).probs
+    array([0. , 0.5, 0.5, 0. ])
+    """
+    return boltzmann(values, 0.0, mask=mask)
+
+
+def boltzmann(
+    values: ArrayLike, temperature: ArrayLike, *, mask: ArrayLike | None = None
+) -> Categorical:
+    r"""Boltzmann exploration, softargmax of the values: :math:`\pi(a) \propto e^{Q(a) / T}`.
+
+    Parameters
+    ----------
+    values, mask
+        As for :func:`greedy`.
+    temperature : float or array
+        T in [0, inf] in the units of the values; meets the batch axes alone.
+
+    Returns
+    -------
+    Categorical
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`greedy` does, and for other temperatures.
+
+    References
+    ----------
+    Sutton & Barto, *Reinforcement Learning* (2018), §2.8.
+
+    Examples
+    --------
+    >>> from softargmax.policies import boltzmann
+    >>> boltzmann([0.0, 10.0, 99.0], 100.0, mask=[1, 1, 0]).probs.round(3)
+    array([0.475, 0.525, 0.   ])
+    """
+    if temperature is None:
+        raise TypeError("temperature must be a number or an array of them, got None")
+    given = plain_inputs(values, temperature) if mask is None else None
+    if given is None:
+        given = action_values(values, mask, temperature=temperature, copy=True)
+    return of(given)
+
+
+@quiet
+def epsilon_greedy(
+    values: ArrayLike, epsilon: ArrayLike, *, mask: ArrayLike | None = None
+) -> Categorical:
+    r"""Greedy, but for a part ε of the time, when all legal actions are alike.
+
+    .. math:: \pi(a) = \frac{1 - \varepsilon}{k} [a \text{ is one of } k \text{ best}]
+              + \frac{\varepsilon}{n} [a \text{ is one of } n \text{ legal}]
+
+    Parameters
+    ----------
+    values, mask
+        As for :func:`greedy`.
+    epsilon : float or array
+        ε in [0, 1]; meets the batch axes as a temperature does.
+
+    Returns
+    -------
+    Categorical
+        Its log-probabilities are exact for every ε; illegal actions have probability 0 at any.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`greedy` does, and for ε outside [0, 1].
+
+    References
+    ----------
+    Sutton & Barto, *Reinforcement Learning* (2018), §2.2.
+
+    Examples
+    --------
+    >>> from softargmax.policies import epsilon_greedy
+    >>> epsilon_greedy([1.0, 5.0, 9.0], 0.1, mask=[1, 1, 0]).probs
+    array([0.05, 0.95, 0.  ])
+    """
+    given = action_values(values, mask, epsilon)
+    xp, z = given.xp, given.z
+    part = checks.numbers_in(epsilon, "epsilon", "[0, 1]", xp, z)
+    meet_batch(tuple(part.shape), tuple(z.shape[:-1]), "epsilon", "values")
+    part = part[..., None]
+    legal = support_of(z, given.prior, xp)
+    best = legal & (z == xp.max(xp.where(legal, z, -math.inf), axis=-1, keepdims=True))
+    wide = widest_float(xp)
+    n, k = (xp.sum(xp.astype(x, wide), axis=-1, keepdims=True) for x in (legal, best))
+    zero = xp.zeros_like(n)
+    # n times as much, so that the smallest ε does not underflow
+    weights = xp.where(best, (1 - part) * (n / k), zero) + xp.where(legal, part, zero)
+    bad = ~xp.all((weights >= 0) & (z < math.inf), axis=-1, keepdims=True)
+    bad = bad | ~((part >= 0) & (part <= 1))
+    logits = xp.where(bad, math.nan, log_weights(weights, xp))
+    return made(logits, z, xp)
+
+
+def kl_regularized(
+    values: ArrayLike, reference: Categorical, temperature: ArrayLike
+) -> Categorical:
+    r"""The policy that trades value against its divergence from a reference.
+
+    .. math:: \pi = \arg\max_\pi \; \langle \pi, Q \rangle - T \, \mathrm{KL}(\pi \| \pi_{ref}),
+              \qquad \pi \propto \pi_{ref} \, e^{Q / T}
+
+    Parameters
+    ----------
+    values : array, shape (..., K)
+        Action values Q; -inf forbids an action.
+    reference : Categorical
+        Over the same actions, of a batch that broadcasts. What it forbids stays forbidden.
+    temperature : float or array
+        T in [0, inf]: at inf it is the reference, at 0 the reference on the best actions.
+
+    Returns
+    -------
+    Categorical
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are none of these or do not fit.
+
+    References
+    ----------
+    Todorov (2009), https://doi.org/10.1073/pnas.0710743106; Geist, Scherrer & Pietquin (2019),
+    https://arxiv.org/abs/1901.11275.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.policies import kl_regularized
+    >>> reference = Categorical.from_weights([1, 2, 0])
+    >>> kl_regularized([0.0, 1.0, 5.0], reference, [0.0, 1.0, math.inf]).probs.round(4)
+    array([[0.    , 1.    , 0.    ],
+           [0.1554, 0.8446, 0.    ],
+           [0.3333, 0.6667, 0.    ]])
+    """
+    checks.check_instance(reference, Categorical, "reference")
+    given = action_values(values, None, reference.log_probs, temperature=temperature)
+    xp, z = given.xp, given.z
+    if z.shape[-1] != reference.num_categories:
+        raise ValueError(
+            f"reference must have {z.shape[-1]} categories on its last axis, "
+            f"got {reference.num_categories}"
+        )
+    shape = checks.check_fits(reference.batch_shape, given.batch_shape, "reference")
+    kept = to_namespace(reference._support, xp, z) & support_of(z, None, xp)
+    scores = xp.where(kept, z, -math.inf)
+    check_support(scores, None, xp, "values")
+    # As logarithms, for a small probability may come with a large value.
+    log_ref = to_namespace(reference.log_probs, xp, z, z.dtype)
+    full = xp.broadcast_to(scores, (*shape, z.shape[-1]))
+    log_p = log_softargmax(full, given.heat.temperature)
+    alive = kept & (log_p > -math.inf)
+    zero = xp.zeros_like(log_p)
+    total = xp.where(alive, log_p, zero) + xp.where(alive, log_ref, zero)
+    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True)
+    return made(xp.where(bad, math.nan, xp.where(alive, total, -math.inf)), z, xp)

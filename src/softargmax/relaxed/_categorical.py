@@ -1,0 +1,388 @@
+"""Gumbel-softmax: relaxed draws on the simplex, their density, their gradients."""
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from softargmax import _native
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Shape,
+    detached,
+    device_of,
+    register_pytree,
+    unwrap,
+    widest_float,
+)
+from softargmax._noise import Rngs
+from softargmax.functional import log_softargmax, softargmax
+from softargmax.gumbel import conditional_gumbels
+from softargmax.relaxed import _density
+from softargmax.relaxed._relaxation import Relaxation
+
+Pullback = Callable[[ArrayLike], Any]
+
+
+class RelaxedCategorical(Relaxation):
+    r"""A Concrete (Gumbel-softmax) distribution: relaxed one-hot draws on the simplex.
+
+    .. math:: y = \mathrm{softargmax}\bigl((\log p + g) / \tau\bigr),
+              \qquad p_i \propto \pi_{0,i}\, e^{z_i}, \quad g_i \text{ standard Gumbels}
+
+    The arg max of y is a draw of the categorical distribution p at every τ; as τ → 0, y becomes its
+    one-hot vector.
+
+    Parameters
+    ----------
+    logits : array, shape (..., K)
+        Real scores z; -inf puts a category outside the support, where y is 0.
+    temperature : float or array
+        τ in [0, inf], the relaxation's alone; broadcasts against the batch axes. At 0 the draws are
+        one-hot.
+    prior : array, shape (..., K), optional
+        Non-negative weights π₀.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :class:`Categorical`.
+
+    Notes
+    -----
+    With equal rng and shape, ``sample``, ``log_sample``, ``straight_through`` and
+    ``sample_with_pullback`` use the same noise, which does not depend on the logits. PyTorch and
+    JAX arrays are answered in kind, and gradients flow to logits, temperature and prior; NumPy
+    users have pullbacks.
+
+    References
+    ----------
+    Maddison, Mnih & Teh (2017), https://arxiv.org/abs/1611.00712; Jang, Gu & Poole (2017),
+    https://arxiv.org/abs/1611.01144.
+
+    Examples
+    --------
+    >>> from softargmax import RelaxedCategorical
+    >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], temperature=2.0)
+    >>> relaxed.sample(2, rng=0).round(3)
+    array([[0.055, 0.074, 0.872],
+           [0.828, 0.088, 0.084]])
+    """
+
+    # ------------------------------------------------------------------ draws
+
+    def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+        """Relaxed draws: points y of the simplex, each row with sum 1 and 0 off the support.
+
+        Parameters
+        ----------
+        shape : int or tuple of ints
+            Draws of every row.
+        rng
+            As for :meth:`Categorical.sample`.
+
+        Returns
+        -------
+        array, shape + batch_shape + (K,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a shape or rng that is none.
+
+        Examples
+        --------
+        >>> RelaxedCategorical([0.0, 1.0, 2.0], temperature=0).sample(rng=0)
+        array([0., 0., 1.])
+        """
+        return softargmax(self._perturbed(shape, rng), self.temperature)
+
+    def log_sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+        """The logarithm of what :meth:`sample` draws, finite on the support at any τ > 0.
+
+        (JAX takes a subnormal τ for 0.) Parameters, shape and errors are those of :meth:`sample`.
+
+        Examples
+        --------
+        >>> RelaxedCategorical([0.0, 1.0], 0.001).log_sample(rng=0).round(3)
+        array([-594.83,   -0.  ])
+        """
+        perturbed = self._perturbed(shape, rng)
+        xp = self._held._given.xp
+        log_y = log_softargmax(perturbed, self.temperature)
+        floor = -float(xp.finfo(log_y.dtype).max)
+        warm = self._tau(widest_float(xp)) > 0
+        lost = (log_y < floor) & (perturbed > -math.inf) & warm
+        return xp.where(lost, xp.full_like(log_y, floor), log_y)
+
+    def straight_through(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+        """One-hot draws whose gradient is that of the relaxed ones (PyTorch, JAX).
+
+        The one-hot vectors of the arg max of what :meth:`sample` draws. For NumPy see
+        :meth:`straight_through_with_pullback`. Parameters, shape and errors are those of
+        :meth:`sample`.
+
+        References
+        ----------
+        Bengio, Léonard & Courville (2013), https://arxiv.org/abs/1308.3432; Jang, Gu & Poole
+        (2017), https://arxiv.org/abs/1611.01144.
+
+        Examples
+        --------
+        >>> RelaxedCategorical([0.0, 1.0, 2.0], 0.5).straight_through(rng=0)
+        array([0., 0., 1.])
+        """
+        perturbed = self._perturbed(shape, rng)
+        xp = self._held._given.xp
+        hard = _density.one_hot(detached(perturbed, xp), xp)
+        if xp is np:
+            return hard
+        return _density.with_gradient(hard, softargmax(perturbed, self.temperature), xp)
+
+    # ------------------------------------------------------------------ density
+
+    def log_prob(self, y: ArrayLike) -> Any:
+        r"""The log-density of a point y of the simplex, in nats.
+
+        .. math:: \log \Gamma(n) + (n - 1) \log \tau + \sum_i (\log p_i - (\tau + 1) \log y_i)
+                  - n \log \sum_i p_i y_i^{-\tau},
+
+        n being the size of the support, over which the sums run; with respect to the first n - 1
+        coordinates.
+
+        Parameters
+        ----------
+        y : array, shape (..., K)
+            Non-negative, with sum 1; the other axes broadcast against the batch.
+
+        Returns
+        -------
+        array, the broadcast of y.shape[:-1] and batch_shape
+            -inf where y is positive off the support. At a y of 0 on the support, the limit along
+            coordinates that vanish together: ±inf.
+
+        Raises
+        ------
+        ValueError, TypeError
+            At τ = 0 or inf, where there is no density; for a y that is no point of the simplex, its
+            sum being off by more than 0.001 (0.02 in half precision). Where values cannot be seen,
+            as under jit, the answer is NaN.
+
+        References
+        ----------
+        Maddison, Mnih & Teh (2017), https://arxiv.org/abs/1611.00712, equation 10.
+
+        Examples
+        --------
+        >>> relaxed = RelaxedCategorical([0.0, 0.0], 1.0)  # uniform on the segment
+        >>> relaxed.log_prob([[0.5, 0.5], [0.1, 0.9]]).round(12) + 0.0
+        array([0., 0.])
+        """
+        point, tolerance = self._point(y, "y")
+        xp = self._held._given.xp
+        outside = xp.any(~((point >= 0) & (point < math.inf)), axis=-1)
+        if checks.any_of(outside):
+            raise ValueError(
+                f"y must be non-negative and finite, got another number{checks.in_row(outside)}"
+            )
+        with np.errstate(all="ignore"):
+            positive = point > 0
+            log_y = xp.log(xp.where(positive, point, xp.ones_like(point)))
+            log_y = xp.where(positive, log_y, -math.inf)
+        return self._density(log_y, xp.sum(point, axis=-1), tolerance, "y", outside)
+
+    def log_prob_of_log(self, log_y: ArrayLike) -> Any:
+        """The same log-density of y, from log y: at low temperatures y itself has no digits left.
+
+        The number that :meth:`log_prob` gives of y, not the density of log y: no Jacobian.
+
+        Parameters
+        ----------
+        log_y : array, shape (..., K)
+            Logarithms, as :meth:`log_sample` draws them; -inf off the support.
+
+        Returns, raises
+            As :meth:`log_prob`.
+
+        Examples
+        --------
+        >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 0.01)
+        >>> float(relaxed.log_prob_of_log(relaxed.log_sample(rng=0)).round(3))
+        1033.281
+        """
+        point, tolerance = self._point(log_y, "log_y")
+        xp = self._held._given.xp
+        outside = xp.any(~(point <= tolerance), axis=-1)
+        if checks.any_of(outside):
+            raise ValueError(
+                "log_y must be logarithms of numbers in [0, 1], "
+                f"got another number{checks.in_row(outside)}"
+            )
+        total = xp.sum(xp.exp(point), axis=-1)
+        return self._density(point, total, tolerance, "exp(log_y)", outside)
+
+    def _density(
+        self, log_y: Array, total: Array, tolerance: float, name: str, outside: Array
+    ) -> Any:
+        xp, base = self._held._given.xp, self.categorical
+        off = xp.abs(total - 1) > tolerance
+        if checks.any_of(off):
+            got = checks.first_of(total, off)
+            raise ValueError(f"{name} must have sum 1, got {got:g}{checks.in_row(off)}")
+        wide = widest_float(xp)  # τ may be no number of a narrower dtype
+        tau = self._tau(wide)
+        tepid = ~((tau > 0) & (tau < math.inf))[..., 0]
+        if checks.any_of(tepid):
+            raise ValueError(
+                f"temperature must be in (0, inf) for a density, got 0 or inf{checks.in_row(tepid)}"
+            )
+        log_p = xp.astype(base.log_probs, wide)
+        found = _density.log_density(xp.astype(log_y, wide), log_p, base._support, tau)
+        # What is an error where values can be seen is NaN elsewhere.
+        bad = outside | off | tepid | xp.any(xp.isnan(log_p), axis=-1)
+        return unwrap(xp.astype(xp.where(bad, math.nan, found), self.dtype))
+
+    # ------------------------------------------------------------------ gradients for NumPy users
+
+    def sample_with_pullback(
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+    ) -> tuple[Any, Pullback]:
+        r"""What :meth:`sample` draws, and its vector-Jacobian product in the logits.
+
+        .. math:: \frac{\partial}{\partial z} \langle c, y \rangle
+                  = \frac{1}{\tau}\, y \odot (c - \langle c, y \rangle)
+
+        Parameters
+        ----------
+        shape, rng
+            As for :meth:`sample`.
+
+        Returns
+        -------
+        y : array, shape + batch_shape + (K,)
+        pullback : callable
+            From a cotangent of y's shape to the gradient in the logits, of their shape: summed over
+            the draws and over the batch axes that the logits do not have. 0 at τ = 0 and τ = inf,
+            and off the support.
+
+        Examples
+        --------
+        >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 1.0)
+        >>> y, pullback = relaxed.sample_with_pullback(rng=0)
+        >>> pullback([0.0, 0.0, 1.0]).round(4)
+        array([-0.0039, -0.007 ,  0.0108])
+        """
+        self._check_numpy("sample_with_pullback", "sample")
+        y = self.sample(shape, rng=rng)
+        soft = y[None].copy()  # y is the caller's
+        return y, lambda cotangent: self._pull(cotangent, soft, y.shape)
+
+    def straight_through_with_pullback(
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+    ) -> tuple[Any, Pullback]:
+        """One-hot draws, and the vector-Jacobian product of the relaxed ones.
+
+        As :meth:`sample_with_pullback`, with what :meth:`straight_through` draws.
+
+        Examples
+        --------
+        >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 1.0)
+        >>> x, pullback = relaxed.straight_through_with_pullback(rng=0)
+        >>> x, pullback([0.0, 0.0, 1.0]).round(4)
+        (array([0., 0., 1.]), array([-0.0039, -0.007 ,  0.0108]))
+        """
+        self._check_numpy("straight_through_with_pullback", "straight_through")
+        perturbed = self._perturbed(shape, rng)
+        y = softargmax(perturbed, self.temperature)
+        x = _density.one_hot(perturbed, np)
+        return x, lambda cotangent: self._pull(cotangent, y[None], y.shape)
+
+    def gumbel_rao(self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+        """One-hot draws whose gradient is averaged over k noises that lead to them (PyTorch, JAX).
+
+        The straight-through estimator with less variance: given the draw, the relaxed Jacobian is
+        averaged over k conditional noises. For NumPy see :meth:`gumbel_rao_with_pullback`.
+
+        Parameters
+        ----------
+        k : int
+            At least 1; 1 is as noisy as the straight-through estimator.
+        shape, rng
+            As for :meth:`sample`.
+
+        Returns
+        -------
+        array, shape + batch_shape + (K,)
+
+        References
+        ----------
+        Paulus, Maddison & Krause (2021), https://arxiv.org/abs/2010.04838.
+
+        Examples
+        --------
+        >>> RelaxedCategorical([0.0, 1.0, 2.0], 0.5).gumbel_rao(10, rng=0)
+        array([0., 0., 1.])
+        """
+        hard, soft = self._rao(k, shape, rng)
+        xp = self._held._given.xp
+        if xp is np:
+            return hard
+        return _density.with_gradient(hard, xp.mean(soft, axis=0), xp)
+
+    def gumbel_rao_with_pullback(
+        self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+    ) -> tuple[Any, Pullback]:
+        """One-hot draws, and the vector-Jacobian product averaged over k conditional noises.
+
+        As :meth:`sample_with_pullback`, with what :meth:`gumbel_rao` draws.
+
+        Examples
+        --------
+        >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 1.0)
+        >>> x, pullback = relaxed.gumbel_rao_with_pullback(1000, rng=0)
+        >>> x, pullback([0.0, 0.0, 1.0]).round(2)
+        (array([0., 0., 1.]), array([-0.06, -0.11,  0.17]))
+        """
+        self._check_numpy("gumbel_rao_with_pullback", "gumbel_rao")
+        hard, soft = self._rao(k, shape, rng)
+        return hard, lambda cotangent: self._pull(cotangent, soft, hard.shape)
+
+    # ------------------------------------------------------------------ shared
+
+    def _perturbed(self, shape: int | tuple[int, ...], rng: Rngs) -> Array:
+        """log p + noise, shape + batch_shape + (K,); -inf off the support."""
+        size, xp = checks.sample_shape(shape), self._held._given.xp
+        noise = xp.astype(_native.gumbels(self._held._given, size, rng), self.dtype)
+        return cast("Array", self.categorical.log_probs + noise)
+
+    def _rao(self, k: int, shape: int | tuple[int, ...], rng: Rngs) -> tuple[Any, Any]:
+        """One-hot draws, and relaxed ones on a first axis of k conditional noises each."""
+        k = checks.count(k, "k", 1, 2**31 - 1)
+        size, xp = checks.sample_shape(shape), self._held._given.xp
+        base = self.categorical._spread(self.batch_shape)
+        first, second = _native.streams(base._given, rng, _RAO, 2)
+        x = base.sample(size, rng=first)
+        log_p = base.log_probs
+        index = xp.arange(self.num_categories, device=device_of(log_p))
+        hard = xp.astype(index == xp.asarray(x)[..., None], self.dtype)
+        wanted = xp.broadcast_to(xp.asarray(x), (k, *size, *self.batch_shape))
+        noise = detached(conditional_gumbels(base, wanted, rng=second), xp)
+        soft = softargmax(log_p + xp.astype(noise, self.dtype), self.temperature)
+        return hard, soft
+
+    def _pull(self, cotangent: ArrayLike, soft: Any, shape: Shape) -> Any:
+        """The mean over the first axis of the pullbacks of relaxed draws."""
+        given = self._held._given
+        c = np.asarray(checks.real_array(cotangent, "cotangent", np, self.logits), soft.dtype)
+        if c.shape != shape:
+            raise ValueError(f"cotangent must have the shape of the draws, {shape}, got {c.shape}")
+        slope = _density.pulled_back(c, soft, np.asarray(given.heat.coldness)[..., None])
+        return _density.summed_to(slope, given.logits.shape).astype(self.dtype)
+
+
+_RAO = 0x72616F  # the tag of its streams
+
+register_pytree(RelaxedCategorical)

@@ -1,0 +1,219 @@
+"""Weights + noise → parents: the five resampling schemes as functions of NumPy rows.
+
+``p`` are rows (rows, K) of probabilities in float64. A function answers with the sorted parents,
+int64 (rows, n); no noise makes one of probability 0 a parent. Arrays of n or K numbers are few and
+used again, since fresh memory costs more than the arithmetic: the noise is used up.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from softargmax import draws
+from softargmax._arrays.namespaces import blocks, quiet
+
+_BELOW_1 = 1 - 2.0**-53
+_SLACK = 2.0**-49  # how far from a whole number, relatively, rounding may have moved np
+
+
+@quiet
+def multinomial(p: Any, waits: Any) -> Any:
+    """n independent draws, sorted; ``waits`` are exponentials (rows, n + 1).
+
+    The first n arrivals of a Poisson process, over the next one, are sorted uniforms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> multinomial(np.array([[0.5, 0.0, 0.5]]), np.array([[1.0, 1.0, 3.0, 1.0]]))
+    array([[0, 0, 2]])
+    """
+    times = np.cumsum(waits, axis=-1, out=waits)
+    times /= times[:, -1:].copy()
+    np.minimum(times[:, :-1], _BELOW_1, out=times[:, :-1])
+    return _parents(_merged(draws.cumulative(p), times), waits.shape[-1] - 1)
+
+
+@quiet
+def stratified(p: Any, u: Any) -> Any:
+    """One draw from each of n equal strata; ``u`` are uniforms (rows, n), the places in them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stratified(np.array([[0.4, 0.0, 0.6]]), np.array([[0.9, 0.0, 0.9, 0.9]]))
+    array([[0, 0, 2, 2]])
+    """
+    n = u.shape[-1]
+    level = draws.cumulative(p)
+    level *= n
+
+    def reached(part: Any) -> Any:
+        stratum = np.minimum(part.astype(np.int64), n - 1)
+        part -= stratum
+        return stratum + (np.take_along_axis(u, stratum, axis=-1) < part)
+
+    return _parents(_replaced(level, reached), n)
+
+
+@quiet
+def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
+    """Equally spaced draws with one offset a row, ``u`` (rows, 1): ⌊np⌋ or ⌈np⌉ of each.
+
+    Whole offspring are set apart first, so that the rounding of long sums cannot touch them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p = np.array([[0.5, 0.0, 0.25, 0.25]])
+    >>> systematic(p, 2, np.array([[0.0]])), systematic(p, 2, np.array([[0.6]]))
+    (array([[0, 2]]), array([[0, 3]]))
+    """
+    whole, part, left = _split(p, n, slack)
+    level = np.cumsum(part, axis=-1)
+    level -= u
+    reached = _replaced(level, lambda x: np.minimum(np.ceil(x, out=x).astype(np.int64), left))
+    for row in np.flatnonzero(reached[:, -1] < left[:, 0]):  # by rounding one is missing
+        free = (part[row] > 0) & (np.diff(reached[row], prepend=0) == 0)
+        reached[row, np.flatnonzero(free)[-1] :] += 1
+    reached += np.cumsum(whole, axis=-1, out=whole)
+    return _parents(reached, n)
+
+
+@quiet
+def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float = _SLACK) -> Any:
+    """⌊np⌋ of each, m more by independent draws; ``waits(m)`` are exponentials (rows, m + 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> residual(np.array([[0.5, 0.0, 0.5]]), 3, lambda m: np.array([[1.0, 3.0]]))
+    array([[0, 0, 2]])
+    """
+    whole, part, left = _split(p, n, slack)
+    reached = np.cumsum(whole, axis=-1, out=whole)
+    if left.any():
+        times = waits(int(left.max()))
+        times = np.cumsum(times, axis=-1, out=times)
+        times /= np.take_along_axis(times, left, axis=-1)
+        np.minimum(times, np.where(np.arange(times.shape[-1]) < left, _BELOW_1, 1), out=times)
+        level = np.cumsum(part, axis=-1, out=part)
+        level /= np.where(left > 0, level[:, -1:], 1)
+        reached += _merged(level, times)
+    return _parents(reached, n)
+
+
+@quiet
+def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
+    """⌊np⌋ or ⌈np⌉ of each by Srinivasan's process; ``u`` are uniforms (rows, K - 1).
+
+    The remainders duel in pairs: one of the two becomes 0 or 1, the other takes what is left of
+    their sum into the next round of a knockout.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p = np.array([[0.25, 0.25, 0.0, 0.5]])
+    >>> ssp(p, 2, np.array([[0.1, 0.9, 0.5]])), ssp(p, 2, np.array([[0.9, 0.9, 0.5]]))
+    (array([[0, 3]]), array([[1, 3]]))
+    """
+    counts, part, left = _split(p, n, slack)
+    row = np.arange(len(p))
+    index = np.broadcast_to(np.arange(p.shape[-1]), p.shape)
+    won = np.zeros(len(p), np.int64)
+    used = 0
+    while part.shape[-1] > 1:
+        pairs = part.shape[-1] // 2
+        a, b = part[:, : 2 * pairs : 2], part[:, 1 : 2 * pairs : 2]
+        first, second = index[:, : 2 * pairs : 2], index[:, 1 : 2 * pairs : 2]
+        both = a + b
+        full = both >= 1
+        # The odds that the first is the one who ends, if at 1, or goes on, if one ends at 0.
+        stake = np.where(full, 1 - b, a)
+        chosen = u[:, used : used + pairs] * np.where(full, 2 - both, both) < stake
+        chosen |= b == 0  # which the product of a subnormal number may miss
+        used += pairs
+        on = np.where(chosen != full, first, second)
+        who, pair = np.nonzero(full)
+        counts[who, first[who, pair] + second[who, pair] - on[who, pair]] += 1
+        won += full.sum(axis=-1)
+        both -= full
+        part = np.concatenate([both, part[:, 2 * pairs :]], axis=-1)
+        index = np.concatenate([on, index[:, 2 * pairs :]], axis=-1)
+    counts[row, index[:, 0]] += left[:, 0] - won
+    return _parents(np.cumsum(counts, axis=-1, out=counts), n)
+
+
+def _split(p: Any, n: int, slack: float) -> tuple[Any, Any, Any]:
+    """⌊np⌋, the remainders in [0, 1) and how many offspring they are owed, (rows, 1).
+
+    What is a whole number but for rounding is one: else it would be left to luck.
+    """
+    part, whole = p * n, np.empty(p.shape, np.int64)
+    for some in blocks(p.shape[-1], len(p)):
+        rest = part[:, some]
+        floor = np.floor(rest * (1 + slack))
+        rest -= floor
+        np.copyto(rest, 0, where=rest <= floor * slack)
+        whole[:, some] = floor
+    left = n - whole.sum(axis=-1, keepdims=True)
+    # Unless that adds up: the numbers are then too many or too large for their precision.
+    many = np.flatnonzero(np.abs(part.sum(axis=-1) - left[:, 0]) > 0.01)
+    if many.size:
+        part[many] = p[many] * n
+        whole[many] = part[many].astype(np.int64)
+        part[many] -= whole[many]
+        left = n - whole.sum(axis=-1, keepdims=True)
+    return whole, part, left
+
+
+def _merged(cdf: Any, times: Any) -> Any:
+    """How many sorted ``times`` (rows, n + 1), the last of them 1, are below each value of cdf.
+
+    A table of n buckets says where to begin, and so many more steps are few.
+    """
+    rows, length = times.shape
+    lead = np.arange(rows)[:, None] * length
+    before = np.zeros(times.size + 1, np.int64)  # how many are in the buckets before
+    for some in blocks(length, rows):
+        bucket = (times[:, some] * (length - 1)).astype(np.int64)
+        bucket += lead
+        first = int(bucket[0, 0])
+        count = np.bincount((bucket - first).ravel())
+        before[first + 1 : first + 1 + len(count)] += count
+    np.cumsum(before, out=before)
+    times = times.ravel()
+
+    def reached(level: Any) -> Any:
+        place = (level * (length - 1)).astype(np.int64)
+        place += lead
+        place = before.take(place.ravel())
+        level = level.ravel()
+        below = times.take(place) < level
+        place += below
+        going = np.flatnonzero(below)
+        while going.size:
+            going = going[times.take(place[going]) < level[going]]
+            place[going] += 1
+        return place.reshape(rows, -1) - lead
+
+    return _replaced(cdf, reached)
+
+
+def _replaced(x: Any, function: Callable[[Any], Any]) -> Any:
+    """Integers computed from floats (rows, K) a block of columns at a time, in their memory."""
+    out = x.view(np.int64)
+    for some in blocks(x.shape[-1], len(x)):
+        out[:, some] = function(x[:, some])
+    return out
+
+
+def _parents(reached: Any, n: int) -> Any:
+    """The parents (rows, n), from the number of offspring of each category and those before it."""
+    rows = len(reached)
+    place = reached[:, :-1]
+    if rows > 1:
+        place = place + np.arange(rows)[:, None] * (n + 1)
+    steps = np.bincount(place.ravel(), minlength=rows * (n + 1)).reshape(rows, n + 1)[:, :n]
+    return np.cumsum(steps, axis=-1, out=steps)

@@ -1,0 +1,281 @@
+"""Temperature against step: schedules that are values, pure functions of the step.
+
+Each is a frozen dataclass, to be compared, hashed, pickled and printed, and to be called with a
+step or an array of steps. It keeps no count of its own, so that a run that resumes from a
+checkpoint goes on where it stopped. They serve wherever a function ``count -> value`` is expected,
+optax's places included, and for other rates than temperatures: the ε of ε-greedy, a learning rate.
+"""
+
+import math
+from dataclasses import dataclass
+
+from softargmax._arrays.namespaces import Array, Namespace
+from softargmax.schedules._schedule import Schedule
+
+
+@dataclass(frozen=True, repr=False)
+class Constant(Schedule):
+    """Always the same value.
+
+    Parameters
+    ----------
+    value : float
+        In [0, inf]; a temperature of 0 is arg max, of inf the uniform distribution.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Constant
+    >>> float(Constant(0.5)(1000))
+    0.5
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        self._check(value="[0, inf]")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        return xp.full_like(t, self.value)
+
+
+@dataclass(frozen=True, repr=False)
+class _Ramp(Schedule):
+    """From ``start`` to ``stop`` within ``steps``, both ends exact."""
+
+    start: float
+    stop: float
+    steps: float
+
+    def __post_init__(self) -> None:
+        self._check(start="[0, inf)", stop="[0, inf)", steps="(0, inf)")
+
+    def _done(self, t: Array, xp: Namespace) -> Array:
+        """t / steps, 1 past the end."""
+        return xp.where(t < self.steps, t / self.steps, xp.ones_like(t))
+
+    def _between(self, left: Array, xp: Namespace) -> Array:
+        """stop + (start - stop)·left, for 1 ≥ left ≥ 0; rounding never leads outside."""
+        value = self.stop + (self.start - self.stop) * left
+        value = xp.where(left == 1, self.start, value)
+        return xp.clip(value, min(self.start, self.stop), max(self.start, self.stop))
+
+
+@dataclass(frozen=True, repr=False)
+class Linear(_Ramp):
+    r"""In a straight line: :math:`T = stop + (start - stop)(1 - t / steps)`.
+
+    Parameters
+    ----------
+    start, stop : float
+        In [0, inf).
+    steps : float
+        In (0, inf).
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Linear
+    >>> Linear(2.0, 1.0, steps=4)([0, 1, 2, 3, 4, 5])
+    array([2.  , 1.75, 1.5 , 1.25, 1.  , 1.  ])
+    """
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        return self._between(1 - self._done(t, xp), xp)
+
+
+@dataclass(frozen=True, repr=False)
+class Polynomial(_Ramp):
+    r"""As a power of what is left: :math:`T = stop + (start - stop)(1 - t / steps)^{power}`.
+
+    Parameters
+    ----------
+    start, stop : float
+        In [0, inf).
+    steps, power : float
+        In (0, inf).
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Polynomial
+    >>> Polynomial(1.0, 0.0, steps=4, power=2)([0, 1, 2, 3, 4])
+    array([1.    , 0.5625, 0.25  , 0.0625, 0.    ])
+    """
+
+    power: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(power="(0, inf)")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        return self._between((1 - self._done(t, xp)) ** self.power, xp)
+
+
+@dataclass(frozen=True, repr=False)
+class Cosine(_Ramp):
+    r"""Half a cosine wave: :math:`T = stop + (start - stop)(1 + \cos(\pi t / steps)) / 2`.
+
+    Parameters
+    ----------
+    start, stop : float
+        In [0, inf).
+    steps : float
+        In (0, inf).
+
+    References
+    ----------
+    Loshchilov & Hutter (2017), https://arxiv.org/abs/1608.03983.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Cosine
+    >>> Cosine(1.0, 0.0, steps=3)([0, 1, 2, 3]).round(12)
+    array([1.  , 0.75, 0.25, 0.  ])
+    """
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        # (1 + cos πx) / 2 as a square, which keeps its digits where it ends in 0.
+        half = xp.sin((1 - self._done(t, xp)) * (math.pi / 2))
+        return self._between(half * half, xp)
+
+
+@dataclass(frozen=True, repr=False)
+class Geometric(_Ramp):
+    r"""By the same factor at every step: :math:`T = start\,(stop / start)^{t / steps}`.
+
+    The classical cooling of simulated annealing, and optax's exponential decay.
+
+    Parameters
+    ----------
+    start, stop, steps : float
+        In (0, inf).
+
+    References
+    ----------
+    Kirkpatrick, Gelatt & Vecchi (1983), https://doi.org/10.1126/science.220.4598.671.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Geometric
+    >>> Geometric(1.0, 0.01, steps=2)([0, 1, 2, 3])
+    array([1.  , 0.1 , 0.01, 0.01])
+    """
+
+    def __post_init__(self) -> None:
+        self._check(start="(0, inf)", stop="(0, inf)", steps="(0, inf)")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        done = self._done(t, xp)
+        value = self.start ** (1 - done) * self.stop**done  # stop / start might underflow
+        return xp.clip(value, min(self.start, self.stop), max(self.start, self.stop))
+
+
+@dataclass(frozen=True, repr=False)
+class LinearColdness(_Ramp):
+    r"""Coldness in a straight line: :math:`1/T = (1 - t/steps) / start + (t/steps) / stop`.
+
+    Parameters
+    ----------
+    start, stop : float
+        Temperatures in (0, inf]; start = inf begins with the uniform distribution, β = 0.
+    steps : float
+        In (0, inf).
+
+    Raises
+    ------
+    ValueError
+        For stop = 0: no straight line leads to an infinite coldness.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import LinearColdness
+    >>> LinearColdness(float("inf"), 0.5, steps=4)([0, 1, 2, 4])
+    array([inf, 2. , 1. , 0.5])
+    """
+
+    def __post_init__(self) -> None:
+        self._check(start="(0, inf]", stop="(0, inf]", steps="(0, inf)")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        done = self._done(t, xp)
+        cold, warm = min(self.start, self.stop), max(self.start, self.stop)
+        ratio = 1.0 if cold == warm else cold / warm
+        part = (done, 1 - done) if cold == self.stop else (1 - done, done)
+        value = cold / (part[0] + part[1] * ratio)  # relative to the colder: nothing overflows
+        value = xp.clip(value, cold, warm)
+        return xp.where(done == 0, self.start, xp.where(done == 1, self.stop, value))
+
+
+@dataclass(frozen=True, repr=False)
+class Logarithmic(Schedule):
+    r"""The cooling that is slow enough: :math:`T = scale / \log(1 + t)`, inf at step 0.
+
+    With a scale of at least the depth of the deepest local minimum that is not global, simulated
+    annealing ends in a global one with probability 1.
+
+    Parameters
+    ----------
+    scale : float
+        In (0, inf), in the units of the energies.
+
+    References
+    ----------
+    Hajek (1988), https://doi.org/10.1287/moor.13.2.311.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Logarithmic
+    >>> Logarithmic(1.0)([0, 1, 10, 1000]).round(4)
+    array([   inf, 1.4427, 0.417 , 0.1447])
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        self._check(scale="(0, inf)")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        return self.scale / xp.log1p(t)
+
+
+@dataclass(frozen=True, repr=False)
+class GeneralizedAnnealing(Schedule):
+    r"""The cooling of Tsallis: :math:`T = start\,(2^{q-1} - 1) / ((2 + t)^{q-1} - 1)`.
+
+    Its limit at q = 1, :math:`start \log 2 / \log(2 + t)`, is classical annealing; q = 2 is fast
+    (Cauchy) annealing, start / (1 + t).
+
+    Parameters
+    ----------
+    start : float
+        In (0, inf), the value at step 0.
+    q : float
+        In [1, 3].
+
+    Notes
+    -----
+    Steps count from 0, as SciPy's ``dual_annealing`` does, whose default q (``visit``) is 2.62.
+
+    References
+    ----------
+    Tsallis & Stariolo (1996), https://doi.org/10.1016/S0378-4371(96)00271-3.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import GeneralizedAnnealing
+    >>> GeneralizedAnnealing(5230.0, q=2)([0, 1, 9])
+    array([5230., 2615.,  523.])
+    """
+
+    start: float
+    q: float
+
+    def __post_init__(self) -> None:
+        self._check(start="(0, inf)", q="[1, 3]")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        power, log = self.q - 1, xp.log(2 + t)
+        if power == 0:
+            ratio = math.log(2) / log
+        else:  # expm1, since (2 + t)^power - 1 loses its digits where q is next to 1
+            ratio = math.expm1(power * math.log(2)) / xp.expm1(power * log)
+        return xp.where(t == 0, self.start, self.start * ratio)

@@ -1,0 +1,218 @@
+"""What all schedules have: they are called, joined, repeated and read by remaining progress."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.checks import check_instance, number, numbers_in
+from softargmax._arrays.namespaces import Array, ArrayLike, Namespace, namespace_of, quiet, unwrap
+
+_SCALARS = (int, float, np.float64, np.int64)
+
+
+def _literal(x: Any) -> str:
+    return "float('inf')" if x == math.inf else repr(x)
+
+
+class Printed:
+    """A repr that makes the object again, infinities included."""
+
+    def __repr__(self) -> str:
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(f'{k}={_literal(v)}' for k, v in values)})"
+
+    def _check(self, **intervals: str) -> None:
+        for name, interval in intervals.items():
+            object.__setattr__(self, name, number(getattr(self, name), name, interval))
+
+
+class Schedule(Printed, ABC):
+    """A temperature for every step, what all classes of this module are.
+
+    A step is any real number from 0 up, or an array of them in any namespace, fractional or traced.
+    The answer is computed in float64 where the namespace has it. Past its end a schedule holds its
+    last value. A negative, NaN or infinite step is a ValueError; where steps cannot be seen (under
+    ``jax.jit``) a negative one counts as 0.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Linear
+    >>> schedule = Linear(1.0, 0.1, steps=100)
+    >>> float(schedule(50))
+    0.55
+    >>> schedule([0, 100, 1000])
+    array([1. , 0.1, 0.1])
+    """
+
+    @quiet
+    def __call__(self, step: ArrayLike) -> Any:
+        if type(step) in _SCALARS and 0 <= step <= 2**53:  # most calls; the checks cost more
+            return unwrap(self._at(np.float64(step), np))
+        xp = namespace_of(step)
+        t = numbers_in(step, "step", "[0, inf)", xp, step)
+        return unwrap(self._at(xp.where(t < 0, xp.zeros_like(t), t), xp))
+
+    @abstractmethod
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        """The value at steps t ≥ 0 of the namespace's widest floating dtype."""
+
+    def then(self, other: "Schedule", at: float) -> "Joined":
+        """This schedule before step ``at``, and from there on ``other``, from its own step 0.
+
+        Parameters
+        ----------
+        other : Schedule
+        at : float
+            In [0, inf).
+
+        Returns
+        -------
+        Joined
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another ``at``, or for an ``other`` that is no schedule.
+
+        Examples
+        --------
+        >>> from softargmax.schedules import Constant, Linear
+        >>> Constant(1.0).then(Linear(1.0, 0.0, steps=10), at=100)([99, 100, 105, 110])
+        array([1. , 1. , 0.5, 0. ])
+        """
+        return Joined(self, other, at)
+
+    def by_remaining(self, total_steps: float) -> "ByRemaining":
+        """The same as a function of the remaining progress, 1 at the start and 0 at the end.
+
+        Parameters
+        ----------
+        total_steps : float
+            In (0, inf): the step at which no progress remains.
+
+        Returns
+        -------
+        ByRemaining
+
+        Raises
+        ------
+        ValueError, TypeError
+            For other total_steps.
+
+        Examples
+        --------
+        >>> from softargmax.schedules import Linear
+        >>> float(Linear(1.0, 0.0, steps=100).by_remaining(200)(0.75))
+        0.5
+        """
+        return ByRemaining(self, total_steps)
+
+
+@dataclass(frozen=True, repr=False)
+class ByRemaining(Printed):
+    """A schedule as a function of the remaining progress, as Stable-Baselines3 calls it.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    total_steps : float
+        In (0, inf). At a remaining progress r the step is (1 - r)·total_steps; r may be negative.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import ByRemaining, Geometric
+    >>> ByRemaining(Geometric(1.0, 0.01, steps=1000), 1000)([1.0, 0.5, 0.0])
+    array([1.  , 0.1 , 0.01])
+    """
+
+    schedule: Schedule
+    total_steps: float
+
+    def __post_init__(self) -> None:
+        check_instance(self.schedule, Schedule, "schedule")
+        self._check(total_steps="(0, inf)")
+
+    def __call__(self, remaining: ArrayLike) -> Any:
+        """The value where this part of the run remains; more than 1 is a ValueError."""
+        xp = namespace_of(remaining)
+        part = numbers_in(remaining, "remaining", "(-inf, 1]", xp, remaining)
+        step = (1 - part) * self.total_steps
+        whole = xp.round(step)  # what the caller's 1 - step / total_steps was rounded from
+        slack = 4 * float(xp.finfo(part.dtype).eps) * self.total_steps
+        return self.schedule(unwrap(xp.where(xp.abs(step - whole) <= slack, whole, step)))
+
+
+@dataclass(frozen=True, repr=False)
+class Joined(Schedule):
+    """One schedule before a step, another from there on: what :meth:`Schedule.then` makes.
+
+    Parameters
+    ----------
+    first, second : Schedule
+        The second is called with step - at, as in optax's ``join_schedules``.
+    at : float
+        In [0, inf).
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Constant, Joined, Linear
+    >>> Joined(Linear(0.0, 1.0, steps=2), Constant(3.0), at=2)([0, 1, 2])
+    array([0. , 0.5, 3. ])
+    """
+
+    first: Schedule
+    second: Schedule
+    at: float
+
+    def __post_init__(self) -> None:
+        check_instance(self.first, Schedule, "first")
+        check_instance(self.second, Schedule, "other")
+        self._check(at="[0, inf)")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        early, zero = t < self.at, xp.zeros_like(t)
+        first = self.first._at(xp.where(early, t, zero), xp)
+        return xp.where(early, first, self.second._at(xp.where(early, zero, t - self.at), xp))
+
+
+@dataclass(frozen=True, repr=False)
+class Cycle(Schedule):
+    r"""A schedule over and over, with warm restarts.
+
+    .. math:: schedule(t \bmod period) \cdot decay^{\lfloor t / period \rfloor}
+
+    Parameters
+    ----------
+    schedule : Schedule
+    period : float
+        In (0, inf).
+    decay : float
+        In (0, inf), 1 by default: each round is this much of the one before.
+
+    References
+    ----------
+    Loshchilov & Hutter (2017), https://arxiv.org/abs/1608.03983.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Cycle, Linear
+    >>> Cycle(Linear(1.0, 0.0, steps=2), period=2, decay=0.5)([0, 1, 2, 3, 4, 5])
+    array([1.   , 0.5  , 0.5  , 0.25 , 0.25 , 0.125])
+    """
+
+    schedule: Schedule
+    period: float
+    decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_instance(self.schedule, Schedule, "schedule")
+        self._check(period="(0, inf)", decay="(0, inf)")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        value = self.schedule._at(t % self.period, xp)
+        scaled = value * self.decay ** (t // self.period)
+        # A factor that under- or overflows leaves 0 and inf what they are.
+        return xp.where((value == 0) | (value == math.inf), value, scaled)

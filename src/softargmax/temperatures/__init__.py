@@ -1,0 +1,24 @@
+"""Find a temperature: for a given entropy, for calibrated probabilities, by feedback."""
+
+from softargmax.temperatures._calibration import FittedTemperature, fit_temperature
+from softargmax.temperatures._targets import (
+    EntropyController,
+    temperature_for_entropy,
+    temperature_for_ess,
+    temperature_for_max_prob,
+    temperature_for_perplexity,
+)
+
+__all__ = [
+    "EntropyController",
+    "FittedTemperature",
+    "fit_temperature",
+    "temperature_for_entropy",
+    "temperature_for_ess",
+    "temperature_for_max_prob",
+    "temperature_for_perplexity",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,204 @@
+"""The temperature at which a row's entropy, likeliest probability or effective size has a value.
+
+All of them are Rényi entropies, R_α = log Σ p^α / (1 - α): the entropy is α = 1, log 1/Σp² is
+α = 2 and log 1/max p is α = ∞. Each falls from log n at coldness 0, n the legal categories, to
+log k at infinite coldness, k the tied maximisers. It is solved for by Newton steps in a bracket.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays.namespaces import blocks, quiet
+
+Order = Literal["1", "2", "inf"]
+
+_EPS = float(np.finfo(np.float64).eps)
+_DEAD = -1e122  # its exp is 0 at every coldness that is tried
+_COLDEST = 1e307
+_HOTTEST = (
+    1e-18  # over the span of a row: there entropies differ from log n by less than their rounding
+)
+
+
+class Match(NamedTuple):
+    """Temperatures, NaN where there is none, and how many categories are tied and legal."""
+
+    temperature: Any
+    tied: Any
+    legal: Any
+
+
+@quiet
+def match(
+    z: Any, keep: Any, excess: Callable[[Any, slice], Any], order: Order, eps: float = 0.0
+) -> Match:
+    """The temperature of every row (rows, K) at which its Rényi entropy has a value.
+
+    The value is given by its excess over log k, a function of the ties k of some rows and their
+    slice; ``eps`` is the precision in which it was given, where that is less than float64's.
+    """
+    rows, width = z.shape
+    found = Match(np.empty(rows), np.empty(rows), np.empty(rows))
+    for block in blocks(rows, width):
+        legal = None if keep is None else keep[block]
+        ladder = _Ladder.of(z[block].astype(np.float64), legal)
+        goal = excess(ladder.tied, block)
+        found.temperature[block] = _solve(ladder, goal, order, max(eps, _EPS))
+        found.tied[block], found.legal[block] = ladder.tied, ladder.legal
+    return found
+
+
+class _Ladder(NamedTuple):
+    """Rows of scores below their top; what is tied with it or illegal is taken out."""
+
+    d: Any  # the scores, in units of ``unit``; _DEAD (-inf in wild rows) where they are taken out
+    unit: Any  # 1, or more where a difference might overflow
+    span: Any  # from the top to the lowest legal score
+    tied: Any  # k, how many share the top
+    legal: Any  # n
+    mean: Any  # of the scores
+    variance: Any
+    wild: bool  # scores of such different sizes that their squares may overflow
+
+    @classmethod
+    def of(cls, z: Any, keep: Any) -> "_Ladder":
+        """From rows in float64, which are overwritten."""
+        rows, width = z.shape
+        top, low = z.max(axis=-1), z.min(axis=-1)
+        legal = np.full(rows, float(width))
+        if keep is not None or not (low > -math.inf).all():
+            dead = z == -math.inf if keep is None else ~keep | (z == -math.inf)
+            legal -= np.count_nonzero(dead, axis=-1)
+            np.copyto(z, -math.inf, where=dead)
+            top = z.max(axis=-1)
+            np.copyto(z, top[:, None], where=dead)
+            low = z.min(axis=-1)
+        span, unit = top - low, np.ones(rows)
+        if (span > 1e280).any():  # a difference might overflow, or a coldness underflow
+            unit[span > 1e280] = 2.0**64
+            z /= unit[:, None]
+            top, low = top / unit, low / unit
+            span = top - low
+        z -= top[:, None]
+        tied = z == 0
+        ties = np.count_nonzero(tied, axis=-1) - (width - legal)
+        mean, second = z.sum(axis=-1) / legal, np.vecdot(z, z) / legal
+        np.copyto(z, _DEAD, where=tied)
+        wild = bool((span > 1e100).any() or (z.max(axis=-1) > -1e-100).any())
+        if wild:
+            np.copyto(z, -math.inf, where=tied)
+        variance = np.maximum(second - mean * mean, second * _EPS)
+        return cls(z, unit, span, ties, legal, mean, variance, wild)
+
+    def rows(self, chosen: Any) -> "_Ladder":
+        """Some of the rows."""
+        if chosen.all():
+            return self
+        parts = {name: part[chosen] for name, part in self._asdict().items() if name != "wild"}
+        return self._replace(**parts)
+
+
+def _solve(ladder: _Ladder, excess: Any, order: Order, eps: float) -> Any:
+    """Temperatures for the excess over log k; NaN where no temperature has it."""
+    cap = np.log1p((ladder.legal - ladder.tied) / ladder.tied)
+    slack = 4 * eps * (1 + np.log(ladder.legal))
+    # Values next to 0 can be told apart where k = 1; elsewhere log k has been rounded.
+    cold = (excess <= np.where(ladder.tied == 1, 0, slack)) & (excess >= -slack)
+    hot = np.abs(excess - cap) <= slack
+    temperature = np.full(len(excess), math.nan)
+    temperature[cold] = 0
+    temperature[hot] = math.inf
+    todo = (excess > 0) & (excess < cap) & ~cold & ~hot
+    if todo.any():
+        coldness = _Newton(ladder.rows(todo), cap[todo], excess[todo], order).solve()
+        temperature[todo] = ladder.unit[todo] / coldness
+    return temperature
+
+
+class _Newton:
+    """Newton's method on log β for some rows, those that have converged dropped."""
+
+    def __init__(self, ladder: _Ladder, cap: Any, goal: Any, order: Order) -> None:
+        self.d, self.tied, self.wild = ladder.d, ladder.tied, ladder.wild
+        self.cap, self.goal, self.order = cap, goal, order
+        self.squares = self.d * self.d if order == "1" and not self.wild else self.d
+        self.buffer = np.empty_like(self.d)
+        nearest = -self.d.max(axis=-1)
+        self.high = np.minimum(750 / nearest, _COLDEST)  # every exp is 0
+        self.low = np.maximum(_HOTTEST / ladder.span, 1 / _COLDEST)
+        if self.wild:
+            self.b = np.sqrt(self.low) * np.sqrt(self.high)
+            return
+        # What an expansion about β = 0 says.
+        if order == "inf":
+            first = (cap - goal) / -ladder.mean
+        else:
+            first = np.sqrt((cap - goal) * (2 if order == "1" else 1) / ladder.variance)
+        self.b = np.clip(first, self.low, self.high)
+
+    def solve(self) -> Any:
+        result = self.b.copy()
+        rows = np.arange(len(result))
+        for _ in range(200):  # a bisection of the bracket would take 60
+            excess, slope = self._measure()
+            done = self._step(excess, slope)
+            result[rows] = self.b
+            if done.all():
+                break
+            if done.any():
+                rows = rows[~done]
+                self._keep(~done)
+        return result
+
+    def _measure(self) -> tuple[Any, Any]:
+        """The Rényi entropy less log k, and its derivative in log β."""
+        b, k, e = self.b, self.tied, self.buffer[: len(self.d)]
+        np.multiply(self.d, b[:, None], out=e)
+        if self.wild:
+            x = np.maximum(e, -800)  # β·d, so that no square overflows
+            scale, d = 1.0, x
+            squares = x * x if self.order == "1" else x
+        else:
+            scale, d, squares = b, self.d, self.squares
+        np.exp(e, out=e)
+        s = e.sum(axis=-1)
+        mean = scale * np.vecdot(e, d) / (k + s)
+        if self.order == "1":
+            second = scale * scale * np.vecdot(e, squares) / (k + s)
+            return np.log1p(s / k) - mean, mean * mean - second
+        if self.order == "inf":
+            return np.log1p(s / k), mean
+        np.multiply(e, e, out=e)
+        s2 = e.sum(axis=-1)
+        mean2 = scale * np.vecdot(e, d) / (k + s2)
+        return 2 * np.log1p(s / k) - np.log1p(s2 / k), 2 * (mean - mean2)
+
+    def _step(self, excess: Any, slope: Any) -> Any:
+        """Move on to a better coldness, within the bracket; which rows have converged."""
+        b, cap, goal = self.b, self.cap, self.goal
+        hot = excess > goal
+        self.low = np.where(hot, b, self.low)
+        self.high = np.where(hot, self.high, b)
+        # y = log(excess / (cap - excess)) is straight in log β where it is hot (y > 0), and in β
+        # where it is cold.
+        rest = np.maximum(cap - excess, _EPS * cap)
+        y, aim = np.log(excess) - np.log(rest), np.log(goal) - np.log(cap - goal)
+        delta = (aim - y) * excess * rest / (slope * cap)
+        straight = 1 + delta
+        bent = ((y > 0) & (aim > 0)) | (straight < 0.5)
+        new = b * np.where(bent, np.exp(np.minimum(delta, 700)), straight)
+        inside = (new > self.low) & (new < self.high)
+        halfway = np.sqrt(self.low) * np.sqrt(self.high)
+        # One step more, and the error is its square; or no digits are left to gain.
+        close = (np.abs(delta) < 1e-9) | (np.abs(excess - goal) <= 4 * _EPS * goal)
+        narrow = self.high - self.low <= 2 * _EPS * self.high
+        landed = np.clip(np.where(np.isnan(new), b, new), self.low, self.high)
+        self.b = np.where(close, landed, np.where(inside, new, halfway))
+        return close | narrow
+
+    def _keep(self, rows: Any) -> None:
+        for name in ("d", "squares", "tied", "cap", "goal", "b", "low", "high"):
+            setattr(self, name, getattr(self, name)[rows])
