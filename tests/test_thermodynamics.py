@@ -195,6 +195,7 @@ def test_shapes_dtypes_and_signs():
     assert free_energy(Categorical(z, 0.7)) == pytest.approx(-smooth_max(z, 0.7), rel=1e-15)
 
 
+@pytest.mark.frameworks
 def test_torch_and_its_gradients():
     torch = pytest.importorskip("torch")
     e = torch.tensor([0.0, 1.0, 2.5, inf], dtype=torch.float64)
@@ -210,6 +211,7 @@ def test_torch_and_its_gradients():
     assert_allclose(slope, -internal_energy(same), rtol=1e-12)
 
 
+@pytest.mark.frameworks
 def test_jax():
     jax = pytest.importorskip("jax")
     e = np.array([0.0, 1.0, 2.5])

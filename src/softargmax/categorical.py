@@ -1,17 +1,29 @@
-"""The categorical distribution from logits and a temperature."""
+"""The categorical distribution from logits and a temperature: the face of the library.
 
-from typing import TYPE_CHECKING, Self
+Every public member of :class:`Categorical` is here, with its documentation; what it computes is a
+function of its state, in ``_core``.
+"""
 
-from softargmax._arrays.checks import checked_weights
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import numpy as np
+
+from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import (
+    Array,
     ArrayLike,
+    Shape,
     namespace_of,
-    quiet,
+    read_only,
     register_pytree,
     working_dtype,
 )
-from softargmax._inputs import checked_energies, inputs, log_weights
-from softargmax._subsets import Subsets
+from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
+from softargmax._core import calculus, display, information, pytree, sampling, subsets, variants
+from softargmax._core.inputs import checked_energies, checked_state, inverse, plain_state
+from softargmax._core.state import State
+from softargmax._random.sources import Rngs
 
 if TYPE_CHECKING:
     from softargmax.relaxed import RelaxedCategorical
@@ -23,7 +35,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class Categorical(Subsets):
+class Categorical:
     r"""A categorical distribution (a batch of them) from logits and a temperature.
 
     .. math:: p_i \propto \pi_{0,i}\, e^{\beta z_i}, \qquad \beta = 1 / T
@@ -82,8 +94,24 @@ class Categorical(Subsets):
            [0.5  , 0.5  ]])
     """
 
+    _state: State
+
+    def __init__(
+        self,
+        logits: ArrayLike,
+        temperature: ArrayLike | None = None,
+        *,
+        coldness: ArrayLike | None = None,
+        prior: ArrayLike | None = None,
+    ) -> None:
+        state = plain_state(logits, temperature, prior) if coldness is None else None
+        if state is None:
+            state = checked_state(logits, temperature, coldness, prior, copy=True)
+        self.__dict__["_state"] = state
+        if state.xp is not np:
+            _register(type(self))
+
     @classmethod
-    @quiet
     def from_weights(
         cls,
         weights: ArrayLike,
@@ -117,40 +145,9 @@ class Categorical(Subsets):
         """
         xp = namespace_of(weights, temperature if coldness is None else coldness)
         given = checked_weights(weights, "weights", xp, weights)
+        check_positive_rows(given, xp)
         logits = xp.astype(log_weights(given, xp), working_dtype(given, xp))
         return cls(logits, temperature, coldness=coldness)
-
-    def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical":
-        """Relaxed one-hot draws of this distribution: Gumbel-softmax at a relaxation temperature.
-
-        Parameters
-        ----------
-        temperature : float or array
-            τ in [0, inf], the relaxation's alone; broadcasts against the batch.
-
-        Returns
-        -------
-        RelaxedCategorical
-            Whose logits are these log-probabilities.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For another temperature.
-
-        References
-        ----------
-        Maddison, Mnih & Teh (2017), https://arxiv.org/abs/1611.00712.
-
-        Examples
-        --------
-        >>> from softargmax import Categorical
-        >>> Categorical([0.0, 1.0, 2.0]).relaxed(0).sample(rng=0)
-        array([0., 0., 1.])
-        """
-        from softargmax.relaxed import RelaxedCategorical  # which is built on this class
-
-        return RelaxedCategorical(self.log_probs, temperature)
 
     @classmethod
     def from_energies(
@@ -186,22 +183,732 @@ class Categorical(Subsets):
         array([0.5761, 0.4239])
         """
         logits = 0 - checked_energies(energies)
-        return cls._of(
-            inputs(
-                logits,
-                temperature,
-                coldness,
-                degeneracies,
-                copy=True,
-                name="energies",
-                prior_name="degeneracies",
-            )
+        state = checked_state(
+            logits,
+            temperature,
+            coldness,
+            degeneracies,
+            copy=True,
+            name="energies",
+            prior_name="degeneracies",
         )
+        return cls._of(state)
+
+    @classmethod
+    def _of(cls, state: State) -> Self:
+        """An object of a state that nobody else can change."""
+        made = cls.__new__(cls)
+        made.__dict__["_state"] = state
+        if state.xp is not np:
+            _register(cls)
+        return made
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def logits(self) -> Array:
+        """The logits as given (as made, by the other constructors), shape (..., K)."""
+        return self._state.logits
+
+    @property
+    def temperature(self) -> Any:
+        """The temperature as given, in float64; 1/β where coldness was given."""
+        temperature = self._state.temperature
+        if temperature.value is not None:
+            return temperature.value
+        return read_only(inverse(temperature.coldness, self._state.xp))
+
+    @property
+    def coldness(self) -> Any:
+        """The coldness β as given, in float64; 1/T where temperature was given."""
+        return self._state.coldness
+
+    @property
+    def prior(self) -> Array | None:
+        """The prior weights π₀ as given, times the masks, shape (..., K); None without any."""
+        return self._state.prior
+
+    @property
+    def num_categories(self) -> int:
+        """K, the length of the last axis of the logits."""
+        return self._state.num_categories
+
+    @property
+    def batch_shape(self) -> Shape:
+        """The broadcast of the batch axes of logits, temperature and prior."""
+        return self._state.batch_shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of results: float32 or float64."""
+        return self._state.dtype
+
+    def __repr__(self) -> str:
+        return display.text(self._state, type(self).__name__)
 
     def _repr_html_(self) -> str | None:
-        from softargmax._html import table  # for notebooks alone
+        return display.table(self._state, type(self).__name__)
 
-        return table(self)
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(
+            f"a {type(self).__name__} is immutable: tempered(…) and masked(…) return new ones"
+        )
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self.__setattr__(name, None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), pytree.parts_of(self._state))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._of(pytree.copy_of(self._state))
+
+    # ------------------------------------------------------------------ its batch
+
+    def __len__(self) -> int:
+        if not self.batch_shape:
+            raise TypeError(f"a {type(self).__name__} without batch axes has no len()")
+        return self.batch_shape[0]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Self:
+        """Index the batch as a NumPy array of shape batch_shape; the categories stay."""
+        return self._of(variants.indexed(self._state, index))
+
+    # ------------------------------------------------------------------ its relatives
+
+    def tempered(
+        self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
+    ) -> Self:
+        """The same logits and prior at another temperature, which replaces the present one.
+
+        Parameters
+        ----------
+        temperature, coldness : float or array
+            One of the two, as for the constructor.
+
+        Returns
+        -------
+        Categorical
+
+        Raises
+        ------
+        TypeError
+            For both or neither.
+        ValueError
+            For a temperature that is negative, NaN or of a shape that does not fit.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([1.0, 5.0, 5.0]).tempered(0).probs
+        array([0. , 0.5, 0.5])
+        """
+        return self._of(variants.tempered(self._state, temperature, coldness))
+
+    def masked(self, keep: ArrayLike) -> Self:
+        """The same distribution on fewer categories: the prior is multiplied by a mask.
+
+        Parameters
+        ----------
+        keep : array of bool (or 0 and 1), shape (..., K)
+            The categories that stay; broadcasts against the batch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a shape that does not fit, a row that would keep nothing, or what is no mask.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 1.0, 0.0]).masked([True, False, True]).probs
+        array([0.5, 0. , 0.5])
+        """
+        return self._of(variants.masked(self._state, keep))
+
+    def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical":
+        """Relaxed one-hot draws of this distribution: Gumbel-softmax at a relaxation temperature.
+
+        Parameters
+        ----------
+        temperature : float or array
+            τ in [0, inf], the relaxation's alone; broadcasts against the batch.
+
+        Returns
+        -------
+        RelaxedCategorical
+            Whose logits are these log-probabilities.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another temperature.
+
+        References
+        ----------
+        Maddison, Mnih & Teh (2017), https://arxiv.org/abs/1611.00712.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 1.0, 2.0]).relaxed(0).sample(rng=0)
+        array([0., 0., 1.])
+        """
+        from softargmax.relaxed import RelaxedCategorical  # which is built on this class
+
+        return RelaxedCategorical(self.log_probs, temperature)
+
+    # ------------------------------------------------------------------ probabilities
+
+    @property
+    def log_probs(self) -> Any:
+        """log p of every category in nats, batch_shape + (K,); -inf outside the support.
+
+        Where p merely underflows, log p is still finite, as far as the dtype reaches.
+        Relative accuracy holds next to 1 too: see :func:`softargmax.log_softargmax`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, -40.0]).log_probs.tolist()
+        [-4.248354255291589e-18, -40.0]
+        """
+        return information.log_probs(self._state)
+
+    @property
+    def probs(self) -> Any:
+        """p of every category, shape batch_shape + (K,); k ties share exactly 1/k.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0, -1.0], temperature=0).probs
+        array([0.5, 0.5, 0. ])
+        """
+        return information.probs(self._state)
+
+    def log_prob(self, category: ArrayLike) -> Any:
+        """log p of given categories, in nats; -inf outside the support.
+
+        Parameters
+        ----------
+        category : int or array of integers
+            In 0 … K-1; broadcasts against batch_shape, so the k axis of what :meth:`top` and
+            ``sample_without_replacement`` return has to move first: ``np.moveaxis(x, -1, 0)``.
+
+        Returns
+        -------
+        array, the broadcast of category.shape and batch_shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a category out of range, of another dtype, or of a shape that does not fit.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([0.0, -40.0]).log_prob(0))
+        -4.248354255291589e-18
+        """
+        return information.log_prob(self._state, category)
+
+    def prob(self, category: ArrayLike) -> Any:
+        """P of given categories; shapes and errors as for :meth:`log_prob`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([1.0, 5.0, 5.0], 0).prob(2))
+        0.5
+        """
+        return information.prob(self._state, category)
+
+    def cdf(self, category: ArrayLike) -> Any:
+        """P(X ≤ category) in the order of the indices; shapes and errors as for :meth:`log_prob`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical.from_weights([1, 0, 3]).cdf([0, 1, 2])
+        array([0.25, 0.25, 1.  ])
+        """
+        return information.cdf(self._state, category)
+
+    def quantile(self, u: ArrayLike) -> Any:
+        """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0.
+
+        A draw is quantile(u) of a uniform u, and a category with p = 0 is never the answer. The
+        sums are float64, which a float32 distribution's :meth:`cdf` rounds.
+
+        Parameters
+        ----------
+        u : float or array
+            In [0, 1]; broadcasts against batch_shape.
+
+        Returns
+        -------
+        int64, the broadcast of u.shape and batch_shape
+
+        Raises
+        ------
+        ValueError
+            For u outside [0, 1] or of a shape that does not fit.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical.from_weights([0, 1, 3, 0]).quantile([0.0, 0.25, 1.0])
+        array([1, 2, 2])
+        """
+        return information.quantile(self._state, u)
+
+    def mode(self) -> Any:
+        """The likeliest category, of tied ones the lowest index; shape batch_shape.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> int(Categorical([1.0, 5.0, 5.0]).mode())
+        1
+        """
+        return information.mode(self._state)
+
+    def top(self, k: int) -> tuple[Any, Any]:
+        """The k likeliest categories in falling order, and their log-probabilities.
+
+        Ties go by lowest index; where fewer than k are in the support the log-probabilities (in
+        nats) end in -inf.
+
+        Parameters
+        ----------
+        k : int
+            In 0 … K.
+
+        Returns
+        -------
+        indices : int64, shape batch_shape + (k,)
+        log_probs : array, shape batch_shape + (k,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another k.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> indices, log_probs = Categorical([0.0, 2.0, 1.0]).top(2)
+        >>> indices, log_probs.round(4)
+        (array([1, 2]), array([-0.4076, -1.4076]))
+        """
+        return information.top(self._state, k)
+
+    # ------------------------------------------------------------------ information, in nats
+
+    def entropy(self) -> Any:
+        """Shannon's entropy H = -Σ p log p in nats, shape batch_shape.
+
+        H = log1p(s) - Σ p·d, with d the logits centred on the likeliest one and scaled, keeps its
+        digits where p is next to 1. Without a prior it lies in [log k, log K], k being the number
+        of tied maximisers (minimisers for β < 0).
+
+        References
+        ----------
+        Shannon (1948), https://doi.org/10.1002/j.1538-7305.1948.tb01338.x.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([0.0, -40.0]).entropy())
+        1.7418252446695514e-16
+        """
+        return information.entropy(self._state)
+
+    def perplexity(self) -> Any:
+        """exp(H), the effective number of categories, shape batch_shape.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical([3.0, 3.0, -float("inf")]).perplexity())
+        2.0
+        """
+        return information.perplexity(self._state)
+
+    def cross_entropy(self, other: "Categorical") -> Any:
+        """The cross-entropy -Σ p log q in nats, p of this distribution and q of the other.
+
+        +inf where the other gives probability 0 to what this one can draw.
+
+        Parameters
+        ----------
+        other : Categorical
+            Over as many categories, of a batch that broadcasts.
+
+        Returns
+        -------
+        array, the broadcast of the two batch shapes, in the wider of the two dtypes
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything else.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> p, q = Categorical([0.0, 0.0]), Categorical([0.0, 1.0])
+        >>> round(float(p.cross_entropy(q)), 4)
+        0.8133
+        """
+        return information.cross_entropy(self._state, self._other(other))
+
+    def kl_divergence(self, other: "Categorical") -> Any:
+        """The divergence KL(self ‖ other) = Σ p log(p/q) in nats: never negative, 0 with itself.
+
+        Parameters, shape, errors and limits as for :meth:`cross_entropy`.
+
+        References
+        ----------
+        Kullback & Leibler (1951), https://doi.org/10.1214/aoms/1177729694.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> p, q = Categorical([0.0, 0.0]), Categorical([0.0, 1.0])
+        >>> round(float(p.kl_divergence(q)), 4)
+        0.1201
+        """
+        return information.kl_divergence(self._state, self._other(other))
+
+    def _other(self, other: "Categorical") -> State:
+        """The state of another distribution that can be compared with this one."""
+        state = state_of(other, "other")
+        information.check_pair(self._state, state, "other")
+        return state
+
+    # ------------------------------------------------------------------ moments and derivatives
+
+    def expectation(self, values: ArrayLike) -> Any:
+        """The mean Σ p·v, where terms with p = 0 count 0 whatever their value.
+
+        Parameters
+        ----------
+        values : array, shape (..., K)
+            One real number a category; broadcasts against the batch.
+
+        Returns
+        -------
+        array, the broadcast of values.shape[:-1] and batch_shape
+            In the distribution's dtype; the sum is formed in the wider of the two dtypes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For values of another shape or that are not real numbers.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical.from_weights([1, 3, 0]).expectation([0.0, 4.0, float("inf")]))
+        3.0
+        """
+        return calculus.expectation(self._state, values)
+
+    def variance(self, values: ArrayLike) -> Any:
+        """The variance Σ p·(v - Σ p·v)², in which terms with p = 0 count 0.
+
+        It is measured from the likeliest value, so that it keeps its digits where p is next to 1.
+        Parameters, shapes and errors are those of :meth:`expectation`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> float(Categorical.from_weights([1, 3]).variance([0.0, 4.0]))
+        3.0
+        """
+        return calculus.variance(self._state, values)
+
+    def score(self, category: ArrayLike) -> Any:
+        """The score ∂ log p(x)/∂z = β(e_x - p), the gradient that REINFORCE needs.
+
+        0 where β = ±inf in the distribution's dtype, for an x outside the support, and at masked
+        categories. It keeps its digits where p(x) is next to 1.
+
+        Parameters
+        ----------
+        category : int or array of integers
+            The x; broadcasts against batch_shape.
+
+        Returns
+        -------
+        array, the broadcast of category.shape and batch_shape, + (K,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`log_prob`.
+
+        References
+        ----------
+        Williams (1992), https://doi.org/10.1007/BF00992696.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0], temperature=0.5).score(1)
+        array([-1.,  1.])
+        """
+        return calculus.score(self._state, category)
+
+    def entropy_gradient(self) -> Any:
+        """The gradient of the entropy, ∂H/∂z = -β p (log p + H), shape batch_shape + (K,).
+
+        In nats per unit of the logits; 0 at β = ±inf and at masked categories.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0, 1.0]).entropy_gradient().round(4)
+        array([ 0.1221,  0.1221, -0.2442])
+        """
+        return calculus.entropy_gradient(self._state)
+
+    def fisher_information(self) -> Any:
+        """The Fisher information of the logits, β²(diag p - p pᵀ), shape batch_shape + (K, K).
+
+        Also the Hessian of KL in the logits at p = q. 0 at β = ±inf and at masked categories; where
+        β² overflows, entries between ties are ±inf.
+
+        References
+        ----------
+        Amari (1998), https://doi.org/10.1162/089976698300017746.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 0.0]).fisher_information()
+        array([[ 0.25, -0.25],
+               [-0.25,  0.25]])
+        """
+        return calculus.fisher_information(self._state)
+
+    # ------------------------------------------------------------------ draws
+
+    def sample(
+        self,
+        shape: int | tuple[int, ...] = (),
+        *,
+        rng: Rngs = None,
+        method: str = "auto",
+        workers: int | None = None,
+    ) -> Any:
+        """Independent draws; no category of probability 0 is ever among them.
+
+        Parameters
+        ----------
+        shape : int or tuple of ints
+            Draws of every row.
+        rng : None, int, SeedSequence, BitGenerator, Generator, Keyed, or a sequence of the others
+            Source of randomness; None takes fresh entropy. A sequence holds one rng a row of a 1-d
+            batch: each row's draws then depend on its own rng and its own logits alone. With
+            :class:`softargmax.draws.Keyed`, draw number i depends on the seed and i alone.
+        method : {"auto", "inverse", "gumbel", "alias"}
+            "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks the
+            uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw (as a
+            race of exponential clocks, which is the same). "auto" is "alias" for at least 1,024
+            and at least K/2 draws of every row, else "inverse"; so 1,023 draws are not the first of
+            1,024. Up to 16 draws of at least 1,024 categories are inverted by sums of blocks. With
+            Keyed, "auto" is "inverse", of the whole distribution whatever the number of draws, and
+            there is no "gumbel".
+        workers : int, optional
+            Threads; None is 1. The draws do not depend on it.
+
+        Returns
+        -------
+        int64, shape + batch_shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a shape, rng, method or workers that is none of these.
+
+        Notes
+        -----
+        The uniforms are multiples of 2⁻⁵³ and the sums float64, so that probabilities of 1e-12
+        come at their rate in float32 too. Equal rng, shape and method give equal draws.
+
+        References
+        ----------
+        Walker (1977), https://doi.org/10.1145/355744.355749; Gumbel-max: Maddison, Tarlow & Minka
+        (2014), https://arxiv.org/abs/1411.0030.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 1.0, 2.0]).sample(8, rng=0)
+        array([2, 1, 0, 0, 2, 2, 2, 2])
+        """
+        return sampling.sample(self._state, shape, rng, method, workers)
+
+    def sample_and_log_prob(
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+    ) -> tuple[Any, Any]:
+        """What :meth:`sample` draws, and its log-probabilities in nats.
+
+        Parameters
+        ----------
+        shape, rng
+            As for :meth:`sample`, and so are the errors.
+
+        Returns
+        -------
+        x : int64, shape + batch_shape
+        log_p : array, the same shape
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> x, log_p = Categorical([0.0, 1.0, 2.0]).sample_and_log_prob(2, rng=0)
+        >>> x, log_p.round(4)
+        (array([2, 1]), array([-0.4076, -1.4076]))
+        """
+        return sampling.sample_and_log_prob(self._state, shape, rng)
+
+    def sample_counts(self, n: int, *, rng: Rngs = None) -> Any:
+        """How often each category comes in n draws: multinomial counts, without the draws.
+
+        Parameters
+        ----------
+        n : int
+            In 0 … 2⁶² draws of every row; memory does not depend on it.
+        rng
+            As for :meth:`sample`.
+
+        Returns
+        -------
+        int64, shape batch_shape + (K,), with sum n on the last axis
+
+        Raises
+        ------
+        ValueError, TypeError
+            For n outside its range or not an integer, or an rng that is none.
+
+        Notes
+        -----
+        NumPy's multinomial in pieces of 2⁵², beyond which its variances fail, and Poisson variables
+        for what is rarer than 2⁻³⁶.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical.from_weights([1, 0, 3]).sample_counts(10**18, rng=0)
+        array([249999999891848018,                  0, 750000000108151982])
+        """
+        return sampling.sample_counts(self._state, n, rng)
+
+    def sample_without_replacement(
+        self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+    ) -> Any:
+        """Draw k different categories in the order drawn, by Gumbel-top-k.
+
+        Each next one is drawn from what is left, in proportion to p. At T = 0 the order is that of
+        the logits, ties by luck.
+
+        Parameters
+        ----------
+        k : int
+            From 0 to the number of categories in the support.
+        shape, rng
+            As for :meth:`sample`.
+
+        Returns
+        -------
+        int64, shape + batch_shape + (k,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            For k beyond a row's support, which it names, or a shape or rng that is none.
+
+        References
+        ----------
+        Kool, van Hoof & Welling (2019), https://arxiv.org/abs/1903.06059.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, 1.0, 2.0], temperature=0).sample_without_replacement(3)
+        array([2, 1, 0])
+        """
+        return subsets.sample_without_replacement(self._state, k, shape, rng)
+
+    def log_prob_ordered(self, indices: ArrayLike) -> Any:
+        r"""log P of drawing categories in this order without replacement (Plackett-Luce), in nats.
+
+        .. math:: \sum_j \log \frac{p_{i_j}}{1 - \sum_{l < j} p_{i_l}}
+
+        computed from tails summed backwards, so that nothing cancels, with its limits at T = 0.
+
+        Parameters
+        ----------
+        indices : array of integers, shape (..., k)
+            Distinct on the last axis; the other axes broadcast against the batch.
+
+        Returns
+        -------
+        array, the broadcast of indices.shape[:-1] and batch_shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a repeated index, one out of range, or a shape that does not fit.
+
+        References
+        ----------
+        Plackett (1975), https://doi.org/10.2307/2346567.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> import math
+        >>> dist = Categorical.from_weights([1, 2, 3])
+        >>> round(math.exp(dist.log_prob_ordered([2, 1, 0])), 4)  # 3/6 · 2/3 · 1/1
+        0.3333
+        """
+        return subsets.log_prob_ordered(self._state, indices)
 
 
-register_pytree(Categorical)  # now, or when the first array of JAX is at hand
+def state_of(dist: Categorical, name: str = "dist") -> State:
+    """The state of a distribution, which is checked to be one: for the library's own rooms."""
+    check_instance(dist, Categorical, name)
+    return dist._state
+
+
+def of_state(state: State) -> Categorical:
+    """The distribution of a state: for the library's own rooms."""
+    return Categorical._of(state)
+
+
+def _rebuilt(cls: type[Categorical], parts: tuple[Any, ...]) -> Categorical:
+    """Unpickle."""
+    return cls._of(pytree.state_of_parts(*parts))
+
+
+def _register(cls: type[Categorical]) -> None:
+    """Let JAX take objects of the class apart."""
+    register_pytree(
+        cls,
+        lambda dist: pytree.leaves(dist._state),
+        lambda name, parts: cls._of(pytree.state_of_leaves(name, parts)),
+    )
+
+
+_register(Categorical)  # now, or when the first array of JAX is at hand

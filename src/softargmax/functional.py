@@ -1,12 +1,16 @@
 """Softargmax, its logarithm and the smooth maximum, on the last axis of an array."""
 
+from typing import Any
+
 import numpy as np
 
-from softargmax import _formula, _kernels
 from softargmax._arrays.checks import check_workers
-from softargmax._arrays.namespaces import Array, ArrayLike, unwrap
-from softargmax._floats import ShortRow
-from softargmax._inputs import inputs, plain_inputs
+from softargmax._arrays.namespaces import Array, ArrayLike
+from softargmax._core import formula
+from softargmax._core.inputs import checked_state, plain_state
+from softargmax._core.state import State
+from softargmax._rows.long import smooth_max as smooth_max_of_rows
+from softargmax._rows.rows import rows_of
 
 __all__ = ["log_softargmax", "smooth_max", "softargmax"]
 
@@ -167,10 +171,12 @@ def smooth_max(
     >>> smooth_max([[1.0, 5.0, 5.0], [0.0, 0.0, 0.0]], [0.0, 2.0]).round(4)
     array([5.    , 2.1972])
     """
-    given = inputs(logits, temperature, coldness, None, copy=False)
-    if given.xp is not np:
-        return _formula.smooth_max(given)
-    return unwrap(_kernels.smooth_max(given))
+    state = checked_state(logits, temperature, coldness, None, copy=False)
+    if state.xp is not np:
+        return formula.smooth_max(state)
+    batch = state.batch_shape
+    rows = rows_of(state.z, state.temperature, None, batch)
+    return smooth_max_of_rows(rows).reshape(batch)[()]
 
 
 def _answer(
@@ -181,21 +187,19 @@ def _answer(
     prior: ArrayLike | None,
     workers: int | None,
 ) -> Array:
-    """``probs`` or ``log_probs``, by floats, kernels or formula."""
+    """``probs`` or ``log_probs``, by NumPy's law or by the formula."""
     threads = check_workers(workers)
-    given = None
+    plain = None
     if coldness is None and prior is None:
-        given = plain_inputs(logits, temperature, copy=False)
-    plain = given is not None
-    if given is None:
-        given = inputs(logits, temperature, coldness, prior, copy=False)
-    if given.xp is not np:
-        return getattr(_formula, name)(_formula.law(given), given.xp)
-    short = ShortRow.of(given)
-    if short is not None:
-        return np.array(getattr(short, name)(), given.z.dtype)
-    terms = _kernels.Terms.of(given)
-    found = getattr(_kernels, name)(given, threads) if terms is None else getattr(terms, name)()
-    if plain and np.isnan(found[..., 0]).any():  # a bad row, and this names it
-        inputs(logits, temperature, coldness, prior, copy=False)
+        plain = plain_state(logits, temperature, copy=False)
+
+    def checked() -> State:
+        return checked_state(logits, temperature, coldness, prior, copy=False)
+
+    state = checked() if plain is None else plain
+    if state.xp is not np:
+        return getattr(formula, name)(state)
+    found: Any = getattr(state.law, f"make_{name}")(threads)
+    if plain is not None and np.isnan(found[..., 0]).any():  # a bad row, and this names it
+        checked()
     return found

@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import (
     Array,
     Namespace,
-    quiet,
+    ignore_fp_errors,
     to_namespace,
     unwrap,
     widest_float,
 )
-from softargmax._inputs import support_of
-from softargmax.categorical import Categorical
+from softargmax._core.information import log_probs, ranking
+from softargmax._core.state import State
+from softargmax.categorical import Categorical, state_of
 
 __all__ = ["entropy", "free_energy", "heat_capacity", "internal_energy", "log_partition"]
 
@@ -33,7 +33,7 @@ class _Terms(NamedTuple):
     """What all of them are made of; the arrays without K have shape (…, 1)."""
 
     xp: Namespace
-    dist: Categorical
+    state: State
     p: Array
     half_gap: Array  # half of the logits less their extremum where p > 0, else 0
     x: Array  # β·gap there
@@ -43,15 +43,14 @@ class _Terms(NamedTuple):
 
     @classmethod
     def of(cls, dist: Categorical) -> "_Terms":
-        check_instance(dist, Categorical, "dist")
-        given, xp = dist._given, dist._given.xp
+        state = state_of(dist)
+        xp = state.xp
         wide = widest_float(xp)
-        support = support_of(given.z, given.prior, xp)
-        z = xp.astype(given.z, wide)
-        coldness = to_namespace(given.heat.coldness, xp, given.z, wide)[..., None]
-        # The same without degeneracies: d is β·gap, with its limits.
-        bare = Categorical._of(given._replace(prior=support))
-        d, log_p = bare._ranking, dist.log_probs
+        support = state.support
+        z = xp.astype(state.z, wide)
+        coldness = to_namespace(state.coldness, xp, state.z, wide)[..., None]
+        # Without degeneracies, d is β·gap with its limits.
+        d, log_p = ranking(state.replace(prior=support)), log_probs(state)
         alive = (log_p > -math.inf) & (d > -math.inf)
         zero = xp.zeros_like(z)
         high = xp.max(xp.where(support, z, -math.inf), axis=-1, keepdims=True)
@@ -63,11 +62,11 @@ class _Terms(NamedTuple):
         # log Σ g·exp(x) = x + log g - log p at any category; the likeliest keeps the digits.
         index = xp.arange(z.shape[-1]) == xp.argmax(log_p, axis=-1, keepdims=True)
         own = x - xp.where(alive, xp.astype(log_p, wide), zero)
-        if given.prior is not None:
-            weight = xp.astype(given.prior, wide)
+        if state.prior is not None:
+            weight = xp.astype(state.prior, wide)
             own = own + xp.log(xp.where(alive, weight, xp.ones_like(weight)))
         level = xp.sum(xp.where(index, own, xp.zeros_like(own)), axis=-1, keepdims=True)
-        return cls(xp, dist, p, half_gap, x, level, extremum, coldness)
+        return cls(xp, state, p, half_gap, x, level, extremum, coldness)
 
     def mean(self, values: Array) -> Array:
         """Σ p·v, (…, 1)."""
@@ -75,13 +74,13 @@ class _Terms(NamedTuple):
 
     def answer(self, x: Array) -> Any:
         """In the dtype of the distribution, over its batch."""
-        full = self.xp.broadcast_to(x[..., 0] + 0.0, self.dist.batch_shape)  # no -0.0
+        full = self.xp.broadcast_to(x[..., 0] + 0.0, self.state.batch_shape)  # no -0.0
         if self.xp is np:
-            return unwrap(full.astype(self.dist.dtype))
-        return self.xp.astype(full, self.dist.dtype)
+            return unwrap(full.astype(self.state.dtype))
+        return self.xp.astype(full, self.state.dtype)
 
 
-@quiet
+@ignore_fp_errors
 def log_partition(dist: Categorical) -> Any:
     r"""The logarithm of the partition function, :math:`\log Z = \log \sum_i g_i e^{-\beta E_i}`.
 
@@ -121,7 +120,7 @@ def log_partition(dist: Categorical) -> Any:
     return t.answer(product + t.level)
 
 
-@quiet
+@ignore_fp_errors
 def free_energy(dist: Categorical) -> Any:
     r"""Helmholtz's free energy, :math:`F = -\log Z / \beta = U - T S`.
 
@@ -161,7 +160,7 @@ def free_energy(dist: Categorical) -> Any:
     return t.answer(rise - t.extremum)
 
 
-@quiet
+@ignore_fp_errors
 def internal_energy(dist: Categorical) -> Any:
     r"""The mean energy, :math:`U = \sum_i p_i E_i = -\partial \log Z / \partial \beta`.
 
@@ -194,7 +193,7 @@ def internal_energy(dist: Categorical) -> Any:
     return t.answer(-2 * (t.extremum / 2 + t.mean(t.half_gap)))
 
 
-@quiet
+@ignore_fp_errors
 def heat_capacity(dist: Categorical) -> Any:
     r"""The heat capacity, :math:`C = \partial U / \partial T = \beta^2 \operatorname{Var} E`.
 
@@ -230,7 +229,7 @@ def heat_capacity(dist: Categorical) -> Any:
     return t.answer(t.mean(away * away))
 
 
-@quiet
+@ignore_fp_errors
 def entropy(dist: Categorical) -> Any:
     r"""The thermodynamic entropy, :math:`S = \log Z + \beta U = -\sum_i p_i \log (p_i / g_i)`.
 

@@ -9,7 +9,7 @@ from scipy import special
 from scipy.stats import sampling
 
 from softargmax import Categorical, log_softargmax
-from softargmax._alias import AliasTable
+from softargmax.draws import AliasTable
 
 Contenders = dict[str, Callable[[], Any]]
 VOCABULARY = 128_256  # of Llama 3

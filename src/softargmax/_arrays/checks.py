@@ -13,12 +13,12 @@ from softargmax._arrays.namespaces import (
     Namespace,
     Shape,
     copied,
+    ignore_fp_errors,
     index_dtype,
     is_foreign,
     is_traced,
     kind_of,
     namespace_of,
-    quiet,
     to_namespace,
     to_numpy,
     widest_float,
@@ -65,7 +65,7 @@ def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool 
     return to_namespace(array, xp, _anchor(like, xp))
 
 
-@quiet
+@ignore_fp_errors
 def _as_float64(x: Any, name: str) -> Any:
     """Integers beyond int64, or long doubles, as float64, where they fit."""
     try:
@@ -82,30 +82,13 @@ def _anchor(like: Any, xp: Namespace) -> Array:
     return like if is_foreign(like) else xp.asarray(0.0)
 
 
-@quiet
+@ignore_fp_errors
 def cast(x: Array, xp: Namespace) -> Array:
     """``x`` in its working dtype, native byte order and C order."""
     dtype = working_dtype(x, xp)
     if xp is np:
         return np.asarray(x, dtype=dtype, order="C")
     return x if x.dtype == dtype else xp.astype(x, dtype)
-
-
-def checked_weights(
-    x: ArrayLike, name: str, xp: Namespace, like: Array, *, copy: bool = False
-) -> Array:
-    """Non-negative finite weights, in the dtype given."""
-    array = real_array(x, name, xp, like, copy=copy)
-    check_categories(array, name)
-    kind = kind_of(array, xp)
-    if kind in "if":
-        wrong = array < 0 if kind == "i" else ~((array >= 0) & (array < math.inf))
-        if any_of(wrong):
-            raise ValueError(
-                f"{name} must be non-negative and finite, "
-                f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
-            )
-    return array
 
 
 def any_of(mask: Any) -> bool:
@@ -278,21 +261,6 @@ def outside(x: Any, interval: str) -> Any:
     below = x < low if interval[0] == "[" else x <= low
     above = x > high if interval[-1] == "]" else x >= high
     return below | above | (x != x)
-
-
-def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
-    """Booleans, or numbers 0 and 1, as booleans."""
-    array = real_array(x, name, xp, like)
-    check_categories(array, name)
-    kind = kind_of(array, xp)
-    if kind == "b":
-        return array
-    wrong = (array != 0) & (array != 1)
-    if any_of(wrong):
-        raise ValueError(
-            f"{name} must be booleans or numbers 0 and 1, got {first_of(array, wrong):g}"
-        )
-    return array == 1
 
 
 def values_of_categories(

@@ -1,11 +1,11 @@
-"""Namespaces, dtypes and blocks: where an array lives and how to walk over it.
+"""Namespaces and dtypes: in which library, on which device and with which dtype an array lives.
 
-NumPy arrays never touch ``array_api_compat``; every other array is served through it.
+NumPy arrays never touch ``array_api_compat``; every other array is served through it. This file and
+those of ``_random`` are the only ones that know PyTorch and JAX by name.
 """
 
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,16 +16,12 @@ ArrayLike: TypeAlias = Any
 Namespace: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
 
-BLOCK = 2**15  # elements in a block: enough to amortise calls, few enough for the cache
-SPACIOUS = 2**19  # elements of an intermediate array, and of one that is kept
-_FEW = 2**13  # so few cost less than to look for memory that is kept
-
-# A decorator: values may overflow on the way to their right limit, and that is no news.
-quiet = np.errstate(all="ignore")
+# A decorator: on the way to their right limit values may overflow, which must not warn.
+ignore_fp_errors = np.errstate(all="ignore")
 
 
 def is_foreign(x: object) -> bool:
-    """True for arrays of a namespace other than NumPy."""
+    """True for arrays of a library other than NumPy."""
     if isinstance(x, (np.ndarray, np.generic)):
         return False
     return hasattr(x, "__array_namespace__") or _library(x) == "torch"
@@ -98,14 +94,25 @@ def is_traced(x: Any) -> bool:
     return False
 
 
-def register_pytree(cls: type) -> None:
+def is_plain(x: Any) -> bool:
+    """Whether NumPy can stand in for an array: its own, or a CPU tensor without gradient."""
+    if not is_foreign(x):
+        return True
+    if _library(x) != "torch" or is_traced(x):
+        return False
+    return x.device.type == "cpu" and not x.requires_grad
+
+
+def register_pytree(
+    cls: type, flatten: Callable[[Any], Any], unflatten: Callable[[Any, Any], Any]
+) -> None:
     """Let JAX take objects of a class apart, once JAX is loaded.
 
-    The class has ``_leaves() -> (children, auxiliary)`` and ``_of_leaves(auxiliary, children)``.
+    ``flatten(object)`` returns (children, auxiliary), ``unflatten(auxiliary, children)`` an object.
     """
     if "jax" in sys.modules and cls not in _REGISTERED:
         _REGISTERED.add(cls)
-        sys.modules["jax"].tree_util.register_pytree_node(cls, cls._leaves, cls._of_leaves)  # type: ignore[attr-defined]
+        sys.modules["jax"].tree_util.register_pytree_node(cls, flatten, unflatten)
 
 
 _REGISTERED: set[type] = set()
@@ -118,15 +125,42 @@ def detached(x: Array, xp: Namespace) -> Array:
     return x.detach() if is_torch(xp) else x
 
 
-def log_gamma(n: Array, xp: Namespace) -> Array:
-    """log Γ(n) in n's namespace and dtype."""
+def log_gamma_of(xp: Namespace) -> Callable[[Array], Array] | None:
+    """The library's own log Γ; None where it has none."""
     if is_torch(xp):
-        return xp.lgamma(n)
+        return xp.lgamma  # type: ignore[no-any-return]
     if is_jax(xp):
-        return sys.modules["jax"].scipy.special.gammaln(n)
-    from scipy.special import gammaln  # slow to load, and not for everyone
+        return sys.modules["jax"].scipy.special.gammaln  # type: ignore[no-any-return]
+    return None
 
-    return to_namespace(gammaln(np.asarray(n)), xp, n, n.dtype)
+
+def numpy_call(
+    function: Callable[..., Any],
+    shape: Shape,
+    dtype: Any,
+    xp: Namespace,
+    *arrays: Array | None,
+    names: str = "arrays",
+) -> Array:
+    """NumPy's answer to arrays of any library, also within JAX's transformations.
+
+    ``function`` gets NumPy arrays, and answers with one of this shape and dtype. PyTorch's
+    transformations cannot call back, which is a TypeError that speaks of ``names``.
+    """
+    traced = any(map(is_traced, arrays))
+    if traced and is_torch(xp):
+        raise TypeError(f"{names} must be known, torch.func hides their values")
+    if traced and is_jax(xp):
+        jax = sys.modules["jax"]
+        return jax.pure_callback(
+            lambda *given: function(*(None if x is None else np.asarray(x) for x in given)),
+            jax.ShapeDtypeStruct(shape, dtype),
+            *arrays,
+            vmap_method="sequential",
+        )
+    like = next((x for x in arrays if is_foreign(x)), None)
+    found = function(*(None if x is None else to_numpy(x) for x in arrays))
+    return to_namespace(found, xp, like)
 
 
 def to_numpy(x: Array) -> Any:
@@ -201,61 +235,3 @@ def read_only(x: Any) -> Any:
 def unwrap(x: Any) -> Any:
     """A NumPy scalar for a 0-d NumPy array; anything else as it is."""
     return x[()] if isinstance(x, np.ndarray) else x
-
-
-def as_rows(x: Array, batch_shape: Shape) -> Any:
-    """A NumPy array whose last axis is the categories, as a (rows, K) array over the batch."""
-    full = batch_shape + x.shape[-1:]
-    return (x if x.shape == full else np.broadcast_to(x, full)).reshape(-1, full[-1])
-
-
-class Scratch:
-    """``with Scratch(size, dtype) as memory``: an array for intermediate values.
-
-    Every thread keeps some for the next who asks: the system takes back what is freed, and fresh
-    pages cost more than the arithmetic on them.
-    """
-
-    __slots__ = ("dtype", "memory", "size")
-
-    def __init__(self, size: int, dtype: Any) -> None:
-        self.size, self.dtype = size, np.dtype(dtype)
-
-    def __enter__(self) -> Any:
-        # Taken away while in use: a signal's handler may draw as well.
-        kept = _KEPT.arrays[self.dtype.char]
-        memory = kept.pop() if kept and _FEW < self.size <= SPACIOUS else None
-        if memory is None or len(memory) < self.size:
-            memory = np.empty(self.size, self.dtype)
-        self.memory = memory
-        return memory[: self.size]
-
-    def __exit__(self, *_error: object) -> None:
-        kept = _KEPT.arrays[self.dtype.char]
-        if _FEW < self.size <= SPACIOUS and len(kept) < 2:
-            kept.append(self.memory)
-
-
-class _Kept(threading.local):
-    """The arrays that a thread keeps, by the character of their dtype."""
-
-    def __init__(self) -> None:
-        self.arrays: dict[str, list[Any]] = {"f": [], "d": []}
-
-
-_KEPT = _Kept()
-
-
-def blocks(rows: int, width: int, size: int = BLOCK) -> Iterator[slice]:
-    """Slices that cover ``rows`` rows of ``width`` elements, each about ``size`` elements."""
-    step = max(1, size // max(width, 1))
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
-
-
-def block_size(width: int, workers: int) -> int:
-    """Elements in a block: more of long rows, and of those that workers share.
-
-    Blocks of short rows stay in the cache; those of long rows cannot, and save calls. Threads wait
-    for each other between array calls.
-    """
-    return BLOCK if workers == 1 and width < BLOCK else 16 * BLOCK

@@ -1,4 +1,4 @@
-"""Runs over states: simulated annealing, Gibbs sampling and replica exchange."""
+"""Simulated annealing and Gibbs sampling: Boltzmann draws among the states in reach."""
 
 import numbers
 from collections.abc import Callable
@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import blocks, is_foreign, quiet, to_numpy
-from softargmax._noise import Generator, Rng
+from softargmax._arrays.namespaces import ignore_fp_errors, is_foreign, to_numpy
+from softargmax._random.numpy import Generator
+from softargmax._random.sources import Rng
+from softargmax._rows.memory import blocks
 from softargmax.annealing import _loop
 from softargmax.categorical import Categorical
 from softargmax.schedules._schedule import Schedule
@@ -210,10 +212,10 @@ def _temperature(value: Any) -> float:
     return float(checks.number(value, "schedule", "[0, inf]"))
 
 
-@quiet
+@ignore_fp_errors
 def _offered(reply: Any, step: int) -> tuple[Any, Any]:
     if not isinstance(reply, tuple | list) or len(reply) != 2:
         raise TypeError(
             f"moves must return (energies, offer), got {type(reply).__name__} at step {step}"
         )
-    return _loop.checked_energies(reply[0], None, f"moves at step {step}"), reply[1]
+    return _loop.returned_energies(reply[0], None, f"moves at step {step}"), reply[1]

@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax import _noise
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     ArrayLike,
     copied,
+    ignore_fp_errors,
     is_foreign,
     namespace_of,
-    quiet,
     read_only,
     unwrap,
 )
-from softargmax._noise import Generator, Rng
+from softargmax._random.numpy import Generator, exponentials
+from softargmax._random.sources import Rng
 from softargmax.annealing import _loop
 
 
@@ -209,7 +209,7 @@ def replica_exchange(
                 f"states must have {replicas} replicas on the first axis, one for each coldness, "
                 f"got shape {np.shape(start)}"
             )
-        own = _loop.checked_energies(energy(start), (replicas,), "energy(states)")
+        own = _loop.returned_energies(energy(start), (replicas,), "energy(states)")
         low = int(own.argmin())
         at = _Ladder(start, np.arange(replicas), _copy(start[low]), float(own[low]))
     else:
@@ -231,7 +231,7 @@ def replica_exchange(
                 f"sweep must return states of shape {tuple(at.states.shape)}, "
                 f"got shape {tuple(moved.shape)}"
             )
-        own = _loop.checked_energies(energy(moved), (replicas,), "energy(states)")
+        own = _loop.returned_energies(energy(moved), (replicas,), "energy(states)")
         low = int(own.argmin())
         best = at.best_state, at.best_energy
         if own[low] < at.best_energy:
@@ -274,7 +274,7 @@ def _checked_ladder(coldness: ArrayLike) -> Any:
     return read_only(ladder)
 
 
-@quiet
+@ignore_fp_errors
 def _swapped(coldness: Any, energies: Any, parity: int, rng: Generator) -> Any:
     """The replicas in their new order: neighbours from ``parity`` on, swapped or not."""
     order = np.arange(len(coldness))
@@ -282,6 +282,6 @@ def _swapped(coldness: Any, energies: Any, parity: int, rng: Generator) -> Any:
     right = left + 1
     rise = np.where(energies[right] == energies[left], 0, energies[right] - energies[left])
     gain = np.where(rise == 0, 0, (coldness[right] - coldness[left]) * rise)
-    swap = _noise.exponentials(rng, gain.shape) >= -gain  # with probability min(1, exp(gain))
+    swap = exponentials(rng, gain.shape) >= -gain  # with probability min(1, exp(gain))
     order[left[swap]], order[right[swap]] = right[swap], left[swap]
     return order

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from softargmax import _noise
 from softargmax._arrays import checks
-from softargmax._noise import Generator, Rng
+from softargmax._random.numpy import Generator, generator
+from softargmax._random.sources import Rng
 
 State = TypeVar("State")
 
@@ -19,7 +19,7 @@ def begin(resume: Any, kind: type, steps: int, rng: Rng) -> tuple[int, int, Gene
     """How many steps an earlier result has, how many there will be, and the generator to go on."""
     steps = checks.count(steps, "steps", 0, 2**62)
     if resume is None:
-        return 0, steps, _noise.generator(rng)
+        return 0, steps, generator(rng)
     checks.check_instance(resume, kind, "resume")
     done = len(resume.energies)
     if done > steps:
@@ -85,7 +85,7 @@ def _bar(first: int, steps: int, progress: bool) -> Iterator[Callable[[], object
         yield bar.update
 
 
-def checked_energies(x: Any, shape: tuple[int, ...] | None, who: str) -> Any:
+def returned_energies(x: Any, shape: tuple[int, ...] | None, who: str) -> Any:
     """Energies that a caller's function has returned, as float64: finite or +inf.
 
     Of this shape, or where it is None a row of one or more, not all +inf.

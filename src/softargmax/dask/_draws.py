@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax.categorical import Categorical
+from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.dask import _tasks
 from softargmax.gumbel import Reservoir
 
@@ -281,10 +281,10 @@ def _plan(
 ) -> tuple[Categorical, list[tuple[int, int]], Any]:
     """The distribution over NumPy arrays, the slices of the draws, and the node that holds it."""
     array, delayed = _dask()
-    checks.check_instance(dist, Categorical, "dist")
+    state = state_of(dist)
     n = checks.count(n, "n", least, 2**62)
     checks.natural(seed, "seed")
-    host = dist._on_host()
+    host = dist if state.xp is np else of_state(state.host())
     width = max(1, math.prod(host.batch_shape))
     if isinstance(chunks, str) and chunks == "auto":
         chunks = max(1, 2**24 // width)  # 128 MiB

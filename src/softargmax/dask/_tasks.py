@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import quiet
+from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax.categorical import Categorical
 from softargmax.draws import Keyed
 from softargmax.gumbel import Reservoir
@@ -40,7 +40,7 @@ def counted(dist: Categorical, start: int, stop: int, seed: int) -> Any:
     return counts.reshape(*dist.batch_shape, width)
 
 
-@quiet
+@ignore_fp_errors
 def summed(
     f: Callable[[Any], Any],
     shape: tuple[int, ...],
@@ -74,7 +74,7 @@ def values_of(f: Callable[[Any], Any], x: Any) -> Any:
     return values.astype(np.float64, copy=False)
 
 
-@quiet
+@ignore_fp_errors
 def pooled(parts: Any) -> Any:
     """Numbers, means and sums of squares of parts as those of the whole."""
     n, mean, square = parts[0]
@@ -86,7 +86,7 @@ def pooled(parts: Any) -> Any:
     return n, mean, square
 
 
-@quiet
+@ignore_fp_errors
 def estimated(total: Any) -> Any:
     n, mean, square = total
     return np.stack([mean, np.sqrt(square / (n * (n - 1)))])

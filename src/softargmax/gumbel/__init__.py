@@ -4,12 +4,12 @@ from softargmax.gumbel._coupling import maximal_coupling, residual
 from softargmax.gumbel._noise import conditional_gumbels, gumbel_max, gumbel_noise
 from softargmax.gumbel._race import Race, exponential_race
 from softargmax.gumbel._reservoir import Reservoir
-from softargmax.gumbel._top_k import TopK, gumbel_top_k, log_inclusion
+from softargmax.gumbel._top_k import GumbelTopK, gumbel_top_k, log_inclusion
 
 __all__ = [
+    "GumbelTopK",
     "Race",
     "Reservoir",
-    "TopK",
     "conditional_gumbels",
     "exponential_race",
     "gumbel_max",

@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import _native
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import Array, Namespace, quiet, unwrap
-from softargmax._noise import Rngs
-from softargmax.categorical import Categorical
+from softargmax._arrays.namespaces import Array, Namespace, ignore_fp_errors, unwrap
+from softargmax._core import sampling
+from softargmax._core.information import check_pair, log_prob, log_probs
+from softargmax._core.inputs import checked_state
+from softargmax._core.state import State
+from softargmax._core.variants import spread
+from softargmax._random.sources import Rngs
+from softargmax.categorical import Categorical, of_state, state_of
 
 _COUPLING = 0x636F7570  # the tag of its streams
 
@@ -45,11 +49,16 @@ def residual(p: Categorical, q: Categorical) -> Categorical:
     >>> residual(p, q).probs
     array([1., 0., 0.])
     """
-    xp = _pair(p, q)
-    return Categorical(_log_excess(p.log_probs, q.log_probs, xp))
+    return of_state(residual_of(*_pair(p, q)))
 
 
-@quiet
+def residual_of(p: State, q: State) -> State:
+    """What p has beyond q."""
+    logits = _log_excess(log_probs(p), log_probs(q), p.xp)
+    return checked_state(logits, None, None, None, copy=True)
+
+
+@ignore_fp_errors
 def _log_excess(log_p: Array, log_q: Array, xp: Namespace) -> Array:
     """log (p - q)₊, with its digits where q is next to p; log p where nothing is left."""
     log_p, log_q = xp.broadcast_arrays(log_p, log_q)
@@ -101,20 +110,22 @@ def maximal_coupling(
     >>> float((x != y).mean()), round(float(abs(p.probs - q.probs).sum() / 2), 4)
     (0.23307, 0.2311)
     """
-    xp = _pair(p, q)
+    own, other = _pair(p, q)
     if isinstance(rng, list | tuple) or np.ndim(rng) > 0:  # type: ignore[arg-type]
         raise TypeError("rng must be one for all rows, got a sequence")
-    batch = np.broadcast_shapes(p.batch_shape, q.batch_shape)
-    p, q = p._spread(batch), q._spread(batch)
-    first, second, third = _native.streams(p._given, rng, _COUPLING, 3)
-    x = p.sample(shape, rng=first)
-    other = residual(q, p).sample(shape, rng=second)
+    size, xp = checks.sample_shape(shape), own.xp
+    batch = np.broadcast_shapes(own.batch_shape, other.batch_shape)
+    own, other = spread(own, batch), spread(other, batch)
+    first, second, third = sampling.source(own, rng).streams(_COUPLING, 3)
+    x = sampling.sample_from(own, size, first)
+    y = sampling.sample_from(residual_of(other, own), size, second)
     # P(an exponential wait < log p - log q) = 1 - q/p, with its digits where q is next to p.
-    wait = xp.exp(0 - _native.plain_gumbels(p._given, tuple(x.shape), third))
-    keep = wait >= p.log_prob(x) - q.log_prob(x)
-    return x, unwrap(xp.where(keep, x, other))
+    wait = xp.exp(0 - third.gumbels(size))
+    keep = wait >= log_prob(own, x) - log_prob(other, x)
+    return x, unwrap(xp.where(keep, x, y))
 
 
-def _pair(p: Any, q: Any) -> Namespace:
-    checks.check_instance(p, Categorical, "p")
-    return p._pair(q, "q")  # which sees to q
+def _pair(p: Any, q: Any) -> tuple[State, State]:
+    own, other = state_of(p, "p"), state_of(q, "q")
+    check_pair(own, other, "q")
+    return own, other

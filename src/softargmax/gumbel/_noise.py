@@ -1,21 +1,22 @@
-"""Gumbel noise: arg max draws, noise that knows its winner, coupling, Gumbel-top-k, races."""
+"""Gumbel noise, arg max draws with it, and noise that knows its winner."""
 
 import math
 from typing import Any
 
-from softargmax import _native, _noise
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
-    device_of,
+    ignore_fp_errors,
     index_dtype,
     namespace_of,
-    quiet,
     unwrap,
 )
-from softargmax._noise import Rngs
-from softargmax.categorical import Categorical
+from softargmax._core import sampling
+from softargmax._core.variants import spread
+from softargmax._core.winners import conditional_gumbels as conditional_gumbels_of
+from softargmax._random.sources import Rngs, gumbels_like_rng
+from softargmax.categorical import Categorical, state_of
 
 
 def gumbel_noise(
@@ -56,15 +57,15 @@ def gumbel_noise(
     array([ 0.3858, -0.0194,  3.9217])
     """
     size = checks.sample_shape(shape)
-    return _noise.gumbels_in_kind(rng, size, dtype)
+    return gumbels_like_rng(rng, size, dtype)
 
 
-@quiet
+@ignore_fp_errors
 def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
-    """The category of the largest log-probability plus noise: a draw, with the luck given.
+    """The category of the largest log-probability plus noise: a draw, with the noise given.
 
     With the same noise, the draws of different distributions are coupled (common random numbers): a
-    ladder of temperatures, or "what would have been drawn, with the same luck".
+    ladder of temperatures, or "what would have been drawn, with the same noise".
 
     Parameters
     ----------
@@ -97,15 +98,15 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     """
     xp = namespace_of(log_probs, noise)
     scores = checks.real_array(log_probs, "log_probs", xp, noise)
-    luck = checks.real_array(noise, "noise", xp, log_probs)
+    added = checks.real_array(noise, "noise", xp, log_probs)
     checks.check_categories(scores, "log_probs")
-    checks.check_categories(luck, "noise")
-    if scores.shape[-1] != luck.shape[-1]:
+    checks.check_categories(added, "noise")
+    if scores.shape[-1] != added.shape[-1]:
         raise ValueError(
             f"noise must have {scores.shape[-1]} categories on its last axis, "
-            f"got shape {tuple(luck.shape)}"
+            f"got shape {tuple(added.shape)}"
         )
-    checks.check_fits(tuple(luck.shape[:-1]), tuple(scores.shape[:-1]), "noise")
+    checks.check_fits(tuple(added.shape[:-1]), tuple(scores.shape[:-1]), "noise")
     top = xp.max(scores, axis=-1)
     bad = ~((top > -math.inf) & (top < math.inf))
     if checks.any_of(bad):
@@ -113,15 +114,15 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
             "log_probs must be finite or -inf, with a finite one in every row, "
             f"got none{checks.in_row(bad)}"
         )
-    unlucky = ~xp.all((luck > -math.inf) & (luck < math.inf), axis=-1)
-    if checks.any_of(unlucky):
-        raise ValueError(f"noise must be finite, got nan or inf{checks.in_row(unlucky)}")
-    found = xp.argmax(xp.where(scores > -math.inf, scores + luck, -math.inf), axis=-1)
+    bad_noise = ~xp.all((added > -math.inf) & (added < math.inf), axis=-1)
+    if checks.any_of(bad_noise):
+        raise ValueError(f"noise must be finite, got nan or inf{checks.in_row(bad_noise)}")
+    found = xp.argmax(xp.where(scores > -math.inf, scores + added, -math.inf), axis=-1)
     found = xp.astype(found, index_dtype(xp))
-    return unwrap(xp.where(bad | unlucky, -xp.ones_like(found), found))
+    return unwrap(xp.where(bad | bad_noise, -xp.ones_like(found), found))
 
 
-@quiet
+@ignore_fp_errors
 def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = None) -> Array:
     r"""Standard Gumbels given that a category won, so that ``gumbel_max`` of them gives it.
 
@@ -132,7 +133,7 @@ def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = N
 
     Mixed over the draws of the distribution, they are plain independent Gumbels. So
     ``gumbel_max(other.log_probs, conditional_gumbels(dist, x))`` answers "what would have been
-    drawn by the other, with the luck that led to x".
+    drawn by the other, with the noise that led to x".
 
     Parameters
     ----------
@@ -170,38 +171,8 @@ def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = N
     >>> gumbel_max(dist.tempered(0.1).log_probs, noise)
     array([2, 2, 2])
     """
-    checks.check_instance(dist, Categorical, "dist")
-    given, xp = dist._given, dist._given.xp
-    x = checks.category(category, xp, given.z, dist.num_categories)
-    lead = checks.check_fits(tuple(x.shape), dist.batch_shape, "category")
-    x = xp.broadcast_to(x, lead)[..., None]
-    size = lead[: len(lead) - len(dist.batch_shape)]
-    wide = dist._spread(lead[len(size) :])
-    free = _native.gumbels(wide._given, size, rng)
-    log_p = xp.broadcast_to(xp.astype(dist.log_probs, free.dtype), free.shape)
-    chosen = xp.arange(dist.num_categories, device=device_of(given.z)) == x
-    zero = xp.zeros_like(free)
-
-    def at_winner(values: Array) -> Array:
-        return xp.sum(xp.where(chosen, values, zero), axis=-1, keepdims=True)
-
-    own = at_winner(log_p)
-    impossible = own == -math.inf
-    if checks.any_of(impossible):
-        raise ValueError(
-            "category must have a probability above 0, "
-            f"got one with p = 0{checks.in_row(impossible[..., 0])}"
-        )
-    best = at_winner(free)  # a Gumbel that the winner does not need otherwise
-    alive = log_p > -math.inf
-    level = xp.where(alive, best - xp.where(alive, log_p, zero), math.inf)
-    lost = xp.where(alive, 0 - xp.logaddexp(0 - free, 0 - xp.where(alive, level, zero)), free)
-    noise = xp.where(chosen, best - own, lost)
-    # Rounding may give a loser as much as the winner has.
-    high = own + at_winner(noise)
-    close = alive & ~chosen & (xp.where(alive, log_p, zero) + noise >= high)
-    slack = 8 * xp.finfo(noise.dtype).eps * (xp.abs(high) + xp.abs(noise) + 1)
-    noise = xp.where(close, high - xp.where(alive, log_p, zero) - slack, noise)
-    # What is an error where values can be seen is NaN elsewhere.
-    bad = impossible | xp.isnan(own) | (x < 0) | (x >= dist.num_categories)
-    return xp.where(bad, math.nan, noise)
+    state = state_of(dist)
+    x = checks.category(category, state.xp, state.z, state.num_categories)
+    lead = checks.check_fits(tuple(x.shape), state.batch_shape, "category")
+    wide = spread(state, lead[len(lead) - len(state.batch_shape) :])
+    return conditional_gumbels_of(wide, x, sampling.source(wide, rng))

@@ -7,11 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from softargmax import _orders
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import BLOCK, ArrayLike, blocks, quiet, to_numpy
-from softargmax._keyed import RESERVOIR, Words, word_gumbels, words_up_to
-from softargmax._sums import row_sums
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
+from softargmax._random.keyed import RESERVOIR, Words, word_gumbels, words_up_to
+from softargmax._rows import orders
+from softargmax._rows.memory import BLOCK, blocks
+from softargmax._rows.sums import row_sums
 
 _MOST = 45.06  # no Gumbel is larger
 
@@ -139,7 +140,7 @@ class Reservoir:
             new = new._seen(z[some], first + some.start, words)
         return new
 
-    @quiet
+    @ignore_fp_errors
     def _seen(self, z: Any, first: int, words: Words) -> Self:
         """With a block more, and the words of its numbers."""
         top = z.max()
@@ -164,7 +165,7 @@ class Reservoir:
             found = np.flatnonzero(noise <= words_up_to(math.exp(room)))
             noise = noise[found]
         score = z[found].astype(np.float64)
-        high, low, _ = _orders.ordered_keys(score[None], np.ones((1, 1)), word_gumbels(noise)[None])
+        high, low, _ = orders.ordered_keys(score[None], np.ones((1, 1)), word_gumbels(noise)[None])
         near = (high[0] >= bound) & (score > -math.inf)
         keys = np.concatenate([high, low])[:, near]
         return self._joined(keys, found[near] + first, total)
@@ -230,4 +231,4 @@ class Reservoir:
 
 def _ranked(keys: Any, index: Any, k: int) -> Any:
     """The order of the k best; equal scores, which are rare, by number, whoever came first."""
-    return _orders.largest((keys[:1], keys[1:], -index[None]), min(k, len(index)))[0]
+    return orders.largest((keys[:1], keys[1:], -index[None]), min(k, len(index)))[0]

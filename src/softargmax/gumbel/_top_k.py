@@ -5,14 +5,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softargmax import _native
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, index_dtype, namespace_of, quiet, unwrap
-from softargmax._noise import Rngs
-from softargmax.categorical import Categorical
+from softargmax._arrays.namespaces import (
+    ArrayLike,
+    ignore_fp_errors,
+    index_dtype,
+    namespace_of,
+    unwrap,
+)
+from softargmax._core import sampling
+from softargmax._core.information import log_probs
+from softargmax._random.sources import Rngs
+from softargmax.categorical import Categorical, state_of
 
 
-class TopK(NamedTuple):
+class GumbelTopK(NamedTuple):
     """k categories drawn without replacement by Gumbel-top-k, and their threshold.
 
     Examples
@@ -30,7 +37,7 @@ class TopK(NamedTuple):
 
 def gumbel_top_k(
     dist: Categorical, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-) -> TopK:
+) -> GumbelTopK:
     r"""Draw k categories without replacement, with what importance weights need.
 
     Given the threshold κ, the (k+1)-th largest of the perturbed log-probabilities
@@ -51,7 +58,7 @@ def gumbel_top_k(
 
     Returns
     -------
-    TopK
+    GumbelTopK
         indices, shape + batch_shape + (k,), in the order drawn; threshold κ, shape + batch_shape,
         -inf where no category is left; log_inclusion, in nats, of the indices.
 
@@ -74,13 +81,13 @@ def gumbel_top_k(
     >>> float((weights * f[drawn.indices]).sum(-1).mean().round(2)), float(dist.expectation(f))
     (4.89, 4.9)
     """
-    checks.check_instance(dist, Categorical, "dist")
-    given, xp = dist._given, dist._given.xp
+    state = state_of(dist)
+    xp = state.xp
     size = checks.sample_shape(shape)
-    k = checks.count(k, "k", 1, dist.num_categories)
-    log_p = dist.log_probs
+    k = checks.count(k, "k", 1, state.num_categories)
+    log_p = log_probs(state)
     checks.check_subset(k, log_p > -math.inf)
-    noise = _native.gumbels(given, size, rng)
+    noise = sampling.source(state, rng).gumbels(size, (state.num_categories,))
     log_p = xp.broadcast_to(xp.astype(log_p, noise.dtype), noise.shape)
     perturbed = log_p + noise
     order = (
@@ -89,19 +96,20 @@ def gumbel_top_k(
         else np.argsort(-perturbed, axis=-1, kind="stable")
     )
     indices = order[..., :k]
-    if k < dist.num_categories:
+    if k < state.num_categories:
         threshold = xp.take_along_axis(perturbed, order[..., k : k + 1], axis=-1)
     else:
         threshold = xp.full_like(perturbed[..., :1], -math.inf)
     own = xp.take_along_axis(log_p, indices, axis=-1)
     found = xp.astype(indices, index_dtype(xp))
+    inclusion = log_inclusion(own, threshold)
     # What is an error where values can be seen is -1 elsewhere.
     bad = xp.any(xp.isnan(own) | (own == -math.inf), axis=-1, keepdims=True)
     found = xp.where(bad, -xp.ones_like(found), found)
-    return TopK(found, unwrap(threshold[..., 0]), log_inclusion(own, threshold))
+    return GumbelTopK(found, unwrap(threshold[..., 0]), inclusion)
 
 
-@quiet
+@ignore_fp_errors
 def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
     r"""log P(a perturbed log-probability exceeds a threshold) = log(1 - exp(-exp(log p - κ))).
 

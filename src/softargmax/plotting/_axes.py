@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softargmax._arrays import checks
-from softargmax.categorical import Categorical
+from softargmax.categorical import Categorical, of_state, state_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,11 +55,11 @@ def name_ticks(ax: Any, place: Any, names: list[str]) -> None:
 
 
 def one_row(dist: Categorical, name: str = "dist") -> Categorical:
-    checks.check_instance(dist, Categorical, name)
+    state = state_of(dist, name)
     if dist.batch_shape != ():
         hint = "; plot one of its rows, dist[i]" if name == "dist" else ""
         raise ValueError(f"{name} must be one row, got batch_shape {dist.batch_shape}{hint}")
-    return dist._on_host()
+    return dist if state.xp is np else of_state(state.host())
 
 
 def names_of(labels: Sequence[str] | None, count: int) -> list[str]:

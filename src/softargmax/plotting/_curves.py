@@ -8,7 +8,7 @@ import numpy as np
 
 from softargmax import thermodynamics
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, quiet, to_numpy
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
 from softargmax.categorical import Categorical
 from softargmax.plotting._axes import COLOURS, GREY, names_of, new_axes, new_panels, one_row, tidy
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@quiet
+@ignore_fp_errors
 def plot_temperature_sweep(
     logits: ArrayLike,
     temperatures: ArrayLike | None = None,

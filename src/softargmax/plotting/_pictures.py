@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, quiet, to_numpy
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
 from softargmax.categorical import Categorical
 from softargmax.plotting._axes import (
     COLOURS,
@@ -273,7 +273,7 @@ def _on_paper(y: Any) -> tuple[Any, Any]:
     return y[..., 1] + y[..., 2] / 2, y[..., 2] * math.sqrt(3) / 2
 
 
-@quiet
+@ignore_fp_errors
 def _shade(ax: Any, law: RelaxedCategorical) -> None:
     """The density on a grid of the triangle."""
     side = 120

@@ -4,17 +4,19 @@ import math
 
 import numpy as np
 
-from softargmax import _native
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, is_foreign, is_jax, quiet
-from softargmax._inputs import meet_batch, support_of
-from softargmax._noise import Rngs
-from softargmax.categorical import Categorical
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, is_foreign
+from softargmax._core import sampling
+from softargmax._core.information import log_probs
+from softargmax._core.inputs import meet_batch
+from softargmax._core.state import support_of
+from softargmax._random.sources import Rngs
+from softargmax.categorical import Categorical, state_of
 from softargmax.functional import log_softargmax
-from softargmax.policies._values import action_values, made
+from softargmax.policies._values import action_values, policy_of
 
 
-@quiet
+@ignore_fp_errors
 def with_dirichlet_noise(
     dist: Categorical, alpha: ArrayLike, fraction: ArrayLike, *, rng: Rngs = None
 ) -> Categorical:
@@ -56,26 +58,27 @@ def with_dirichlet_noise(
     >>> with_dirichlet_noise(prior, 0.3, 0.25, rng=0).probs.round(4)
     array([0.331, 0.   , 0.669])
     """
-    checks.check_instance(dist, Categorical, "dist")
-    given, xp = dist._given, dist._given.xp
-    a = checks.numbers_in(alpha, "alpha", "[1e-300, inf)", xp, given.z)[..., None]
-    f = checks.numbers_in(fraction, "fraction", "[0, 1]", xp, given.z)[..., None]
+    state = state_of(dist)
+    xp, batch = state.xp, state.batch_shape
+    a = checks.numbers_in(alpha, "alpha", "[1e-300, inf)", xp, state.z)[..., None]
+    f = checks.numbers_in(fraction, "fraction", "[0, 1]", xp, state.z)[..., None]
     for x, name in ((a, "alpha"), (f, "fraction")):
-        checks.check_fits_within(tuple(x.shape[:-1]), dist.batch_shape, name)
-    own_alpha = a if is_foreign(alpha) or is_jax(xp) else np.asarray(alpha, np.float64)[..., None]
-    noise = _native.log_gammas(given, own_alpha, _native.streams(given, rng, _DIRICHLET, 1)[0])
-    support = dist._support
+        checks.check_fits_within(tuple(x.shape[:-1]), batch, name)
+    noise = sampling.source(state, rng).streams(_DIRICHLET, 1)[0]
+    own = a if is_foreign(alpha) else np.asarray(alpha, np.float64)[..., None]
+    noise = noise.log_gammas(own, state.num_categories)
+    support = state.support
     log_eta = log_softargmax(xp.where(support, noise, -math.inf))
-    log_p = xp.astype(dist.log_probs, noise.dtype)
+    log_p = xp.astype(log_probs(state), noise.dtype)
     own, other = (xp.astype(x, noise.dtype) for x in (xp.log1p(0 - f) + log_p, xp.log(f) + log_eta))
     alive = (own > -math.inf) | (other > -math.inf)
     zero = xp.zeros_like(own)
     mixed = xp.logaddexp(xp.where(alive, own, zero), xp.where(alive, other, zero))
     bad = xp.any(xp.isnan(own) | xp.isnan(other), axis=-1, keepdims=True)
-    return made(xp.where(bad, math.nan, xp.where(alive, mixed, -math.inf)), given.z, xp)
+    return policy_of(xp.where(bad, math.nan, xp.where(alive, mixed, -math.inf)), state.z, xp)
 
 
-@quiet
+@ignore_fp_errors
 def boltzmann_gumbel(
     values: ArrayLike,
     counts: ArrayLike,
@@ -131,7 +134,7 @@ def boltzmann_gumbel(
     spread = checks.numbers_in(scale, "scale", "[0, inf)", xp, z)
     meet_batch(tuple(spread.shape), tuple(z.shape[:-1]), "scale", "values")
     shape = np.broadcast_shapes(given.batch_shape, visits.shape[:-1], spread.shape)
-    noise = _native.gumbels(given._replace(batch_shape=shape), (), rng)
+    noise = sampling.source(given.replace(batch_shape=shape), rng).gumbels((), z.shape[-1:])
     fresh, zero = visits == 0, xp.zeros_like(z)
     width = spread[..., None] / xp.sqrt(xp.where(fresh, xp.ones_like(visits), visits))
     legal = support_of(z, given.prior, xp)
@@ -147,7 +150,7 @@ def boltzmann_gumbel(
     logits = xp.where(chosen, xp.where(fresh, noise, perturbed), -math.inf)
     wrong = xp.isnan(z) | (z == math.inf) | ~(visits >= 0)
     bad = ~xp.any(legal, axis=-1) | xp.any(wrong, axis=-1) | ~(spread >= 0)
-    return made(xp.where(bad[..., None], math.nan, logits), z, xp, temperature=0.0)
+    return policy_of(xp.where(bad[..., None], math.nan, logits), z, xp, temperature=0.0)
 
 
 _DIRICHLET = 0x64697269  # the tag of its stream

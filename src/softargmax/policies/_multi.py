@@ -7,22 +7,23 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from softargmax import _noise
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Shape,
     is_foreign,
-    is_jax,
     namespace_of,
     register_pytree,
     to_namespace,
     unwrap,
 )
-from softargmax._inputs import inputs, meet_batch, support_of
-from softargmax._noise import Rngs
-from softargmax.categorical import Categorical
+from softargmax._core import sampling
+from softargmax._core.inputs import checked_state, meet_batch
+from softargmax._core.state import State, support_of
+from softargmax._core.variants import spread
+from softargmax._random.sources import Rngs, source_of
+from softargmax.categorical import Categorical, of_state, state_of
 
 
 class MultiCategorical:
@@ -71,7 +72,7 @@ class MultiCategorical:
         temperature: ArrayLike | None = None,
         mask: ArrayLike | None = None,
     ) -> None:
-        given = inputs(logits, temperature, None, mask, copy=False, prior_name="mask")
+        given = checked_state(logits, temperature, None, mask, copy=False, prior_name="mask")
         xp = given.xp
         widths = _sizes(sizes, given.z.shape[-1])
         place, real = _places(widths)
@@ -85,14 +86,14 @@ class MultiCategorical:
             return xp.broadcast_to(spread, full)
 
         kept = padded(legal) & to_namespace(real, xp, given.z)
-        heat = given.heat.temperature
+        heat = given.temperature.value
         joint = Categorical(
             xp.where(kept, padded(given.z), -math.inf),
             heat if isinstance(heat, float) or heat is None else heat[..., None],
         )
         self.__dict__.update(_joint=joint, _sizes=widths)
         if xp is not np:
-            register_pytree(MultiCategorical)
+            _register(type(self))
 
     @classmethod
     def _of(cls, joint: Categorical, sizes: tuple[int, ...]) -> Self:
@@ -100,13 +101,10 @@ class MultiCategorical:
         made.__dict__.update(_joint=joint, _sizes=sizes)
         return made
 
-    def _leaves(self) -> tuple[tuple[Any, ...], tuple[int, ...]]:
-        register_pytree(Categorical)
-        return (self._joint,), self._sizes
-
-    @classmethod
-    def _of_leaves(cls, sizes: tuple[int, ...], leaves: tuple[Any, ...]) -> Self:
-        return cls._of(leaves[0], sizes)
+    @property
+    def _state(self) -> State:
+        """The state of the joint distribution."""
+        return state_of(self._joint)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a MultiCategorical is immutable: tempered(…) returns a new one")
@@ -172,12 +170,12 @@ class MultiCategorical:
         >>> MultiCategorical([1.0, 5.0, 7.0, 7.0], sizes=(2, 2)).tempered(0).probs
         array([0. , 1. , 0.5, 0.5])
         """
-        given = self._joint._given
         if not np.ndim(temperature):
             return self._of(self._joint.tempered(temperature), self._sizes)
         heat: Any = temperature if is_foreign(temperature) else np.asarray(temperature)
-        shape = meet_batch(tuple(heat.shape), tuple(given.z.shape[:-2]), "temperature")
-        joint = self._joint._spread((*shape, len(self._sizes)))
+        batch = tuple(self._state.z.shape[:-2])
+        shape = meet_batch(tuple(heat.shape), batch, "temperature")
+        joint = of_state(spread(self._state, (*shape, len(self._sizes))))
         return self._of(joint.tempered(heat[..., None]), self._sizes)
 
     # ------------------------------------------------------------------ draws
@@ -207,15 +205,15 @@ class MultiCategorical:
         array([[1, 0],
                [0, 0]])
         """
-        size = checks.sample_shape(shape)
-        xp = self._joint._given.xp
-        rows = _noise.rows_of(rng, self.batch_shape, host=not is_jax(xp))
-        if rows is None:
-            return self._joint.sample(size, rng=rng)
-        drawn = [row.sample(size, rng=one) for row, one in zip(self, rows, strict=True)]
-        if not drawn:
-            return self._joint.sample(size)
-        return xp.stack(drawn, axis=len(size))
+        size, joint = checks.sample_shape(shape), self._state
+        source = source_of(rng, joint.xp, joint.z, self.batch_shape, keyed=True)
+        rows = source.rows()
+        if not rows:  # one source for the whole batch, or an empty batch
+            return sampling.sample_from(joint, size, source, "whole" if source.keyed else "auto")
+        drawn = [
+            sampling.sample_from(row._state, size, one) for row, one in zip(self, rows, strict=True)
+        ]
+        return joint.xp.stack(drawn, axis=len(size))
 
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
@@ -322,18 +320,18 @@ class MultiCategorical:
         return self._flat(self._joint.entropy_gradient())
 
     def _summed(self, x: Array) -> Any:
-        return unwrap(self._joint._given.xp.sum(x, axis=-1))
+        return unwrap(self._state.xp.sum(x, axis=-1))
 
     def _flat(self, x: Array) -> Array:
         """The dimensions of (…, dimensions, largest) concatenated, without the padding."""
-        xp = self._joint._given.xp
+        xp = self._state.xp
         places = np.flatnonzero(_places(self._sizes)[1])
         rows = xp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
-        return xp.take(rows, to_namespace(places, xp, self._joint._given.z), axis=-1)
+        return xp.take(rows, to_namespace(places, xp, self._state.z), axis=-1)
 
     def _action(self, action: ArrayLike) -> Array:
-        given = self._joint._given
-        x = checks.category(action, given.xp, given.z, given.z.shape[-1], "action")
+        joint = self._state
+        x = checks.category(action, joint.xp, joint.z, joint.num_categories, "action")
         if x.ndim == 0 or x.shape[-1] != len(self._sizes):
             raise ValueError(
                 f"action must have {len(self._sizes)} dimensions on its last axis, "
@@ -386,4 +384,13 @@ def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> None:
         first += size
 
 
-register_pytree(MultiCategorical)  # now, or when the first array of JAX is at hand
+def _register(cls: type[MultiCategorical]) -> None:
+    """Let JAX take objects of the class apart."""
+    register_pytree(
+        cls,
+        lambda multi: ((multi._joint,), multi.sizes),
+        lambda sizes, parts: cls._of(parts[0], sizes),
+    )
+
+
+_register(MultiCategorical)  # now, or when the first array of JAX is at hand

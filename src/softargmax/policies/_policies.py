@@ -7,11 +7,14 @@ over the legal actions.
 import math
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, quiet, to_namespace, widest_float
-from softargmax._inputs import check_support, log_weights, meet_batch, plain_inputs, support_of
-from softargmax.categorical import Categorical
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_namespace, widest_float
+from softargmax._arrays.weights import log_weights
+from softargmax._core.information import log_probs
+from softargmax._core.inputs import check_support, meet_batch, plain_state
+from softargmax._core.state import support_of
+from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.functional import log_softargmax
-from softargmax.policies._values import action_values, made, of
+from softargmax.policies._values import action_values, policy_of
 
 
 def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
@@ -77,13 +80,13 @@ def boltzmann(
     """
     if temperature is None:
         raise TypeError("temperature must be a number or an array of them, got None")
-    given = plain_inputs(values, temperature) if mask is None else None
-    if given is None:
-        given = action_values(values, mask, temperature=temperature, copy=True)
-    return of(given)
+    state = plain_state(values, temperature) if mask is None else None
+    if state is None:
+        state = action_values(values, mask, temperature=temperature, copy=True)
+    return of_state(state)
 
 
-@quiet
+@ignore_fp_errors
 def epsilon_greedy(
     values: ArrayLike, epsilon: ArrayLike, *, mask: ArrayLike | None = None
 ) -> Categorical:
@@ -134,7 +137,7 @@ def epsilon_greedy(
     bad = ~xp.all((weights >= 0) & (z < math.inf), axis=-1, keepdims=True)
     bad = bad | ~((part >= 0) & (part <= 1))
     logits = xp.where(bad, math.nan, log_weights(weights, xp))
-    return made(logits, z, xp)
+    return policy_of(logits, z, xp)
 
 
 def kl_regularized(
@@ -178,24 +181,25 @@ def kl_regularized(
            [0.1554, 0.8446, 0.    ],
            [0.3333, 0.6667, 0.    ]])
     """
-    checks.check_instance(reference, Categorical, "reference")
-    given = action_values(values, None, reference.log_probs, temperature=temperature)
+    other = state_of(reference, "reference")
+    log_ref = log_probs(other)
+    given = action_values(values, None, log_ref, temperature=temperature)
     xp, z = given.xp, given.z
-    if z.shape[-1] != reference.num_categories:
+    if z.shape[-1] != other.num_categories:
         raise ValueError(
             f"reference must have {z.shape[-1]} categories on its last axis, "
-            f"got {reference.num_categories}"
+            f"got {other.num_categories}"
         )
-    shape = checks.check_fits(reference.batch_shape, given.batch_shape, "reference")
-    kept = to_namespace(reference._support, xp, z) & support_of(z, None, xp)
+    shape = checks.check_fits(other.batch_shape, given.batch_shape, "reference")
+    kept = to_namespace(other.support, xp, z) & support_of(z, None, xp)
     scores = xp.where(kept, z, -math.inf)
     check_support(scores, None, xp, "values")
     # As logarithms, for a small probability may come with a large value.
-    log_ref = to_namespace(reference.log_probs, xp, z, z.dtype)
+    log_ref = to_namespace(log_ref, xp, z, z.dtype)
     full = xp.broadcast_to(scores, (*shape, z.shape[-1]))
-    log_p = log_softargmax(full, given.heat.temperature)
+    log_p = log_softargmax(full, given.temperature.value)
     alive = kept & (log_p > -math.inf)
     zero = xp.zeros_like(log_p)
     total = xp.where(alive, log_p, zero) + xp.where(alive, log_ref, zero)
     bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True)
-    return made(xp.where(bad, math.nan, xp.where(alive, total, -math.inf)), z, xp)
+    return policy_of(xp.where(bad, math.nan, xp.where(alive, total, -math.inf)), z, xp)

@@ -3,16 +3,11 @@
 import math
 from typing import Any
 
-import numpy as np
-
-from softargmax._arrays.namespaces import (
-    Array,
-    ArrayLike,
-    read_only,
-    register_pytree,
-)
-from softargmax._inputs import Heat, Inputs, inputs
-from softargmax.categorical import Categorical
+from softargmax._arrays.namespaces import Array, ArrayLike, read_only
+from softargmax._core.inputs import checked_state
+from softargmax._core.state import State
+from softargmax._rows.rows import Temperature
+from softargmax.categorical import Categorical, of_state
 
 
 def action_values(
@@ -21,9 +16,9 @@ def action_values(
     *others: Any,
     temperature: ArrayLike | None = None,
     copy: bool = False,
-) -> Inputs:
-    """Action values, checked, where any of the arrays lives."""
-    return inputs(
+) -> State:
+    """Action values, checked, in the library of any of the arrays, ``others`` included."""
+    return checked_state(
         values,
         temperature,
         None,
@@ -35,14 +30,8 @@ def action_values(
     )
 
 
-def made(logits: Array, z: Array, xp: Any, temperature: float = 1.0) -> Categorical:
+def policy_of(logits: Array, z: Array, xp: Any, temperature: float = 1.0) -> Categorical:
     """A distribution in the dtype of z, of logits that are ours."""
     own = read_only(xp.astype(logits, z.dtype))
-    heat = Heat(1 / temperature if temperature else math.inf, temperature)
-    return of(Inputs(xp, own, own, heat, None, tuple(own.shape[:-1])))
-
-
-def of(given: Inputs) -> Categorical:
-    if given.xp is not np:
-        register_pytree(Categorical)
-    return Categorical._of(given)
+    heat = Temperature(1 / temperature if temperature else math.inf, temperature)
+    return of_state(State(xp, own, own, heat, None, tuple(own.shape[:-1])))

@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, Self, cast
 
 import numpy as np
 
-from softargmax import _native
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
@@ -15,19 +14,25 @@ from softargmax._arrays.namespaces import (
     detached,
     device_of,
     register_pytree,
+    to_namespace,
     unwrap,
     widest_float,
 )
-from softargmax._noise import Rngs
+from softargmax._core import display, pytree, sampling
+from softargmax._core.information import log_probs
+from softargmax._core.inputs import checked_state, plain_state
+from softargmax._core.state import State
+from softargmax._core.variants import indexed, spread, tempered
+from softargmax._core.winners import conditional_gumbels
+from softargmax._random.sources import Rngs
+from softargmax.categorical import Categorical, of_state
 from softargmax.functional import log_softargmax, softargmax
-from softargmax.gumbel import conditional_gumbels
 from softargmax.relaxed import _density
-from softargmax.relaxed._relaxation import Relaxation
 
 Pullback = Callable[[ArrayLike], Any]
 
 
-class RelaxedCategorical(Relaxation):
+class RelaxedCategorical:
     r"""A Concrete (Gumbel-softmax) distribution: relaxed one-hot draws on the simplex.
 
     .. math:: y = \mathrm{softargmax}\bigl((\log p + g) / \tau\bigr),
@@ -72,6 +77,101 @@ class RelaxedCategorical(Relaxation):
            [0.828, 0.088, 0.084]])
     """
 
+    _state: State  # logits and prior, with the relaxation's temperature as its own
+
+    def __init__(
+        self, logits: ArrayLike, temperature: ArrayLike, *, prior: ArrayLike | None = None
+    ) -> None:
+        if temperature is None:
+            raise TypeError("temperature must be real numbers, got None")
+        state = plain_state(logits, temperature, prior)
+        if state is None:
+            state = checked_state(logits, temperature, None, prior, copy=True)
+        self.__dict__["_state"] = state
+        _register(type(self))
+
+    @classmethod
+    def _of(cls, state: State) -> Self:
+        made = cls.__new__(cls)
+        made.__dict__["_state"] = state
+        return made
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def logits(self) -> Array:
+        """The logits as given, shape (..., K)."""
+        return self._state.logits
+
+    @property
+    def temperature(self) -> Any:
+        """The relaxation's temperature τ as given."""
+        return self._state.temperature.value
+
+    @property
+    def prior(self) -> Array | None:
+        """The prior weights as given; None without any."""
+        return self._state.prior
+
+    @property
+    def num_categories(self) -> int:
+        """K, the length of the last axis of the logits."""
+        return self._state.num_categories
+
+    @property
+    def batch_shape(self) -> Shape:
+        """The broadcast of the batch axes of logits, temperature and prior."""
+        return self._state.batch_shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of results: float32 or float64."""
+        return self._state.dtype
+
+    @property
+    def categorical(self) -> Categorical:
+        """The categorical distribution p whose draws are relaxed; at its own temperature, 1.
+
+        Examples
+        --------
+        >>> from softargmax import RelaxedCategorical
+        >>> RelaxedCategorical([0.0, 0.0], 0.5).categorical.probs
+        array([0.5, 0.5])
+        """
+        return of_state(tempered(self._state, 1.0, None))
+
+    def tempered(self, temperature: ArrayLike) -> Self:
+        """The same logits and prior at another relaxation temperature.
+
+        Examples
+        --------
+        >>> from softargmax import RelaxedCategorical
+        >>> RelaxedCategorical([0.0, 1.0], 0.5).tempered(0.1).temperature
+        0.1
+        """
+        return self._of(tempered(self._state, temperature, None))
+
+    def __repr__(self) -> str:
+        return display.text(self._state, type(self).__name__)
+
+    def __len__(self) -> int:
+        if not self.batch_shape:
+            raise TypeError(f"a {type(self).__name__} without batch axes has no len()")
+        return self.batch_shape[0]
+
+    def __getitem__(self, index: Any) -> Self:
+        """Index the batch."""
+        return self._of(indexed(self._state, index))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a {type(self).__name__} is immutable: tempered(…) returns a new one")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), pytree.parts_of(self._state))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._of(pytree.copy_of(self._state))
+
     # ------------------------------------------------------------------ draws
 
     def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
@@ -111,7 +211,7 @@ class RelaxedCategorical(Relaxation):
         array([-594.83,   -0.  ])
         """
         perturbed = self._perturbed(shape, rng)
-        xp = self._held._given.xp
+        xp = self._state.xp
         log_y = log_softargmax(perturbed, self.temperature)
         floor = -float(xp.finfo(log_y.dtype).max)
         warm = self._tau(widest_float(xp)) > 0
@@ -136,7 +236,7 @@ class RelaxedCategorical(Relaxation):
         array([0., 0., 1.])
         """
         perturbed = self._perturbed(shape, rng)
-        xp = self._held._given.xp
+        xp = self._state.xp
         hard = _density.one_hot(detached(perturbed, xp), xp)
         if xp is np:
             return hard
@@ -182,7 +282,7 @@ class RelaxedCategorical(Relaxation):
         array([0., 0.])
         """
         point, tolerance = self._point(y, "y")
-        xp = self._held._given.xp
+        xp = self._state.xp
         outside = xp.any(~((point >= 0) & (point < math.inf)), axis=-1)
         if checks.any_of(outside):
             raise ValueError(
@@ -214,7 +314,7 @@ class RelaxedCategorical(Relaxation):
         1033.281
         """
         point, tolerance = self._point(log_y, "log_y")
-        xp = self._held._given.xp
+        xp = self._state.xp
         outside = xp.any(~(point <= tolerance), axis=-1)
         if checks.any_of(outside):
             raise ValueError(
@@ -227,7 +327,7 @@ class RelaxedCategorical(Relaxation):
     def _density(
         self, log_y: Array, total: Array, tolerance: float, name: str, outside: Array
     ) -> Any:
-        xp, base = self._held._given.xp, self.categorical
+        xp, base = self._state.xp, tempered(self._state, 1.0, None)
         off = xp.abs(total - 1) > tolerance
         if checks.any_of(off):
             got = checks.first_of(total, off)
@@ -239,8 +339,8 @@ class RelaxedCategorical(Relaxation):
             raise ValueError(
                 f"temperature must be in (0, inf) for a density, got 0 or inf{checks.in_row(tepid)}"
             )
-        log_p = xp.astype(base.log_probs, wide)
-        found = _density.log_density(xp.astype(log_y, wide), log_p, base._support, tau)
+        log_p = xp.astype(log_probs(base), wide)
+        found = _density.log_density(xp.astype(log_y, wide), log_p, base.support, tau)
         # What is an error where values can be seen is NaN elsewhere.
         bad = outside | off | tepid | xp.any(xp.isnan(log_p), axis=-1)
         return unwrap(xp.astype(xp.where(bad, math.nan, found), self.dtype))
@@ -327,7 +427,7 @@ class RelaxedCategorical(Relaxation):
         array([0., 0., 1.])
         """
         hard, soft = self._rao(k, shape, rng)
-        xp = self._held._given.xp
+        xp = self._state.xp
         if xp is np:
             return hard
         return _density.with_gradient(hard, xp.mean(soft, axis=0), xp)
@@ -354,35 +454,75 @@ class RelaxedCategorical(Relaxation):
 
     def _perturbed(self, shape: int | tuple[int, ...], rng: Rngs) -> Array:
         """log p + noise, shape + batch_shape + (K,); -inf off the support."""
-        size, xp = checks.sample_shape(shape), self._held._given.xp
-        noise = xp.astype(_native.gumbels(self._held._given, size, rng), self.dtype)
+        size, xp = checks.sample_shape(shape), self._state.xp
+        noise = sampling.source(self._state, rng).gumbels(size, (self.num_categories,))
+        noise = xp.astype(noise, self.dtype)
         return cast("Array", self.categorical.log_probs + noise)
 
     def _rao(self, k: int, shape: int | tuple[int, ...], rng: Rngs) -> tuple[Any, Any]:
         """One-hot draws, and relaxed ones on a first axis of k conditional noises each."""
         k = checks.count(k, "k", 1, 2**31 - 1)
-        size, xp = checks.sample_shape(shape), self._held._given.xp
-        base = self.categorical._spread(self.batch_shape)
-        first, second = _native.streams(base._given, rng, _RAO, 2)
-        x = base.sample(size, rng=first)
-        log_p = base.log_probs
+        size, xp = checks.sample_shape(shape), self._state.xp
+        base = spread(tempered(self._state, 1.0, None), self.batch_shape)
+        first, second = sampling.source(base, rng).streams(_RAO, 2)
+        x = sampling.sample_from(base, size, first)
+        log_p = log_probs(base)
         index = xp.arange(self.num_categories, device=device_of(log_p))
         hard = xp.astype(index == xp.asarray(x)[..., None], self.dtype)
         wanted = xp.broadcast_to(xp.asarray(x), (k, *size, *self.batch_shape))
-        noise = detached(conditional_gumbels(base, wanted, rng=second), xp)
+        noise = detached(conditional_gumbels(base, wanted, second), xp)
         soft = softargmax(log_p + xp.astype(noise, self.dtype), self.temperature)
         return hard, soft
 
     def _pull(self, cotangent: ArrayLike, soft: Any, shape: Shape) -> Any:
         """The mean over the first axis of the pullbacks of relaxed draws."""
-        given = self._held._given
         c = np.asarray(checks.real_array(cotangent, "cotangent", np, self.logits), soft.dtype)
         if c.shape != shape:
             raise ValueError(f"cotangent must have the shape of the draws, {shape}, got {c.shape}")
-        slope = _density.pulled_back(c, soft, np.asarray(given.heat.coldness)[..., None])
-        return _density.summed_to(slope, given.logits.shape).astype(self.dtype)
+        slope = _density.pulled_back(c, soft, np.asarray(self._state.coldness)[..., None])
+        return _density.summed_to(slope, self.logits.shape).astype(self.dtype)
+
+    def _check_numpy(self, name: str, other: str) -> None:
+        if self._state.xp is not np:
+            raise TypeError(
+                f"{name} is for NumPy arrays; in PyTorch and JAX gradients flow through {other}"
+            )
+
+    def _tau(self, dtype: Any) -> Array:
+        """τ in a dtype, with an axis of 1 for the categories."""
+        state = self._state
+        tau = to_namespace(self.temperature, state.xp, state.z, dtype)
+        return state.xp.reshape(tau, (*tau.shape, 1))
+
+    def _point(self, x: ArrayLike, name: str) -> tuple[Array, float]:
+        """An array with the categories on its last axis, and how far its sum may be from 1."""
+        state = self._state
+        array = checks.real_array(x, name, state.xp, state.z)
+        if array.ndim == 0 or array.shape[-1] != self.num_categories:
+            raise ValueError(
+                f"{name} must have {self.num_categories} categories on its last axis, "
+                f"got shape {tuple(array.shape)}"
+            )
+        checks.check_fits(tuple(array.shape[:-1]), self.batch_shape, name)
+        half = getattr(array.dtype, "itemsize", 8) == 2
+        return checks.cast(array, state.xp), 2e-2 if half else 1e-3
 
 
 _RAO = 0x72616F  # the tag of its streams
 
-register_pytree(RelaxedCategorical)
+
+def _rebuilt(cls: type[RelaxedCategorical], parts: tuple[Any, ...]) -> RelaxedCategorical:
+    """Unpickle."""
+    return cls._of(pytree.state_of_parts(*parts))
+
+
+def _register(cls: type[RelaxedCategorical]) -> None:
+    """Let JAX take objects of the class apart."""
+    register_pytree(
+        cls,
+        lambda relaxed: pytree.leaves(relaxed._state),
+        lambda name, parts: cls._of(pytree.state_of_leaves(name, parts)),
+    )
+
+
+_register(RelaxedCategorical)  # now, or when the first array of JAX is at hand

@@ -11,13 +11,14 @@ from softargmax._arrays.namespaces import (
     Shape,
     detached,
     device_of,
-    log_gamma,
+    ignore_fp_errors,
+    log_gamma_of,
     namespace_of,
-    quiet,
+    to_namespace,
 )
 
 
-@quiet
+@ignore_fp_errors
 def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> Array:
     """The Concrete log-density of y from log y; ``tau`` has an axis of 1 for the categories."""
     xp = namespace_of(log_y)
@@ -40,7 +41,7 @@ def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> A
     level = top + xp.log(xp.where(total > 0, total, xp.ones_like(total)))
     size = xp.sum(xp.astype(support, zero.dtype), axis=-1)
     t = tau[..., 0]
-    value = (size - 1) * xp.log(t) + log_gamma(size, xp)
+    value = (size - 1) * xp.log(t) + _log_gamma(size, xp)
     value = value + xp.sum(xp.where(seen, (scores - level) - kept, zero), axis=-1)
     # m coordinates vanish as ε: the density goes as ε^(-m(τ + 1) + nτ).
     lost = xp.sum(xp.astype(gone, zero.dtype), axis=-1)
@@ -49,7 +50,7 @@ def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> A
     return xp.where(stray, -math.inf, value)
 
 
-@quiet
+@ignore_fp_errors
 def pulled_back(cotangent: Any, soft: Any, beta: Any) -> Any:
     """β·y·(c - Σ c·y) in NumPy, averaged over the first axis of ``soft``; 0 at β = inf."""
     # Measured from the top's, so that nothing cancels where y is next to one-hot.
@@ -80,3 +81,13 @@ def summed_to(x: Any, shape: Shape) -> Any:
     x = x.sum(axis=tuple(range(x.ndim - len(shape))))
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and x.shape[i] > 1)
     return x.sum(axis=axes, keepdims=True) if axes else x
+
+
+def _log_gamma(n: Array, xp: Namespace) -> Array:
+    """log Γ(n) in n's namespace and dtype."""
+    own = log_gamma_of(xp)
+    if own is not None:
+        return own(n)
+    from scipy.special import gammaln  # slow to load, and rarely needed
+
+    return to_namespace(gammaln(np.asarray(n)), xp, n, n.dtype)

@@ -1,50 +1,39 @@
-"""Resampling for sequential Monte Carlo: parents of particles, effective size, the next coldness.
+"""Parents of particles by five schemes, and the effective sample size."""
 
-The particles are the categories, and a ``Categorical`` of log-weights says how much each weighs.
-"""
-
-import math
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
-from softargmax import _noise
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
-    ArrayLike,
-    as_rows,
-    blocks,
-    is_traced,
-    namespace_of,
-    quiet,
-    to_namespace,
-    to_numpy,
+    ignore_fp_errors,
     unwrap,
     widest_float,
 )
-from softargmax._inputs import check_support, checked_energies
-from softargmax._noise import Generator, Rngs
-from softargmax.categorical import Categorical
+from softargmax._core import sampling
+from softargmax._core.information import probs
+from softargmax._core.state import State
+from softargmax._random.numpy import Generator, exponentials, uniforms
+from softargmax._random.sources import Rngs
+from softargmax._rows.memory import blocks
+from softargmax._rows.rows import as_rows
+from softargmax.categorical import Categorical, state_of
 from softargmax.resampling import _schemes
-
-_LARGEST = float(np.finfo(np.float64).max)
 
 _Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
 # Probabilities (rows, K) + noise → parents (rows, n), the noise of the shape that each asks for.
 _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
-    "multinomial": lambda p, n, rng, _: _schemes.multinomial(
-        p, _noise.exponentials(rng, (len(p), n + 1))
-    ),
-    "stratified": lambda p, n, rng, _: _schemes.stratified(p, _noise.uniforms(rng, (len(p), n))),
+    "multinomial": lambda p, n, rng, _: _schemes.multinomial(p, exponentials(rng, (len(p), n + 1))),
+    "stratified": lambda p, n, rng, _: _schemes.stratified(p, uniforms(rng, (len(p), n))),
     "systematic": lambda p, n, rng, slack: _schemes.systematic(
-        p, n, _noise.uniforms(rng, (len(p), 1)), slack
+        p, n, uniforms(rng, (len(p), 1)), slack
     ),
     "residual": lambda p, n, rng, slack: _schemes.residual(
-        p, n, lambda m: _noise.exponentials(rng, (len(p), m + 1)), slack
+        p, n, lambda m: exponentials(rng, (len(p), m + 1)), slack
     ),
     "ssp": lambda p, n, rng, slack: _schemes.ssp(
-        p, n, _noise.uniforms(rng, (len(p), p.shape[-1] - 1)), slack
+        p, n, uniforms(rng, (len(p), p.shape[-1] - 1)), slack
     ),
 }
 
@@ -110,12 +99,12 @@ def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: 
     >>> resample(particles, 8, scheme="multinomial", rng=0)
     array([0, 2, 2, 2, 2, 2, 2, 3])
     """
-    checks.check_instance(dist, Categorical, "dist")
+    state = state_of(dist)
     n = checks.count(n, "n", 0, 2**62)
     draw = _SCHEMES[checks.one_of(scheme, "scheme", tuple(_SCHEMES))]
 
-    def parents(host: Categorical, source: Generator) -> Any:
-        p = as_rows(host.probs, host.batch_shape)
+    def parents(host: State, source: Generator) -> Any:
+        p = as_rows(probs(host), host.batch_shape)
         slack = 8 * float(np.finfo(p.dtype).eps)
         found = np.empty((len(p), n), np.int64)
         for some in blocks(len(p), p.shape[-1] + n) if n else ():
@@ -125,10 +114,11 @@ def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: 
             found[some] = draw(rows, n, source, slack)
         return found.reshape(*host.batch_shape, n)
 
-    return dist._draw(rng, parents, 0, (*dist.batch_shape, n))
+    shape = (*state.batch_shape, n)
+    return sampling.draw_on_host(state, sampling.source(state, rng), parents, 0, shape)
 
 
-@quiet
+@ignore_fp_errors
 def effective_sample_size(dist: Categorical) -> Any:
     r"""The effective sample size of weighted particles, :math:`1 / \sum_i p_i^2`.
 
@@ -159,177 +149,9 @@ def effective_sample_size(dist: Categorical) -> Any:
     >>> effective_sample_size(Categorical([[0.0, 0.0], [0.0, 1.0], [0.0, 100.0]])).round(4)
     array([2.    , 1.6481, 1.    ])
     """
-    checks.check_instance(dist, Categorical, "dist")
-    xp = dist._given.xp
-    p = xp.astype(dist.probs, widest_float(xp))
+    state = state_of(dist)
+    xp = state.xp
+    p = xp.astype(probs(state), widest_float(xp))
     size = 1 / xp.sum(p * p, axis=-1)
-    most = xp.full_like(size, float(dist.num_categories))
-    return unwrap(xp.astype(xp.where(size > most, most, size), dist.dtype))
-
-
-def next_coldness(
-    energies: ArrayLike,
-    coldness: ArrayLike,
-    *,
-    target: float,
-    log_weights: ArrayLike | None = None,
-    final: float = 1.0,
-) -> Any:
-    r"""The next coldness of adaptive tempering, by the effective sample size that it leaves.
-
-    .. math:: \mathrm{ESS}\bigl(w_i e^{-(\beta' - \beta) E_i}\bigr) = \text{target} \cdot n
-
-    Parameters
-    ----------
-    energies : array, shape (..., n)
-        E of the n particles; +inf is a particle of weight 0.
-    coldness : float or array, shape (...)
-        β, where the particles are; any real number up to ``final``.
-    target : float
-        In (0, 1].
-    log_weights : array, shape (..., n), optional
-        The logarithms of the weights w that they have at β; equal when None.
-    final : float
-        Where the tempering ends, inf included.
-
-    Returns
-    -------
-    float or array, shape (...)
-        β' in [coldness, final], to full precision: ``final`` where the size there is target·n or
-        more. It is ``coldness`` itself for target 1 where the energies differ, and wherever the
-        step is lost in the rounding of β: a loop should look whether it moves.
-
-    Raises
-    ------
-    ValueError
-        For energies of NaN or -inf, a row without a finite one, numbers out of their range, shapes
-        that do not fit, or particles whose size at β is below the target already: resample first.
-    TypeError
-        For what are no real numbers, or traced arrays.
-
-    Notes
-    -----
-    With equal weights the size falls with β' (log ESS is 2Λ(δ) - Λ(2δ), Λ(δ) = log mean exp(-δE)
-    is convex), and there is one root. With others it may rise first; the answer is then a root,
-    found by SciPy's ``brentq`` between β and ``final``.
-
-    References
-    ----------
-    Jasra, Stephens, Doucet & Tsagaris (2011), https://doi.org/10.1111/j.1467-9469.2010.00723.x.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from softargmax import Categorical
-    >>> from softargmax.resampling import effective_sample_size, next_coldness
-    >>> energies = np.array([0.0, 1.0, 2.0, 5.0, 9.0])
-    >>> step = next_coldness(energies, 0.0, target=0.5)
-    >>> float(step.round(4)), float(next_coldness(energies, step, target=0.1))
-    (0.6504, 1.0)
-    >>> effective_sample_size(Categorical.from_energies(energies, coldness=step)).round(10)
-    np.float64(2.5)
-
-    Sequential Monte Carlo from a normal law to one with the factor exp(-8(x - 1)²), by steps of
-    coldness that leave half of the particles: reweight, resample, move. It estimates log Z too.
-
-    >>> from numpy.random import default_rng
-    >>> from softargmax.resampling import resample
-    >>> from softargmax.thermodynamics import log_partition
-    >>> rng = default_rng(0)
-    >>> x, beta, log_z = rng.standard_normal(5000), 0.0, 0.0
-    >>> while beta < 1:
-    ...     energies = 8 * (x - 1) ** 2
-    ...     colder = next_coldness(energies, beta, target=0.5)
-    ...     weights = Categorical.from_energies(energies, coldness=colder - beta)
-    ...     log_z += log_partition(weights) - np.log(len(x))
-    ...     x, beta = x[resample(weights, len(x), rng=rng)], colder
-    ...     for _ in range(10):  # Metropolis moves at the new coldness
-    ...         y = x + 0.5 * rng.standard_normal(len(x))
-    ...         rise = (y**2 - x**2) / 2 + 8 * beta * ((y - 1) ** 2 - (x - 1) ** 2)
-    ...         x = np.where(rng.standard_exponential(len(x)) > rise, y, x)
-    >>> round(float(log_z), 2), round(float(-np.log(17) / 2 - 8 / 17), 2)
-    (-1.91, -1.89)
-    """
-    if is_traced(energies) or is_traced(log_weights):
-        raise TypeError("energies and log_weights must be known, got a traced array")
-    xp = namespace_of(energies, log_weights)
-    e = to_numpy(checked_energies(energies)).astype(np.float64)
-    at = to_numpy(checks.numbers_in(coldness, "coldness", "(-inf, inf)", np, e))
-    end = float(checks.number(final, "final", "(-inf, inf]"))
-    share = float(checks.number(target, "target", "(0, 1]"))
-    if (at > end).any():
-        raise ValueError(f"coldness must be at most final={final}, got {at.max()}")
-    level = np.zeros(e.shape[-1])
-    if log_weights is not None:
-        level = to_numpy(checks.real_array(log_weights, "log_weights", np, e)).astype(np.float64)
-        if level.ndim == 0 or level.shape[-1] != e.shape[-1]:
-            raise ValueError(
-                f"log_weights must have {e.shape[-1]} particles on the last axis, "
-                f"got shape {level.shape}"
-            )
-        check_support(level, None, np, "log_weights")
-    check_support(0 - e, None, np, "energies")
-    batch = checks.check_fits(level.shape[:-1], e.shape[:-1], "log_weights")
-    batch = checks.check_fits(at.shape, batch, "coldness")
-    found = np.empty(batch)
-    rows = as_rows(e, batch), as_rows(level, batch), np.broadcast_to(at, batch).ravel()
-    places = np.ndindex(batch)
-    for own, weight, beta, place in zip(*rows, places, strict=True):
-        where = f" in row {place[0] if len(place) == 1 else place}" if batch else ""
-        found[place] = _next(own, weight, float(beta), end, share, where)
-    answer = unwrap(found)
-    anchor = energies if xp is namespace_of(energies) else log_weights
-    return answer if xp is np else to_namespace(answer, xp, anchor, widest_float(xp))
-
-
-@quiet
-def _next(energies: Any, level: Any, at: float, end: float, target: float, where: str) -> float:
-    """The answer of one row."""
-    alive = (energies < math.inf) & (level > -math.inf)
-    if not alive.any():
-        raise ValueError(f"energies must be finite where log_weights are, got none{where}")
-    level = np.where(alive, level - level[alive].max(), -math.inf)
-    half = np.where(alive, energies / 2 - energies[alive].min() / 2, 0)  # the whole may overflow
-
-    def missing(step: float) -> float:
-        """1 - ESS/n = Σ(w - mean)²/Σw² at β + step, without cancellation where it is small."""
-        fall = level - 2 * np.where(half == 0, 0, step * half)
-        v = np.expm1(fall - fall.max())  # w - 1
-        away, w = v - v.mean(), 1 + v
-        return float((away @ away) / (w @ w))
-
-    allowed = 1 - target
-    if missing(0) > allowed + 1e-12:
-        n = len(energies)
-        raise ValueError(
-            f"the effective sample size at coldness must be at least target·n = {target * n:.12g}, "
-            f"got {n * (1 - missing(0)):.12g}{where}; resample first"
-        )
-    half_span = float(half.max())
-    last = min(end - at, _LARGEST)
-    if not half_span or missing(last) <= allowed:
-        return end
-    # Exact for equal weights and a small step.
-    low = high = min(math.sqrt(allowed) / float(np.std(half[alive] / half_span)) / half_span, last)
-    reach = 4.0
-    while low > 0 and missing(low) > allowed:
-        low, high, reach = low / reach, low, min(reach**2, 1e100)
-    while missing(high) < allowed:
-        low, high, reach = high, min(high * reach, last), min(reach**2, 1e100)
-    if low == 0:  # no step is small enough: target 1, or a size that has it already
-        return at
-    # In the logarithm, then once more about what was found: its last digits are the answer's.
-    step = math.exp(_root(lambda t: missing(math.exp(t)) - allowed, math.log(low), math.log(high)))
-    step *= 1 + _root(lambda t: missing(step * (1 + t)) - allowed, -1e-11, 1e-11)
-    return min(at + step, end)
-
-
-def _root(excess: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function changes its sign, or the end where rounding hides that it does."""
-    from scipy.optimize import brentq  # slow to load, and not for everyone
-
-    if excess(low) >= 0:
-        return low
-    if excess(high) <= 0:
-        return high
-    return float(brentq(excess, low, high, xtol=1e-17, rtol=8.9e-16))
+    most = xp.full_like(size, float(state.num_categories))
+    return unwrap(xp.astype(xp.where(size > most, most, size), state.dtype))

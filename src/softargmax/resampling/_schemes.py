@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from softargmax import draws
-from softargmax._arrays.namespaces import blocks, quiet
+from softargmax._arrays.namespaces import ignore_fp_errors
+from softargmax._rows.blocks import BELOW_ONE
+from softargmax._rows.inversion import cumulative
+from softargmax._rows.memory import blocks
 
-_BELOW_1 = 1 - 2.0**-53
 _SLACK = 2.0**-49  # how far from a whole number, relatively, rounding may have moved np
 
 
-@quiet
+@ignore_fp_errors
 def multinomial(p: Any, waits: Any) -> Any:
     """n independent draws, sorted; ``waits`` are exponentials (rows, n + 1).
 
@@ -31,11 +32,11 @@ def multinomial(p: Any, waits: Any) -> Any:
     """
     times = np.cumsum(waits, axis=-1, out=waits)
     times /= times[:, -1:].copy()
-    np.minimum(times[:, :-1], _BELOW_1, out=times[:, :-1])
-    return _parents(_merged(draws.cumulative(p), times), waits.shape[-1] - 1)
+    np.minimum(times[:, :-1], BELOW_ONE, out=times[:, :-1])
+    return _parents(_merged(cumulative(p), times), waits.shape[-1] - 1)
 
 
-@quiet
+@ignore_fp_errors
 def stratified(p: Any, u: Any) -> Any:
     """One draw from each of n equal strata; ``u`` are uniforms (rows, n), the places in them.
 
@@ -46,7 +47,7 @@ def stratified(p: Any, u: Any) -> Any:
     array([[0, 0, 2, 2]])
     """
     n = u.shape[-1]
-    level = draws.cumulative(p)
+    level = cumulative(p)
     level *= n
 
     def reached(part: Any) -> Any:
@@ -57,7 +58,7 @@ def stratified(p: Any, u: Any) -> Any:
     return _parents(_replaced(level, reached), n)
 
 
-@quiet
+@ignore_fp_errors
 def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     """Equally spaced draws with one offset a row, ``u`` (rows, 1): ⌊np⌋ or ⌈np⌉ of each.
 
@@ -81,7 +82,7 @@ def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     return _parents(reached, n)
 
 
-@quiet
+@ignore_fp_errors
 def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float = _SLACK) -> Any:
     """⌊np⌋ of each, m more by independent draws; ``waits(m)`` are exponentials (rows, m + 1).
 
@@ -97,14 +98,14 @@ def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float = _SLACK)
         times = waits(int(left.max()))
         times = np.cumsum(times, axis=-1, out=times)
         times /= np.take_along_axis(times, left, axis=-1)
-        np.minimum(times, np.where(np.arange(times.shape[-1]) < left, _BELOW_1, 1), out=times)
+        np.minimum(times, np.where(np.arange(times.shape[-1]) < left, BELOW_ONE, 1), out=times)
         level = np.cumsum(part, axis=-1, out=part)
         level /= np.where(left > 0, level[:, -1:], 1)
         reached += _merged(level, times)
     return _parents(reached, n)
 
 
-@quiet
+@ignore_fp_errors
 def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     """⌊np⌋ or ⌈np⌉ of each by Srinivasan's process; ``u`` are uniforms (rows, K - 1).
 

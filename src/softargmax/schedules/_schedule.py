@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.checks import check_instance, number, numbers_in
-from softargmax._arrays.namespaces import Array, ArrayLike, Namespace, namespace_of, quiet, unwrap
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Namespace,
+    ignore_fp_errors,
+    namespace_of,
+    unwrap,
+)
 
 _SCALARS = (int, float, np.float64, np.int64)
 
@@ -47,7 +54,7 @@ class Schedule(Printed, ABC):
     array([1. , 0.1, 0.1])
     """
 
-    @quiet
+    @ignore_fp_errors
     def __call__(self, step: ArrayLike) -> Any:
         if type(step) in _SCALARS and 0 <= step <= 2**53:  # most calls; the checks cost more
             return unwrap(self._at(np.float64(step), np))

@@ -1,8 +1,8 @@
 """Find a temperature: for a given entropy, for calibrated probabilities, by feedback."""
 
 from softargmax.temperatures._calibration import FittedTemperature, fit_temperature
+from softargmax.temperatures._controller import EntropyController
 from softargmax.temperatures._targets import (
-    EntropyController,
     temperature_for_entropy,
     temperature_for_ess,
     temperature_for_max_prob,

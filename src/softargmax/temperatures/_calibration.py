@@ -17,13 +17,13 @@ from softargmax._arrays.checks import (
 )
 from softargmax._arrays.namespaces import (
     ArrayLike,
-    as_rows,
+    ignore_fp_errors,
     is_traced,
     namespace_of,
-    quiet,
     to_numpy,
 )
-from softargmax._inputs import check_support
+from softargmax._core.inputs import check_support
+from softargmax._rows.rows import as_rows
 from softargmax.categorical import Categorical
 
 
@@ -44,7 +44,7 @@ class FittedTemperature(NamedTuple):
     log_loss_after: float  # the same at the fitted temperature
 
 
-@quiet
+@ignore_fp_errors
 def fit_temperature(
     logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None
 ) -> FittedTemperature:

@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from softargmax._arrays.namespaces import blocks, quiet
+from softargmax._arrays.namespaces import ignore_fp_errors
+from softargmax._rows.memory import blocks
 
 Order = Literal["1", "2", "inf"]
 
@@ -31,7 +32,7 @@ class Match(NamedTuple):
     legal: Any
 
 
-@quiet
+@ignore_fp_errors
 def match(
     z: Any, keep: Any, excess: Callable[[Any, slice], Any], order: Order, eps: float = 0.0
 ) -> Match:

@@ -1,31 +1,25 @@
-"""Find a temperature: for a given entropy, for calibrated probabilities, by feedback."""
+"""Temperatures for an entropy, a perplexity, a largest probability, an effective sample size."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from softargmax import _noise
-from softargmax._arrays.checks import in_row, number, numbers_in, real_array
+from softargmax._arrays.checks import in_row, real_array
 from softargmax._arrays.namespaces import (
-    Array,
     ArrayLike,
-    as_rows,
     detached,
-    is_foreign,
-    is_jax,
-    is_torch,
+    ignore_fp_errors,
     is_traced,
     kind_of,
-    namespace_of,
-    quiet,
+    numpy_call,
     to_namespace,
     to_numpy,
     unwrap,
     widest_float,
 )
-from softargmax._inputs import inputs, meet_batch
+from softargmax._core.inputs import checked_state, meet_batch
+from softargmax._rows.rows import as_rows
 from softargmax.temperatures import _solver
 
 _Ends = Callable[[Any, Any], tuple[Any, Any]]  # the range, from the ties k and the legal n
@@ -202,7 +196,7 @@ def _counts(k: Any, n: Any) -> tuple[Any, Any]:
     return k, n
 
 
-@quiet
+@ignore_fp_errors
 def _temperature(
     order: _solver.Order,
     logits: ArrayLike,
@@ -213,18 +207,15 @@ def _temperature(
     ends: _Ends,
 ) -> Any:
     """Temperatures where the Rényi entropy less log k is ``excess(target, k)``."""
-    given = inputs(logits, None, None, mask, copy=False, prior_name="mask", beside=(target,))
+    given = checked_state(logits, None, None, mask, copy=False, prior_name="mask", beside=(target,))
     xp = given.xp
     goal = real_array(target, name, xp, given.z)
-    if is_torch(xp) and any(map(is_traced, (logits, target, mask))):
-        raise TypeError(f"logits and {name} must be known, torch.func hides their values")
     # A target of a narrow dtype is as exact as that dtype.
     eps = float(xp.finfo(goal.dtype).eps) if kind_of(goal, xp) == "f" else 0.0
     shape = meet_batch(tuple(goal.shape), tuple(given.z.shape[:-1]), name)
     shape = meet_batch(shape, given.batch_shape, name) if given.batch_shape else shape
 
     def solve(z: Any, goal: Any, keep: Any = None) -> _solver.Match:
-        z, keep = np.asarray(z), None if keep is None else np.asarray(keep)
         goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
         rows = None if keep is None else as_rows(keep, shape)
         found = _solver.match(
@@ -234,9 +225,14 @@ def _temperature(
 
     arrays = [detached(x, xp) for x in (given.z, goal, given.prior) if x is not None]
     wide = widest_float(xp)
-    if is_jax(xp) and any(map(is_traced, arrays)):
-        return _noise.called_back(
-            lambda *values: solve(*values).temperature.astype(wide), shape, wide, *arrays
+    if any(map(is_traced, arrays)):
+        return numpy_call(
+            lambda *values: solve(*values).temperature.astype(wide),
+            shape,
+            wide,
+            xp,
+            *arrays,
+            names=f"logits and {name}",
         )
     found = solve(*map(to_numpy, arrays))
     lost = np.isnan(found.temperature)
@@ -250,105 +246,3 @@ def _temperature(
     if xp is np:
         return unwrap(found.temperature)
     return to_namespace(found.temperature, xp, given.z, wide)
-
-
-@dataclass(frozen=True)
-class EntropyController:
-    r"""A temperature that keeps the entropy of a policy near a target, by feedback.
-
-    .. math:: \log T \leftarrow \log T + rate \cdot (target \cdot \log n - H)
-
-    Parameters
-    ----------
-    target : float
-        In [0, 1]: the entropy wanted, as a part of the largest possible, log n.
-    rate : float
-        In (0, inf), the step size.
-
-    Notes
-    -----
-    A pair of pure functions: ``state = init()`` and ``temperature, state = step(entropy, state,
-    num_legal=n)``. The state is log T, a number, or an array with one a row.
-
-    References
-    ----------
-    The dual ascent of discrete soft actor-critic: Haarnoja et al. (2018),
-    https://arxiv.org/abs/1812.05905; Christodoulou (2019), https://arxiv.org/abs/1910.07207.
-
-    Examples
-    --------
-    >>> from softargmax import Categorical
-    >>> from softargmax.temperatures import EntropyController
-    >>> controller = EntropyController(target=0.5, rate=0.2)
-    >>> state, temperature = controller.init(), 1.0
-    >>> for _ in range(200):
-    ...     entropy = Categorical([0.0, 1.0, 3.0], temperature).entropy()
-    ...     temperature, state = controller.step(entropy, state, num_legal=3)
-    >>> round(float(entropy / np.log(3)), 6)
-    0.5
-    """
-
-    target: float
-    rate: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "target", number(self.target, "target", "[0, 1]"))
-        object.__setattr__(self, "rate", number(self.rate, "rate", "(0, inf)"))
-
-    def init(self) -> float:
-        """The state to begin with: log T = 0.
-
-        Examples
-        --------
-        >>> from softargmax.temperatures import EntropyController
-        >>> EntropyController(target=0.5, rate=0.2).init()
-        0.0
-        """
-        return 0.0
-
-    @quiet
-    def step(
-        self, entropy: ArrayLike, state: ArrayLike, *, num_legal: ArrayLike
-    ) -> tuple[Any, Any]:
-        """The next temperature and the next state.
-
-        Parameters
-        ----------
-        entropy : float or array
-            The entropy H in nats of the policy at the present temperature.
-        state : float or array
-            log T, from :meth:`init` or from the step before.
-        num_legal : int or array
-            n, how many actions are legal. The three broadcast.
-
-        Returns
-        -------
-        temperature, state
-            T and log T; no gradient flows through them.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For an entropy or a state that is not finite, no legal action, shapes that do not
-            broadcast, or what is not a real number.
-
-        Examples
-        --------
-        >>> from softargmax.temperatures import EntropyController
-        >>> EntropyController(target=1.0, rate=0.5).step(0.0, 0.0, num_legal=2)[0].round(4)
-        np.float64(1.4142)
-        """
-        xp = namespace_of(entropy, state, num_legal)
-        like = next((x for x in (entropy, state, num_legal) if is_foreign(x)), entropy)
-        h = detached(numbers_in(entropy, "entropy", "(-inf, inf)", xp, like), xp)
-        log_t = detached(numbers_in(state, "state", "(-inf, inf)", xp, like), xp)
-        n = numbers_in(num_legal, "num_legal", "[1, inf)", xp, like)
-        try:
-            np.broadcast_shapes(h.shape, log_t.shape, n.shape)
-        except ValueError:
-            raise ValueError(
-                "entropy, state and num_legal must have shapes that broadcast, "
-                f"got {tuple(h.shape)}, {tuple(log_t.shape)} and {tuple(n.shape)}"
-            ) from None
-        new: Array = unwrap(log_t + self.rate * (self.target * xp.log(n) - h))
-        return unwrap(xp.exp(new)), new

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.namespaces import is_foreign, is_traced, to_numpy
-from softargmax.categorical import Categorical
+from softargmax._core.state import State
 
 
-def tokens_of(history: Any, dist: Categorical, stage: str) -> list[Any]:
+def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
     """One 1-d array of ids a row of the batch, the padding left out."""
     if history is None:
         raise ValueError(f"history must be given, {stage} looks at the tokens so far")
-    batch, rows = dist.batch_shape, math.prod(dist.batch_shape)
+    batch, rows = state.batch_shape, math.prod(state.batch_shape)
     if is_foreign(history) or isinstance(history, np.ndarray):
         if is_traced(history):
             raise TypeError("history must be known, got a traced array")
@@ -29,7 +29,7 @@ def tokens_of(history: Any, dist: Categorical, stage: str) -> list[Any]:
         found = list(ids.reshape(rows, ids.shape[-1]))
     else:
         found = _sequence(history, batch)
-    width = dist.num_categories
+    width = state.num_categories
     for i, row in enumerate(found):
         if row.size and row.max() >= width:
             place = f" in row {i}" if batch else ""

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays.checks import check_fits_within, check_instance, number, numbers_in
-from softargmax._arrays.namespaces import ArrayLike, quiet, unwrap
-from softargmax._noise import Rngs
-from softargmax.categorical import Categorical
+from softargmax._arrays.checks import check_fits_within, number, numbers_in
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, unwrap
+from softargmax._random.sources import Rngs
+from softargmax.categorical import Categorical, state_of
 from softargmax.tokens._truncations import EpsilonCutoff
 
 
@@ -70,7 +70,7 @@ class Mirostat:
         """
         return 2.0 * self.target
 
-    @quiet
+    @ignore_fp_errors
     def step(self, dist: Categorical, state: ArrayLike, *, rng: Rngs = None) -> tuple[Any, Any]:
         """Draw a token of every row, and the next state.
 
@@ -98,10 +98,10 @@ class Mirostat:
         >>> Mirostat(target=1.0).step(Categorical([9.0, 0.0]), 1.0, rng=0)
         (np.int64(0), np.float64(1.1))
         """
-        check_instance(dist, Categorical, "dist")
-        xp, z = dist._given.xp, dist._given.z
-        mu = numbers_in(state, "state", "(-inf, inf)", xp, z)
-        check_fits_within(tuple(mu.shape), dist.batch_shape, "state")
+        before = state_of(dist)
+        xp = before.xp
+        mu = numbers_in(state, "state", "(-inf, inf)", xp, before.like)
+        check_fits_within(tuple(mu.shape), before.batch_shape, "state")
         level = xp.exp(0 - xp.where(mu > 0, mu, xp.zeros_like(mu)))
         cut = EpsilonCutoff(float(level) if xp is np and level.ndim == 0 else level)(dist)
         token, log_p = cut.sample_and_log_prob(rng=rng)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softargmax._arrays.checks import count
-from softargmax.categorical import Categorical
-from softargmax.tokens._edits import Change, Edit, banned, ids_of
+from softargmax._core.renewal import Change
+from softargmax._core.state import State
+from softargmax.tokens._edits import Edit, banned, ids_of
 from softargmax.tokens._history import tokens_of, window
 from softargmax.tokens._stage import History
 
@@ -25,9 +26,9 @@ class Penalty(Edit):
         if self.last is not None:
             object.__setattr__(self, "last", count(self.last, "last", 0, 2**62))
 
-    def _changes(self, dist: Categorical, history: History) -> list[Change]:
-        rows = tokens_of(history, dist, type(self).__name__)
-        settings: Callable[[int], dict[str, Any]] = self._row(dist)
+    def _changes(self, state: State, history: History) -> list[Change]:
+        rows = tokens_of(history, state, type(self).__name__)
+        settings: Callable[[int], dict[str, Any]] = self._of_rows(state.batch_shape)
         return [self._change(window(row, self.last), **settings(i)) for i, row in enumerate(rows)]
 
     @abstractmethod

@@ -6,15 +6,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.checks import check_instance
-from softargmax._arrays.namespaces import (
-    is_foreign,
-    is_torch,
-    is_traced,
-    kind_of,
-    namespace_of,
-    to_namespace,
-    to_numpy,
-)
+from softargmax._arrays.namespaces import detached, is_foreign, kind_of, namespace_of
 from softargmax.categorical import Categorical
 from softargmax.tokens._stage import Stage
 
@@ -66,15 +58,5 @@ class LogitsProcessor:
         scores = scores if is_foreign(scores) else np.asarray(scores)
         if kind_of(scores, xp) != "f":
             raise TypeError(f"scores must be floating, got dtype {scores.dtype}")
-        if is_torch(xp) and not is_traced(scores) and scores.device.type == "cpu":
-            # The NumPy kernels keep long rows compact; a tensor on the CPU costs no copy.
-            host = scores.detach()
-            host = host.float() if host.dtype not in (xp.float32, xp.float64) else host
-            found = self.stage(Categorical(host.numpy()), _host(input_ids)).log_probs
-            return to_namespace(np.array(found), xp, scores, scores.dtype)
-        found = self.stage(Categorical(scores), input_ids).log_probs
+        found = self.stage(Categorical(detached(scores, xp)), input_ids).log_probs
         return xp.astype(found, scores.dtype)
-
-
-def _host(ids: Any) -> Any:
-    return to_numpy(ids) if is_foreign(ids) else ids

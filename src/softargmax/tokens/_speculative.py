@@ -3,16 +3,19 @@
 import math
 from typing import Any
 
-from softargmax import _native
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, index_dtype, quiet, unwrap
-from softargmax._inputs import ONE, Inputs
-from softargmax._noise import Rngs
-from softargmax.categorical import Categorical
-from softargmax.gumbel import residual
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, index_dtype, unwrap
+from softargmax._core import sampling
+from softargmax._core.information import log_prob, log_probs
+from softargmax._core.inputs import checked_state
+from softargmax._core.state import State
+from softargmax._core.variants import indexed
+from softargmax._random.sources import Rngs, source_of
+from softargmax.categorical import Categorical, state_of
+from softargmax.gumbel._coupling import residual_of
 
 
-@quiet
+@ignore_fp_errors
 def verify(
     draft_tokens: ArrayLike, draft: Categorical, target: Categorical, *, rng: Rngs = None
 ) -> tuple[Any, Any]:
@@ -70,32 +73,27 @@ def verify(
     >>> int(accepted), int(next_token)
     (1, 2)
     """
-    checks.check_instance(draft, Categorical, "draft")
-    checks.check_instance(target, Categorical, "target")
-    given, xp = target._given, target._given.xp
-    if draft._given.xp is not xp:
+    p, q = state_of(draft, "draft"), state_of(target, "target")
+    xp = q.xp
+    if p.xp is not xp:
         raise TypeError("draft must hold arrays of the same library as target")
-    if draft.num_categories != target.num_categories:
+    if p.num_categories != q.num_categories:
+        raise ValueError(f"draft must have {q.num_categories} categories, got {p.num_categories}")
+    if not q.batch_shape or q.batch_shape[-1] < 1:
+        raise ValueError(f"target must have batch (..., n + 1), got {q.batch_shape}")
+    batch, n = q.batch_shape[:-1], q.batch_shape[-1] - 1
+    if p.batch_shape != (*batch, n):
         raise ValueError(
-            f"draft must have {target.num_categories} categories, got {draft.num_categories}"
+            f"draft must have batch {(*batch, n)}, one less than target, got {p.batch_shape}"
         )
-    if not target.batch_shape or target.batch_shape[-1] < 1:
-        raise ValueError(f"target must have batch (..., n + 1), got {target.batch_shape}")
-    batch, n = target.batch_shape[:-1], target.batch_shape[-1] - 1
-    if draft.batch_shape != (*batch, n):
-        raise ValueError(
-            f"draft must have batch {(*batch, n)}, one less than target, got {draft.batch_shape}"
-        )
-    x = checks.category(draft_tokens, xp, given.z, target.num_categories, "draft_tokens")
+    x = checks.category(draft_tokens, xp, q.like, q.num_categories, "draft_tokens")
     if tuple(x.shape) != (*batch, n):
         raise ValueError(f"draft_tokens must have shape {(*batch, n)}, got {tuple(x.shape)}")
-    # A batch of rows of n numbers: what the streams and the noise of acceptance belong to.
-    blank = xp.zeros((*batch, max(n, 1)), dtype=given.z.dtype)
-    rows = Inputs(xp, blank, blank, ONE, None, batch)
-    first, second = _native.streams(rows, rng, _VERIFY, 2)
+    first, second = source_of(rng, xp, q.like, batch).streams(_VERIFY, 2)
     if n == 0:
-        return unwrap(xp.sum(x, axis=-1)), target[..., 0].sample(rng=second)
-    log_p, log_q = draft.log_prob(x), target[..., :n].log_prob(x)
+        drawn = sampling.sample_from(indexed(q, (..., 0)), (), second)
+        return unwrap(xp.sum(x, axis=-1)), drawn
+    log_p, log_q = log_prob(p, x), log_prob(indexed(q, (..., slice(n))), x)
     impossible = log_p == -math.inf
     if checks.any_of(impossible):
         raise ValueError(
@@ -103,16 +101,21 @@ def verify(
             f"got one with p = 0{checks.in_row(impossible)}"
         )
     # An exponential wait is above log p - log q with probability min(1, q/p).
-    wait = xp.exp(0 - _native.gumbels(rows, (), first))
+    wait = xp.exp(0 - first.gumbels((), (n,)))
     fine = xp.astype(wait >= log_p - log_q, index_dtype(xp))
     accepted = xp.sum(xp.cumulative_prod(fine, axis=-1), axis=-1)
     place = accepted[..., None, None]
     last = n - 1
-    own = _at(target.log_probs, place, xp)
-    other = _at(draft.log_probs, xp.where(place > last, last * xp.ones_like(place), place), xp)
-    rest = residual(Categorical(own), Categorical(other)).log_probs
-    following = Categorical(xp.where((accepted == n)[..., None], own, rest))
-    return unwrap(xp.astype(accepted, index_dtype(xp))), following.sample(rng=second)
+    own = _at(log_probs(q), place, xp)
+    other = _at(log_probs(p), xp.where(place > last, last * xp.ones_like(place), place), xp)
+    rest = log_probs(residual_of(_checked(own), _checked(other)))
+    following = _checked(xp.where((accepted == n)[..., None], own, rest))
+    drawn = sampling.sample_from(following, (), second)
+    return unwrap(xp.astype(accepted, index_dtype(xp))), drawn
+
+
+def _checked(logits: Any) -> State:
+    return checked_state(logits, None, None, None, copy=True)
 
 
 def _at(x: Any, place: Any, xp: Any) -> Any:

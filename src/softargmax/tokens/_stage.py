@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, check_instance, count, number, numbers_in
-from softargmax._arrays.namespaces import is_foreign, namespace_of, to_namespace, to_numpy
+from softargmax._arrays.namespaces import Shape, is_foreign, namespace_of, to_numpy
 from softargmax.categorical import Categorical
 
 History = Any
@@ -42,7 +42,7 @@ class Stage(ABC):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._key() == other._key()
+        return self._identity() == other._identity()
 
     def __repr__(self) -> str:
         ordered = sorted(fields(self), key=lambda f: f.kw_only is True)
@@ -51,35 +51,26 @@ class Stage(ABC):
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash(self._identity())
 
-    def _key(self) -> tuple[Any, ...]:
+    def _identity(self) -> tuple[Any, ...]:
         """What it is, to be compared and hashed."""
         return (type(self), *(_hashable(getattr(self, f.name)) for f in fields(self)))
 
-    def _columns(self, dist: Categorical) -> dict[str, Any]:
-        """The parameters for all rows: numbers, or columns that fit the batch."""
-        given = dist._given
-        found = {}
-        for name in self._intervals:
-            value = getattr(self, name)
-            if hasattr(value, "shape"):
-                check_fits_within(tuple(value.shape), dist.batch_shape, name)
-                if self._intervals[name].startswith("integers"):
-                    value = value[..., None]  # counts stay where they can be counted with
-                else:
-                    value = to_namespace(value, given.xp, given.z)[..., None]
-            found[name] = value
-        return found
+    def _fitting(self, name: str, batch: Shape) -> Any:
+        """A parameter, which is a number or fits the batch."""
+        value = getattr(self, name)
+        if hasattr(value, "shape"):
+            check_fits_within(tuple(value.shape), batch, name)
+        return value
 
-    def _row(self, dist: Categorical) -> Callable[[int], dict[str, Any]]:
+    def _of_rows(self, batch: Shape) -> Callable[[int], dict[str, Any]]:
         """The parameters of row i, as numbers."""
         found: dict[str, Any] = {}
         for name in self._intervals:
-            value = getattr(self, name)
+            value = self._fitting(name, batch)
             if hasattr(value, "shape"):
-                check_fits_within(tuple(value.shape), dist.batch_shape, name)
-                value = np.broadcast_to(to_numpy(value), dist.batch_shape).ravel().tolist()
+                value = np.broadcast_to(to_numpy(value), batch).ravel().tolist()
             found[name] = value
         if not any(isinstance(value, list) for value in found.values()):
             return lambda _: found

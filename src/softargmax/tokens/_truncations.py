@@ -2,44 +2,52 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._arrays.checks import check_instance, count
-from softargmax._survivors import rows_left, truncated
-from softargmax.categorical import Categorical
-from softargmax.tokens._rows import Rows
+from softargmax._arrays.checks import count
+from softargmax._core import thresholds
+from softargmax._core.thresholds import Rule, Scores
+from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Truncation(Stage):
-    """A stage that keeps some categories: their logits, temperature and prior stay.
+    """A stage that keeps the categories whose key reaches a bound; logits and temperature stay.
 
-    Where rows are long, what is left is compact: the next stage and the draw touch it alone.
+    The key is d, the centred log-probability whose largest is 0, unless a truncation says
+    otherwise. Where rows are long only the survivors are kept: the next stage and the draw touch
+    them alone. One more truncation is a subclass with its parameter and its ``_bound``.
     """
 
     min_keep: int = field(default=1, kw_only=True)
+    _exact: ClassVar[bool] = False  # whether the bound is a key itself, met without slack
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "min_keep", count(self.min_keep, "min_keep", 1, 2**62))
 
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:  # noqa: ARG002
-        check_instance(dist, Categorical, "dist")
-        rows = rows_left(dist)
-        with np.errstate(all="ignore"):
-            if rows is None:
-                return dist.masked(self._keep(Rows(dist), **self._columns(dist)))
-            settings = self._row(dist)
-            left = [row.take(self._keep(row, **settings(i))) for i, row in enumerate(rows)]
-        return truncated(dist, left)
+        state = state_of(dist)
+        name = next(iter(self._intervals), None)
+        parameter = None if name is None else self._fitting(name, state.batch_shape)
+        rule = Rule(self._bound, self._key, self._least(parameter), self._exact)
+        return of_state(thresholds.truncated(state, rule, parameter))
 
     @abstractmethod
-    def _keep(self, v: Any, **settings: Any) -> Any:
-        """What is kept: a mask of :class:`Rows`, or positions of a ``Row``."""
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        """The least key that stays; the parameter is one row's, or a column of all rows'."""
+
+    # What is compared with the bound in place of d.
+    _key: ClassVar[Callable[[Any, Scores], Any] | None] = None
+
+    def _least(self, parameter: Any) -> Any:  # noqa: ARG002
+        """How many of the largest keys stay whatever the bound, those tied with the last too."""
+        return self.min_keep
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,8 +76,13 @@ class TopK(Truncation):
     k: Any
     _intervals: ClassVar[dict[str, str]] = {"k": "integers [1, inf)"}
 
-    def _keep(self, v: Any, *, k: Any) -> Any:  # type: ignore[override]
-        return v.largest(np.maximum(k, self.min_keep) if np.ndim(k) else max(k, self.min_keep))
+    def _bound(self, scores: Scores, parameter: Any) -> Any:  # noqa: ARG002
+        return math.inf
+
+    def _least(self, parameter: Any) -> Any:
+        if np.ndim(parameter):
+            return np.maximum(parameter, self.min_keep)
+        return max(parameter, self.min_keep)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,11 +112,10 @@ class TopP(Truncation):
 
     p: Any
     _intervals: ClassVar[dict[str, str]] = {"p": "[0, 1]"}
+    _exact: ClassVar[bool] = True
 
-    def _keep(self, v: Any, *, p: Any) -> Any:  # type: ignore[override]
-        if isinstance(p, float | int) and p >= 1:
-            return v.at_least(-math.inf, self.min_keep, exact=True)
-        return v.at_least(v.crossing(v.d, p), self.min_keep, exact=True)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        return scores.mass_threshold(parameter)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,8 +144,8 @@ class MinP(Truncation):
     p: Any
     _intervals: ClassVar[dict[str, str]] = {"p": "[0, 1]"}
 
-    def _keep(self, v: Any, *, p: Any) -> Any:  # type: ignore[override]
-        return v.at_least(v.log(p), self.min_keep)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        return scores.xp.log(parameter)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -164,9 +176,13 @@ class Typical(Truncation):
 
     mass: Any
     _intervals: ClassVar[dict[str, str]] = {"mass": "[0, 1]"}
+    _exact: ClassVar[bool] = True
 
-    def _keep(self, v: Any, *, mass: Any) -> Any:  # type: ignore[override]
-        return v.nearest(v.log_total - v.entropy, mass, self.min_keep)
+    def _key(self, scores: Scores) -> Any:
+        return scores.nearness(scores.log_total - scores.entropy)
+
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        return scores.mass_threshold(parameter)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,8 +211,8 @@ class EpsilonCutoff(Truncation):
     eps: Any
     _intervals: ClassVar[dict[str, str]] = {"eps": "[0, 1]"}
 
-    def _keep(self, v: Any, *, eps: Any) -> Any:  # type: ignore[override]
-        return v.at_least(v.log(eps) + v.log_total, self.min_keep)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        return scores.xp.log(parameter) + scores.log_total
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -225,10 +241,9 @@ class EtaCutoff(Truncation):
     eps: Any
     _intervals: ClassVar[dict[str, str]] = {"eps": "[0, 1]"}
 
-    def _keep(self, v: Any, *, eps: Any) -> Any:  # type: ignore[override]
-        log_eps = v.log(eps)
-        bound = v.lesser(log_eps, log_eps / 2 - v.entropy)
-        return v.at_least(bound + v.log_total, self.min_keep)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        log_eps = scores.xp.log(parameter)
+        return scores.xp.minimum(log_eps, log_eps / 2 - scores.entropy) + scores.log_total
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -260,8 +275,8 @@ class TopNSigma(Truncation):
     n: Any
     _intervals: ClassVar[dict[str, str]] = {"n": "[0, inf)"}
 
-    def _keep(self, v: Any, *, n: Any) -> Any:  # type: ignore[override]
-        return v.at_least(-n * v.deviation, self.min_keep)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        return -parameter * scores.deviation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -297,11 +312,10 @@ class TopH(Truncation):
 
     fraction: Any
     _intervals: ClassVar[dict[str, str]] = {"fraction": "[0, 1]"}
+    _exact: ClassVar[bool] = True
 
-    def _keep(self, v: Any, *, fraction: Any) -> Any:  # type: ignore[override]
-        if isinstance(fraction, float | int) and fraction >= 1:
-            return v.at_least(-math.inf, self.min_keep, exact=True)
-        return v.at_least(v.prefix(fraction), self.min_keep, exact=True)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        return scores.entropy_threshold(parameter)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -325,5 +339,5 @@ class PLess(Truncation):
     array([0.5714, 0.4286, 0.    , 0.    ])
     """
 
-    def _keep(self, v: Any) -> Any:  # type: ignore[override]
-        return v.at_least(v.log_collision, self.min_keep)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:  # noqa: ARG002
+        return scores.log_collision

@@ -4,17 +4,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from softargmax._arrays.checks import check_instance, count
-from softargmax._arrays.namespaces import index_dtype, quiet
-from softargmax._row import Row
-from softargmax._survivors import replaced, rows_left, truncated
-from softargmax.categorical import Categorical
-from softargmax.tokens._rows import Rows
+from softargmax._arrays.namespaces import to_namespace
+from softargmax._core import renewal, thresholds
+from softargmax._core.thresholds import Rule, Scores
+from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
-
-_MANY = 4096  # survivors of which whole arrays are made
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,74 +61,27 @@ class XTC(Stage):
         """Nothing follows the mixture."""
         return True
 
-    @quiet
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
-        check_instance(dist, Categorical, "dist")
-        rows = rows_left(dist)
-        if rows is None:
-            columns = self._columns(dist)
-            rest = dist.masked(self._kept(Rows(dist), columns["threshold"]))
-            whole = dist
-        else:
-            settings = self._row(dist)
-            left = [
-                _less(row, settings(i)["threshold"], self.min_keep) for i, row in enumerate(rows)
-            ]
-            rest = truncated(dist, left)
-            whole = truncated(dist, [row.lasting() for row in rows])
+        state = state_of(dist)
+        threshold = self._fitting("threshold", state.batch_shape)
+        rule = Rule(self._bound, _falling, exact=True)
+        rest = of_state(thresholds.truncated(state, rule, threshold))
+        whole = dist
         if self.then is not None:
             whole, rest = self.then(whole, history), self.then(rest, history)
-        if rows is None:
-            return _mixed(whole, rest, columns["probability"])
-        sides = zip(rows_left(whole) or [], rows_left(rest) or [], strict=True)
-        mixed = [_mixed_row(a, b, settings(i)["probability"]) for i, (a, b) in enumerate(sides)]
-        return replaced(dist, mixed)
+        part = self._fitting("probability", state.batch_shape)
+        if hasattr(part, "shape"):
+            part = to_namespace(part, state.xp, state.like)
+        return of_state(renewal.mixed(state_of(whole), state_of(rest), part, "XTC"))
 
-    def _kept(self, v: Rows, threshold: Any) -> Any:
-        """What stays where the coin says so: all below the threshold, and the least of the rest."""
-        xp = v.xp
-        high = v.above(v.log(threshold) + v.log_total)
-        least = xp.min(xp.where(high, v.d, math.inf), axis=-1, keepdims=True)
-        stays = v.alive & (~high | (v.d <= least))
-        few = xp.sum(xp.astype(stays, index_dtype(xp)), axis=-1, keepdims=True) < self.min_keep
-        return v.alive & (stays | few)
+    def _bound(self, scores: Scores, parameter: Any) -> Any:
+        """Where the coin says so, the least of the likely tokens stays, and all that are less."""
+        least = scores.lowest_from(scores.xp.log(parameter) + scores.log_total)
+        few = scores.count_up_to(least) < self.min_keep
+        return scores.xp.where(few, -math.inf, 0 - least)
 
 
-def _less(row: Row, threshold: float, min_keep: int) -> Row:
-    high = row.at_least(row.log(threshold) + row.log_total, 0)
-    if len(high) < 2:
-        return row.lasting()
-    least = row.d[high].min()
-    stays = np.ones(len(row), bool)
-    stays[high[row.d[high] > least]] = False
-    kept = np.flatnonzero(stays & (row.q > -math.inf))
-    return row.take(kept) if len(kept) >= min_keep else row.lasting()
-
-
-def _mixed(a: Categorical, b: Categorical, part: Any) -> Categorical:
-    """log((1 - part)·p + part·q), in any namespace."""
-    xp = a._given.xp
-    left, right = a.log_probs, b.log_probs
-    part = xp.asarray(part, dtype=left.dtype) if isinstance(part, float | int) else part
-    left, right = left + xp.log1p(0 - part), right + xp.log(part)
-    alive = (left > -math.inf) | (right > -math.inf)
-    zero = xp.zeros_like(left)
-    both = xp.logaddexp(xp.where(alive, left, zero), xp.where(alive, right, zero))
-    return Categorical(Categorical(xp.where(alive, both, -math.inf)).log_probs)
-
-
-def _mixed_row(a: Row, b: Row, part: float) -> Row:
-    many = len(a) + len(b) > _MANY
-    if many:  # a union would sort them
-        categories = np.arange(max(a.categories[-1], b.categories[-1]) + 1)
-    else:
-        categories = np.union1d(a.categories, b.categories)
-    scores = np.full(len(categories), -math.inf, a.q.dtype)
-    for row, weight in ((a, 1 - part), (b, part)):
-        if weight > 0:
-            place = row.categories if many else categories.searchsorted(row.categories)
-            log_p = row.log_probs + row.q.dtype.type(math.log(weight))
-            scores[place] = np.logaddexp(scores[place], log_p)
-    alive = scores > -math.inf
-    mixed = Row(categories[alive], scores[alive])
-    return Row(mixed.indices, mixed.log_probs)
+def _falling(scores: Scores) -> Any:
+    """The key -d, -inf where p = 0."""
+    xp, d = scores.xp, scores.d
+    return xp.where(d > -math.inf, 0 - d, xp.full_like(d, -math.inf))

@@ -1,0 +1,72 @@
+"""Weights and masks of categories: their checks, and logarithms that keep their digits."""
+
+import math
+
+from softargmax._arrays.checks import any_of, check_categories, first_of, in_row, real_array
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Namespace,
+    ignore_fp_errors,
+    kind_of,
+    to_numpy,
+    widest_float,
+)
+
+
+def checked_weights(
+    x: ArrayLike, name: str, xp: Namespace, like: Array, *, copy: bool = False
+) -> Array:
+    """Non-negative finite weights, in the dtype given."""
+    array = real_array(x, name, xp, like, copy=copy)
+    check_categories(array, name)
+    kind = kind_of(array, xp)
+    if kind in "if":
+        wrong = array < 0 if kind == "i" else ~((array >= 0) & (array < math.inf))
+        if any_of(wrong):
+            raise ValueError(
+                f"{name} must be non-negative and finite, "
+                f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
+            )
+    return array
+
+
+def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
+    """Booleans, or numbers 0 and 1, as booleans."""
+    array = real_array(x, name, xp, like)
+    check_categories(array, name)
+    kind = kind_of(array, xp)
+    if kind == "b":
+        return array
+    wrong = (array != 0) & (array != 1)
+    if any_of(wrong):
+        raise ValueError(
+            f"{name} must be booleans or numbers 0 and 1, got {first_of(array, wrong):g}"
+        )
+    return array == 1
+
+
+def check_positive_rows(weights: Array, xp: Namespace) -> None:
+    """A positive weight in every row."""
+    empty = xp.max(weights, axis=-1) <= 0
+    if any_of(empty):
+        raise ValueError(
+            f"weights must have a positive entry in every row, got none{in_row(empty)}"
+        )
+
+
+@ignore_fp_errors
+def log_weights(weights: Array, xp: Namespace, top: Array | None = None) -> Array:
+    """log(w / max w) of each row in float64 where there is one; -inf for a weight of 0.
+
+    ``top`` is the largest weight of each row, (…, 1), where ``weights`` are only some columns.
+    """
+    w = xp.astype(weights, widest_float(xp))
+    top = xp.max(w, axis=-1, keepdims=True) if top is None else xp.astype(top, w.dtype)
+    positive = w > 0
+    w = xp.where(positive, w, top)
+    ratio = w / top
+    # Near 1 only log1p keeps the digits, and a ratio that underflows would be lost.
+    near = xp.log1p((w - top) / top)
+    far = xp.where(ratio > 1e-290, xp.log(ratio), xp.log(w) - xp.log(top))
+    return xp.where(positive, xp.where(ratio > 0.5, near, far), -math.inf)

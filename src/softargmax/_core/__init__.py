@@ -1,0 +1,1 @@
+"""What a distribution is, and everything that follows from it, as functions of its state."""

@@ -1,0 +1,125 @@
+"""The formula in the array API: for every library but NumPy, written to be differentiated.
+
+It is the mathematics of ``_rows`` for arrays of any library. Every ``where`` has two finite
+branches, the maximum stays inside the graph and the likeliest category stays in the sum with value
+0 (as expm1), so that automatic differentiation is right at ties and finite at masks and at T = 0.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+from softargmax._arrays.namespaces import (
+    Array,
+    device_of,
+    ignore_fp_errors,
+    to_namespace,
+    widest_float,
+)
+from softargmax._core.state import State, support_of
+
+
+class Terms(NamedTuple):
+    """What the formula yields; ``s`` and ``extremum`` have shape (…, 1)."""
+
+    d: Array  # centred, scaled logits + log π₀, their largest 0; 0 where not alive
+    alive: Array  # p > 0, up to underflow
+    s: Array  # Σ exp(d) over all but the likeliest
+    extremum: Array  # the extremum of the logits over the support
+
+
+@ignore_fp_errors
+def terms_of(state: State) -> Terms:
+    """Centre, scale, add the prior, normalise."""
+    xp, z = state.xp, state.z
+    coldness = _column(state, z.dtype)
+    support = support_of(z, state.prior, xp)
+    y = xp.where(support, z, xp.zeros_like(z))
+    high = xp.max(xp.where(support, y, -math.inf), axis=-1, keepdims=True)
+    low = xp.min(xp.where(support, y, math.inf), axis=-1, keepdims=True)
+    # Where values cannot be checked (tracers), a bad row has to become NaN, not a mask.
+    bad = ~((high > -math.inf) & (high < math.inf)) | xp.isnan(coldness)
+    bad = bad | xp.any(xp.isnan(z) | (z == math.inf), axis=-1, keepdims=True)
+    extremum = xp.where(coldness < 0, low, high)
+    extremum = xp.where(bad, xp.zeros_like(extremum), extremum)
+    y = xp.where(support, y, extremum)
+    gap = y - extremum
+    far = xp.abs(gap) == math.inf
+    cold = xp.abs(coldness) == math.inf
+    b = xp.where(cold | bad, xp.zeros_like(coldness), coldness)
+    near = b * xp.where(far, xp.zeros_like(gap), gap)
+    d = xp.where(far, 2 * (b * (y / 2 - extremum / 2)), near)
+    alive = support & ((gap == 0) | ~cold) & (d > -math.inf)
+    d = xp.where(alive, d, xp.zeros_like(d))
+    if state.prior is not None:
+        d = xp.where(alive, d + _log_prior(state, support), xp.zeros_like(d))
+        d = d - xp.max(xp.where(alive, d, -math.inf), axis=-1, keepdims=True)
+        d = xp.where(alive, d, xp.zeros_like(d))
+    ranked = xp.where(alive, d, -math.inf)
+    index = xp.arange(z.shape[-1], device=device_of(z))
+    top = index == xp.argmax(ranked, axis=-1, keepdims=True)
+    zero = xp.zeros_like(d)
+    each = xp.where(top, xp.expm1(xp.where(top, d, zero)), xp.exp(xp.where(top, zero, d)))
+    s = xp.sum(xp.where(alive, each, zero), axis=-1, keepdims=True)
+    return Terms(d, alive, xp.where(bad, math.nan, s), extremum)
+
+
+def _column(state: State, dtype: Any) -> Array:
+    """β as an array of this dtype with a last axis of 1."""
+    xp = state.xp
+    coldness = to_namespace(state.coldness, xp, state.z, dtype)
+    return xp.reshape(coldness, (*coldness.shape, 1))
+
+
+def _log_prior(state: State, support: Array) -> Array:
+    """Log π₀ in z's dtype, 0 off the support."""
+    xp, z = state.xp, state.z
+    prior = xp.astype(state.prior, widest_float(xp))
+    return xp.astype(xp.log(xp.where(support, prior, xp.ones_like(prior))), z.dtype)
+
+
+@ignore_fp_errors
+def log_probs(state: State) -> Array:
+    """log p = d - log1p(s); NaN in a bad row."""
+    xp, terms = state.xp, terms_of(state)
+    return xp.where(terms.alive | xp.isnan(terms.s), terms.d - xp.log1p(terms.s), -math.inf)
+
+
+@ignore_fp_errors
+def probs(state: State) -> Array:
+    """p = exp(d) / (1 + s); NaN in a bad row."""
+    xp, terms = state.xp, terms_of(state)
+    kept = terms.alive | xp.isnan(terms.s)
+    return xp.where(kept, xp.exp(terms.d) / (1 + terms.s), xp.zeros_like(terms.d))
+
+
+@ignore_fp_errors
+def entropy(state: State) -> Array:
+    """H = log1p(s) - Σ p·d, in nats."""
+    xp, terms = state.xp, terms_of(state)
+    each = xp.where(terms.alive, xp.exp(terms.d) * terms.d, xp.zeros_like(terms.d))
+    mean = xp.sum(each, axis=-1, keepdims=True) / (1 + terms.s)
+    return (xp.log1p(terms.s) - mean)[..., 0]
+
+
+def ranking(state: State) -> Array:
+    """d where p > 0 at any precision, -inf elsewhere."""
+    terms = terms_of(state)
+    return state.xp.where(terms.alive, terms.d, -math.inf)
+
+
+@ignore_fp_errors
+def smooth_max(state: State) -> Array:
+    """m + log1p(s)/β, m being the extremum."""
+    xp, found = state.xp, terms_of(state)
+    wide = widest_float(xp)  # where a coldness too small for z's dtype still has its sign
+    coldness, s = _column(state, wide), xp.astype(found.s, wide)
+    warm = (coldness != 0) & (s != 0)
+    b = xp.where(warm, coldness, xp.ones_like(coldness))
+    half = xp.where(warm, xp.log1p(s) / 2 / b, xp.zeros_like(s))
+    half = xp.where((coldness == 0) & (s != 0), math.inf, half)
+    # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
+    extremum = xp.astype(found.extremum, wide)
+    result = xp.where(
+        xp.abs(half) > xp.finfo(wide).max / 4, 2 * (extremum / 2 + half), extremum + 2 * half
+    )
+    return xp.astype(result, state.z.dtype)[..., 0]

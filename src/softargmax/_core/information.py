@@ -1,0 +1,222 @@
+"""Probabilities of categories, their order, entropies and divergences: no randomness needed."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Namespace,
+    detached,
+    device_of,
+    ignore_fp_errors,
+    index_dtype,
+    unwrap,
+    widest_float,
+)
+from softargmax._core import formula
+from softargmax._core.state import State
+from softargmax._rows import orders
+from softargmax._rows.inversion import search
+from softargmax._rows.rows import as_rows
+from softargmax._rows.short import Short
+from softargmax._rows.sparse import Sparse
+
+
+def _answer(state: State, name: str, by_formula: Callable[[State], Array]) -> Any:
+    """What NumPy's law answers, or the formula where the arrays are another library's.
+
+    Only the former is kept: a kept graph would break no_grad, a second backward pass and jit.
+    """
+    if state.xp is np:
+        return getattr(state.law, name)
+    if state.kept is not None:
+        return state.at_home(getattr(state.host().law, name))
+    return by_formula(state)
+
+
+def log_probs(state: State) -> Any:
+    """log p of every category, batch_shape + (K,)."""
+    return _answer(state, "log_probs", formula.log_probs)
+
+
+def probs(state: State) -> Any:
+    """p of every category, batch_shape + (K,)."""
+    return _answer(state, "probs", formula.probs)
+
+
+def ranking(state: State) -> Any:
+    """Scores that rank the categories: d, -inf where p = 0 at any precision."""
+    return _answer(state, "d", formula.ranking)
+
+
+def entropy(state: State) -> Any:
+    """H in nats, batch_shape."""
+    return unwrap(_answer(state, "entropy", formula.entropy))
+
+
+def support_size(state: State) -> Any:
+    """How many categories have p > 0, a number of the dtype for each row."""
+    if state.kept is not None and state.xp is np:
+        law = state.law
+        assert isinstance(law, Sparse)
+        found = [np.count_nonzero(one.d > -math.inf) for one in law.laws]
+        return np.array(found, state.dtype).reshape(state.batch_shape)
+    xp, d = state.xp, ranking(state)
+    return xp.sum(xp.astype(d > -math.inf, d.dtype), axis=-1)
+
+
+# ---------------------------------------------------------------------------- of a category
+
+
+def log_prob(state: State, category: ArrayLike) -> Any:
+    """log p of given categories."""
+    if state.xp is np and not state.batch_shape and type(category) in (int, np.int64):
+        law = state.law
+        if 0 <= category < law.width:  # the common case, on a short way
+            if type(law) is Short:
+                return law.log_prob(category)
+            if state.kept is None:
+                return law.log_probs[category]
+    return _of_category(state, category, "log_probs", -math.inf, log_probs)
+
+
+def prob(state: State, category: ArrayLike) -> Any:
+    """p of given categories."""
+    return _of_category(state, category, "probs", 0.0, probs)
+
+
+def _of_category(
+    state: State,
+    category: ArrayLike,
+    name: str,
+    empty: float,
+    table: Callable[[State], Array],
+) -> Any:
+    x = checks.category(category, state.xp, state.like, state.num_categories)
+    if state.kept is None or state.xp is not np:
+        return unwrap(take(state, table(state), x))
+    law, batch = state.law, state.batch_shape
+    assert isinstance(law, Sparse)
+    lead = checks.check_fits(x.shape, batch, "category")
+    spread = np.broadcast_to(x, lead).reshape(*lead[: len(lead) - len(batch)], law.count)
+    return unwrap(law.of_categories(spread, name, empty).reshape(lead))
+
+
+@ignore_fp_errors
+def cdf(state: State, category: ArrayLike) -> Any:
+    """P(X ≤ category)."""
+    x = checks.category(category, state.xp, state.like, state.num_categories)
+    return unwrap(take(state, state.xp.astype(_cumulative(state), state.dtype), x))
+
+
+def _cumulative(state: State) -> Any:
+    """The cumulative distribution in float64 where there is one; its last value is 1."""
+    xp = state.xp
+    if xp is np:
+        return state.law.cdf.reshape(state.law.shape)
+    total = xp.cumulative_sum(xp.astype(probs(state), widest_float(xp)), axis=-1)
+    return total / total[..., -1:]
+
+
+def quantile(state: State, u: ArrayLike) -> Any:
+    """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0."""
+    xp, batch = state.xp, state.batch_shape
+    points = checks.numbers_in(u, "u", "[0, 1]", xp, state.like)
+    shape = checks.check_fits(tuple(points.shape), batch, "u")
+    points = xp.broadcast_to(points, shape)
+    if xp is np:
+        law = state.law
+        row = np.arange(law.count).reshape(batch)
+        return unwrap(search(law.cdf, law.last, points, row))
+    below = xp.astype(_cumulative(state) <= points[..., None], index_dtype(xp))
+    index = xp.arange(state.num_categories, device=device_of(state.like))
+    last = xp.max(xp.where(probs(state) > 0, index, xp.zeros_like(index)), axis=-1)
+    return xp.minimum(xp.sum(below, axis=-1), xp.astype(last, index_dtype(xp)))
+
+
+def mode(state: State) -> Any:
+    """The likeliest category, of tied ones the lowest index."""
+    xp = state.xp
+    if state.kept is not None and xp is np:
+        law = state.law
+        assert isinstance(law, Sparse)
+        return unwrap(law.mode())
+    best = xp.argmax(ranking(state), axis=-1)
+    return unwrap(xp.astype(best, index_dtype(xp), copy=False))
+
+
+def top(state: State, k: int) -> tuple[Any, Any]:
+    """The k likeliest categories in falling order, and their log-probabilities."""
+    xp, batch = state.xp, state.batch_shape
+    k = checks.count(k, "k", 0, state.num_categories)
+    scores = ranking(state)
+    if xp is np:
+        rows = as_rows(scores, batch)
+        falling = np.broadcast_to(-np.arange(state.num_categories), rows.shape)
+        indices = orders.largest((rows, falling), k).reshape(*batch, k)
+    else:
+        indices = xp.argsort(scores, axis=-1, descending=True, stable=True)[..., :k]
+    return indices, take(state, log_probs(state), indices, core=1)
+
+
+# ---------------------------------------------------------------------------- in nats
+
+
+@ignore_fp_errors
+def perplexity(state: State) -> Any:
+    """exp(H)."""
+    return unwrap(state.xp.exp(entropy(state)))
+
+
+@ignore_fp_errors
+def cross_entropy(state: State, other: State) -> Any:
+    """-Σ p log q."""
+    xp, p, log_q = state.xp, probs(state), log_probs(other)
+    terms = p * (0 - xp.where(p > 0, log_q, xp.zeros_like(log_q)))
+    return unwrap(xp.sum(terms, axis=-1))
+
+
+@ignore_fp_errors
+def kl_divergence(state: State, other: State) -> Any:
+    """Σ p log(p/q)."""
+    xp, p, log_p, log_q = state.xp, probs(state), log_probs(state), log_probs(other)
+    zero = xp.zeros_like(p)
+    terms = p * (xp.where(p > 0, log_p, zero) - xp.where(p > 0, log_q, zero))
+    total = xp.sum(terms, axis=-1)
+    below = xp.where(total < 0, 0 - total, xp.zeros_like(total))
+    return unwrap(total + detached(below, xp))  # a clamp that no derivative sees
+
+
+# ---------------------------------------------------------------------------- shared
+
+
+def take(state: State, table: Array, x: Array, core: int = 0) -> Array:
+    """Entries of a table of shape batch_shape + (K,) at categories whose last ``core`` axes are
+    not the batch's.
+    """
+    xp, batch = state.xp, state.batch_shape
+    if xp is np and len(batch) == 1 and core == 0 and x.shape == batch:
+        return table[np.arange(len(x)), x]  # the common case, on a short way
+    lead = tuple(x.shape[: x.ndim - core])
+    shape = (*checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
+    row = xp.arange(math.prod(batch), device=device_of(table))
+    row = xp.reshape(row, (*batch, *([1] * core)))
+    flat = xp.broadcast_to(row * state.num_categories + x, shape)
+    return xp.reshape(xp.take(xp.reshape(table, (-1,)), xp.reshape(flat, (-1,))), shape)
+
+
+def check_pair(state: State, other: State, name: str) -> Namespace:
+    """The library of two distributions that can be compared."""
+    if other.num_categories != state.num_categories:
+        raise ValueError(
+            f"{name} must have {state.num_categories} categories, got {other.num_categories}"
+        )
+    checks.check_fits(other.batch_shape, state.batch_shape, name)
+    if other.xp is not state.xp:
+        raise TypeError(f"{name} must hold arrays of the same library as this distribution")
+    return state.xp

@@ -1,0 +1,307 @@
+"""From arguments to a state: logits, temperature or coldness, and prior, checked."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.checks import any_of, cast, check_categories, first_of, in_row, real_array
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Namespace,
+    Shape,
+    copied,
+    detached,
+    ignore_fp_errors,
+    is_foreign,
+    is_traced,
+    kind_of,
+    namespace_of,
+    read_only,
+    to_numpy,
+    widest_float,
+)
+from softargmax._arrays.weights import checked_weights, keep_mask
+from softargmax._core.state import State, support_of
+from softargmax._rows.memory import blocks
+from softargmax._rows.rows import ONE, Temperature
+from softargmax._rows.short import SHORT
+
+# From here on the maximum of every row costs no more than that of the whole array.
+_LONG_ROW = 256
+_SCALARS = (float, int, np.float64, np.float32)
+
+
+def checked_state(
+    logits: ArrayLike,
+    temperature: ArrayLike | None,
+    coldness: ArrayLike | None,
+    prior: ArrayLike | None,
+    *,
+    copy: bool,
+    name: str = "logits",
+    prior_name: str = "prior",
+    beside: tuple[Any, ...] = (),
+) -> State:
+    """Check what defines a distribution; with ``copy``, the caller's arrays may change afterwards.
+
+    Its library is that of the first array that is not NumPy's, those ``beside`` included, with
+    which something will be computed. A prior by the name of "mask" has to be one.
+    """
+    everything = (logits, temperature if coldness is None else coldness, prior, *beside)
+    xp = namespace_of(*everything)
+    like = next((x for x in everything if is_foreign(x)), logits)
+    given = real_array(logits, name, xp, like, copy=copy)
+    check_categories(given, name)
+    z = cast(given, xp)
+    # Policies, which call the logits values or the prior a mask, take no coldness.
+    heat = checked_temperature(
+        temperature, coldness, xp, given, advise=name != "values" and prior_name != "mask"
+    )
+    if prior is not None and prior_name == "mask":
+        mask = keep_mask(prior, prior_name, xp, given)
+        prior = copied(mask, xp) if copy else mask
+    elif prior is not None:
+        prior = checked_weights(prior, prior_name, xp, given, copy=copy)
+    shape = batch_shape(tuple(given.shape), heat, prior, prior_name, name)
+    check_support(z, prior, xp, name, prior_name)
+    if copy:
+        for array in (given, z, prior, *heat):
+            read_only(array)
+    return State(xp, given, z, heat, prior, shape)
+
+
+def plain_state(
+    logits: ArrayLike,
+    temperature: ArrayLike | None,
+    prior: ArrayLike | None = None,
+    *,
+    copy: bool = True,
+) -> State | None:
+    """The common case on a short way: NumPy floats, a scalar temperature, at most a mask, no error.
+
+    None where :func:`checked_state` has to look. Without a copy long rows are not looked at either:
+    the results of bad ones will be NaN (at the limits of the temperature they would not be, and
+    these are left to the careful way).
+    """
+    if type(logits) is not np.ndarray or logits.dtype.char not in "fd" or not logits.dtype.isnative:
+        return None
+    if not logits.size or not logits.ndim:
+        return None
+    if temperature is None:
+        heat = ONE
+    elif type(temperature) in _SCALARS and (
+        1e-30 < temperature < 1e30 or (copy and temperature in (0, math.inf))
+    ):
+        temperature = float(temperature) + 0.0  # -0.0 becomes 0.0
+        heat = Temperature(1 / temperature if temperature else math.inf, temperature)
+    else:
+        return None
+    if prior is not None:
+        return _masked(logits, heat, prior)
+    top = None
+    if logits.ndim == 1 and logits.size <= SHORT:
+        z = logits.copy() if copy else logits
+        values = z.tolist()
+        total = sum(values)  # NaN where a logit is
+        fine = total == total and -math.inf < max(values) < math.inf
+    elif logits.shape[-1] >= _LONG_ROW:
+        z, top = _copied(logits) if copy else (logits, None)
+        fine = top is None or bool(np.isfinite(top).all())  # NaN where the row has one
+    else:
+        z = logits.copy() if copy else logits  # in C order
+        # Most often no logit is infinite, and then no row needs a look of its own.
+        fine = bool(z.max() < math.inf and z.min() > -math.inf)
+        fine = fine or bool(np.isfinite(z.max(axis=-1)).all())
+    if not fine:
+        return None
+    if copy:
+        z.flags.writeable = False
+    state = State(np, z, z, heat, None, z.shape[:-1])
+    if top is not None:
+        state.memo["top"] = top
+    return state
+
+
+def _masked(logits: Any, heat: Temperature, mask: ArrayLike) -> State | None:
+    """The short way with a mask of the logits, or of every row, where all logits are finite."""
+    if type(mask) is not np.ndarray or mask.dtype != np.bool:
+        return None
+    if mask.shape not in (logits.shape, logits.shape[-1:]):
+        return None
+    z, mask = logits.copy(), mask.copy()
+    if not (z.max() < math.inf and z.min() > -math.inf and mask.any(axis=-1).all()):
+        return None
+    z.flags.writeable = mask.flags.writeable = False
+    return State(np, z, z, heat, mask, z.shape[:-1])
+
+
+def _copied(x: Any) -> tuple[Any, Any]:
+    """A copy in C order and the maximum of every row, found while the row is in the cache."""
+    z, top = np.empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype)
+    if x.ndim == 1:
+        np.copyto(z, x)
+        z.max(out=top)
+        return z, top
+    given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
+    rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
+    for block in blocks(len(rows), rows[0].size):
+        np.copyto(rows[block], given[block])
+        rows[block].max(axis=-1, out=tops[block])
+    return z, top
+
+
+def checked_temperature(
+    temperature: ArrayLike | None,
+    coldness: ArrayLike | None,
+    xp: Namespace,
+    like: Array,
+    *,
+    advise: bool = True,
+) -> Temperature:
+    """Temperature and coldness in float64, from the one that was given (1 when neither was)."""
+    if temperature is not None and coldness is not None:
+        raise TypeError("pass temperature or coldness, not both")
+    if coldness is not None:
+        value = _real_scalar_or_array(coldness, "coldness", xp, like)
+        if any_of(value != value):
+            raise ValueError(f"coldness must be a number or ±inf, got nan{in_row(value != value)}")
+        return Temperature(value + 0.0, None)  # -0.0 becomes 0.0
+    value = (
+        1.0 if temperature is None else _real_scalar_or_array(temperature, "temperature", xp, like)
+    )
+    wrong = (value != value) | (value < 0)
+    if any_of(wrong):
+        worst = first_of(value, wrong)
+        hint = ""
+        if worst < 0 and advise:
+            cold = 1 / worst if worst > -math.inf else -math.inf
+            hint = f"; for arg min pass coldness={cold}"
+        raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
+    value = value + 0.0
+    cold = inverse(value, xp)
+    if is_traced(value):  # an error where it can be seen
+        cold = xp.where(value < 0, math.nan, cold)
+    return Temperature(cold, value)
+
+
+def _real_scalar_or_array(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Any:
+    """A Python float for a scalar, a float64 array (ours) for an array."""
+    if isinstance(x, float | int) and not isinstance(x, bool):
+        return _to_float(x)
+    array = real_array(x, name, xp, like)
+    if kind_of(array, xp) == "b":
+        raise TypeError(f"{name} must be real numbers, got dtype bool")
+    if xp is np:
+        return float(array) if array.ndim == 0 else array.astype(np.float64)
+    return xp.astype(array, widest_float(xp))
+
+
+def _to_float(x: float | int) -> float:
+    try:
+        return float(x)
+    except OverflowError:  # an int beyond the range of float64
+        return math.inf if x > 0 else -math.inf
+
+
+@ignore_fp_errors
+def inverse(value: Any, xp: Namespace) -> Any:
+    """1/T or 1/β, with 1/0 = inf and without a warning."""
+    if isinstance(value, float):
+        return 1 / value if value else math.inf
+    zero, one = value == 0, xp.ones_like(value)
+    if xp is np:
+        return np.where(zero, math.inf, 1 / np.where(zero, one, value))
+    # Where the derivative -1/T² would overflow, as at T = 0, there is none.
+    steep = xp.abs(value) < math.sqrt(float(xp.finfo(value.dtype).smallest_normal))
+    flat = 1 / detached(xp.where(zero, one, value), xp)
+    return xp.where(zero, math.inf, xp.where(steep, flat, 1 / xp.where(steep, one, value)))
+
+
+def batch_shape(
+    logits: Shape,
+    heat: Temperature,
+    prior: Array | None,
+    prior_name: str = "prior",
+    logits_name: str = "logits",
+) -> Shape:
+    """The broadcast of the batch axes; temperature meets the batch only."""
+    name = "coldness" if heat.value is None else "temperature"
+    shape = meet_batch(heat.shape, logits[:-1], name, logits_name)
+    if prior is None:
+        return shape
+    if prior.shape[-1] != logits[-1]:
+        raise ValueError(
+            f"{prior_name} must have {logits[-1]} categories on its last axis, "
+            f"got shape {tuple(prior.shape)}"
+        )
+    try:
+        return np.broadcast_shapes(shape, tuple(prior.shape[:-1]))
+    except ValueError:
+        raise ValueError(
+            f"{prior_name} must fit the batch axes {shape}, got shape {tuple(prior.shape)}"
+        ) from None
+
+
+def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") -> Shape:
+    """The batch of logits with batch axes and an argument that has one value a row."""
+    if batch and len(shape) > len(batch):
+        raise ValueError(
+            f"{name} must fit the batch axes {batch} of the {logits}, got shape {shape}; "
+            f"it never meets the category axis: to combine every {name} with every row, "
+            f"pass {logits}[None]"
+        )
+    try:
+        return np.broadcast_shapes(batch, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} must fit the batch axes {batch} of the {logits}, got shape {shape}"
+        ) from None
+
+
+def check_support(
+    z: Array, prior: Array | None, xp: Namespace, name: str = "logits", prior_name: str = "prior"
+) -> None:
+    """No NaN, no +inf, and a non-empty support in every row."""
+    top = xp.max(z, axis=-1)  # NaN where the row has one
+    if xp is np and prior is None and np.isfinite(top).all():
+        return
+    wrong = ~(top < math.inf)
+    if any_of(wrong):
+        value = "nan" if math.isnan(first_of(top, wrong)) else "inf"
+        raise ValueError(f"{name} must be finite or -inf, got {value}{in_row(wrong)}")
+    alive = top > -math.inf if prior is None else xp.any(support_of(z, prior, xp), axis=-1)
+    if any_of(~alive):
+        because = _IMPOSSIBLE[name]
+        if prior is not None:
+            because += " or is masked" if prior_name == "mask" else " or has prior 0"
+        raise ValueError(
+            f"{name} must leave at least one category in the support of every row, "
+            f"got none{in_row(~alive)}: every category {because}"
+        )
+
+
+_IMPOSSIBLE = {
+    "logits": "has logit -inf",
+    "energies": "has energy inf",
+    "values": "has value -inf",
+    "keep": "is masked, or has logit -inf",
+    "log_weights": "has log-weight -inf",
+    "log_rates": "has log-rate -inf",
+}
+
+
+def checked_energies(x: ArrayLike) -> Array:
+    """Energies in their working dtype: finite, or +inf for a forbidden state."""
+    xp = namespace_of(x)
+    array = real_array(x, "energies", xp, x)
+    check_categories(array, "energies")
+    array = cast(array, xp)
+    wrong = ~(array > -math.inf)
+    if any_of(wrong):
+        raise ValueError(
+            f"energies must be finite or +inf, "
+            f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
+        )
+    return array

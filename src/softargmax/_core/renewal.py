@@ -1,0 +1,182 @@
+"""New log-probabilities for a distribution: edited, or at another temperature, and normalised.
+
+The new state has them as its logits, at temperature 1 and without a prior. Long rows of NumPy
+arrays, and of CPU tensors without gradient, stay sparse where categories are dropped.
+"""
+
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from softargmax._arrays.checks import any_of, in_row
+from softargmax._arrays.namespaces import (
+    Array,
+    ignore_fp_errors,
+    is_plain,
+    namespace_of,
+    read_only,
+    to_namespace,
+    to_numpy,
+)
+from softargmax._core.information import log_probs, ranking
+from softargmax._core.inputs import checked_state
+from softargmax._core.state import Kept, State
+from softargmax._core.thresholds import goes_row_by_row
+from softargmax._rows.rows import ONE, Temperature, as_rows
+from softargmax._rows.sparse import Sparse
+from softargmax._rows.ways import law_of
+
+# The categories of a row, None where they are all, and scores of theirs.
+_Scored: TypeAlias = tuple[Any, Any]
+_FEW = 4096  # survivors whose union is found by sorting
+
+
+class Change(NamedTuple):
+    """New log-probabilities of some categories of a row: log p·factor + shift."""
+
+    ids: Any  # distinct, ascending
+    factor: Any  # of each, or None for 1
+    shift: Any  # of each, or None for 0
+
+
+@ignore_fp_errors
+def edited(state: State, changes: list[Change], stage: str) -> State:
+    """Log-probabilities after a change for each row of the batch."""
+    if goes_row_by_row(state):
+        rows = _scored(state, "log_probs")
+        for (indices, scores), change in zip(rows, changes, strict=True):
+            _apply(change, indices, scores)
+        return _of_rows(state, rows, stage)
+    log_p, xp = log_probs(state), state.xp
+    factor = np.ones((len(changes), state.num_categories))
+    shift = np.zeros_like(factor)
+    for i, change in enumerate(changes):
+        if change.factor is not None:
+            factor[i, change.ids] = change.factor
+        if change.shift is not None:
+            shift[i, change.ids] = change.shift
+    factor, shift = (
+        to_namespace(x.reshape(log_p.shape), xp, log_p, log_p.dtype) for x in (factor, shift)
+    )
+    stays = (log_p > -math.inf) & (shift > -math.inf)
+    zero = xp.zeros_like(log_p)
+    new = xp.where(stays, log_p, zero) * factor + xp.where(stays, shift, zero)
+    new = xp.clip(new, max=float(xp.finfo(new.dtype).max))
+    return normalised(xp.where(stays, new, -math.inf), stage)
+
+
+def _apply(change: Change, indices: Any, scores: Any) -> None:
+    """Change the scores of categories in place; ``indices`` is None where they are all."""
+    place, hit = change.ids, slice(None)
+    if indices is not None:
+        place = np.minimum(indices.searchsorted(change.ids), len(indices) - 1)
+        hit = indices[place] == change.ids
+        place = place[hit]
+    if change.factor is not None:
+        scores[place] *= change.factor[hit]
+    if change.shift is not None:
+        scores[place] += change.shift[hit]
+        np.minimum(scores, np.finfo(scores.dtype).max, out=scores)
+
+
+@ignore_fp_errors
+def retempered(state: State, temperature: Any, stage: str) -> State:
+    """Log-probabilities of p^(1/t) on the present support; ``temperature`` is one, or one a row."""
+    if not (goes_row_by_row(state) and is_plain(temperature)):
+        # The scores before their rounding to log-probabilities.
+        return normalised(ranking(state), stage, temperature)
+    t = np.broadcast_to(to_numpy(temperature), state.batch_shape).ravel().tolist()
+    heats = [Temperature(1 / x if x else math.inf, x) for x in t]
+    return _of_rows(state, _scored(state, "d"), stage, heats)
+
+
+def normalised(scores: Array, stage: str, temperature: Any = None) -> State:
+    """Log-probabilities of scores in any library."""
+    state = checked_state(_checked(scores, stage), temperature, None, None, copy=True)
+    return checked_state(log_probs(state), None, None, None, copy=True)
+
+
+def _checked(scores: Array, stage: str) -> Array:
+    empty = ~namespace_of(scores).any(scores > -math.inf, axis=-1)
+    if any_of(empty):
+        raise ValueError(f"{stage} must leave a token, got none{in_row(empty)}")
+    return scores
+
+
+@ignore_fp_errors
+def mixed(one: State, other: State, part: Any, stage: str) -> State:
+    """log((1 - part)·p + part·q) of two distributions over one batch; ``part`` is in [0, 1]."""
+    if goes_row_by_row(one) and goes_row_by_row(other) and is_plain(part):
+        parts = np.broadcast_to(to_numpy(part), one.batch_shape).ravel().tolist()
+        pairs = zip(_scored(one, "log_probs"), _scored(other, "log_probs"), parts, strict=True)
+        rows = [_mixed_row(p, q, part, one.num_categories) for p, q, part in pairs]
+        return _of_rows(one, rows, stage)
+    xp, left, right = one.xp, log_probs(one), log_probs(other)
+    part = xp.asarray(part, dtype=left.dtype) if isinstance(part, float | int) else part[..., None]
+    left, right = left + xp.log1p(0 - part), right + xp.log(part)
+    alive = (left > -math.inf) | (right > -math.inf)
+    zero = xp.zeros_like(left)
+    both = xp.logaddexp(xp.where(alive, left, zero), xp.where(alive, right, zero))
+    return normalised(xp.where(alive, both, -math.inf), stage)
+
+
+def _mixed_row(p: _Scored, q: _Scored, part: float, width: int) -> _Scored:
+    (own, left), (others, right) = p, q
+    left = left + left.dtype.type(math.log1p(-part) if part < 1 else -math.inf)
+    right = right + right.dtype.type(math.log(part) if part > 0 else -math.inf)
+    if own is not None and others is not None and len(own) + len(others) <= _FEW:
+        indices = np.union1d(own, others)
+        own, others = indices.searchsorted(own), indices.searchsorted(others)
+        scores = np.full(len(indices), -math.inf, left.dtype)
+    else:  # a union would sort them
+        indices, scores = None, np.full(width, -math.inf, left.dtype)
+    scores[slice(None) if own is None else own] = left
+    place = slice(None) if others is None else others
+    scores[place] = np.logaddexp(scores[place], right)
+    return indices, scores
+
+
+# ---------------------------------------------------------------------------- row by row
+
+
+def _scored(state: State, name: str) -> list[_Scored]:
+    """The categories of every row, None where they are all, and scores of theirs to be changed."""
+    law = state.host().law
+    if isinstance(law, Sparse):
+        own = zip(law.indices, law.laws, strict=True)
+        return [(indices, getattr(one, name).copy()) for indices, one in own]
+    made = getattr(law, f"make_{name}")()
+    return [(None, row) for row in as_rows(made, state.batch_shape)]
+
+
+def _of_rows(
+    state: State, rows: list[_Scored], stage: str, heats: list[Temperature] | None = None
+) -> State:
+    """Rows of scores, normalised at a temperature of theirs; what has p = 0 is dropped."""
+    batch, width = state.batch_shape, state.num_categories
+    found: list[_Scored] = []
+    for i, (indices, scores) in enumerate(rows):
+        if not (scores > -math.inf).any():
+            mask = np.arange(len(rows)).reshape(batch) == i
+            raise ValueError(f"{stage} must leave a token, got none{in_row(mask)}")
+        log_p = law_of(scores, ONE if heats is None else heats[i], None).make_log_probs()
+        alive = log_p > -math.inf
+        if not alive.all():
+            indices = np.flatnonzero(alive) if indices is None else indices[alive]
+            log_p = log_p[alive]
+        found.append((indices, log_p))
+    if all(indices is None for indices, _ in found):
+        z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
+        z = read_only(state.at_home(z.reshape(*batch, width)))
+        return State(state.xp, z, z, ONE, None, batch)
+    everything = np.arange(width)
+    places = [everything if own is None else own for own, _ in found]
+    kept = Kept(
+        np.concatenate(places),
+        np.cumsum([0, *map(len, places)]),
+        np.concatenate([z for _, z in found]),
+        None,
+        width,
+    )
+    return State.of_survivors(state.xp, ONE, batch, kept)

@@ -1,0 +1,250 @@
+"""What a distribution is: one small object, of which everything else is a function."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays.namespaces import (
+    Array,
+    Namespace,
+    Shape,
+    read_only,
+    to_namespace,
+    to_numpy,
+)
+from softargmax._rows.law import Law
+from softargmax._rows.rows import Temperature
+from softargmax._rows.sparse import Sparse
+from softargmax._rows.ways import law_of
+
+
+class Kept(NamedTuple):
+    """The survivors of truncations, row after row; NumPy arrays, of whichever library the state is.
+
+    The categories of row i are ``indices[starts[i]:starts[i + 1]]``, ascending.
+    """
+
+    indices: Any  # int64
+    starts: Any  # (rows + 1,)
+    z: Any  # the survivors' logits, in the working dtype
+    prior: Any  # their prior weights; None without any
+    width: int  # K
+    whole: "Whole | None" = None  # None where these logits are all that there is
+
+    def row(self, i: int) -> slice:
+        """Where row i stands."""
+        return slice(int(self.starts[i]), int(self.starts[i + 1]))
+
+    def rows(self) -> list[slice]:
+        """Where every row stands."""
+        return [self.row(i) for i in range(len(self.starts) - 1)]
+
+    def take(self, positions: list[Any]) -> "Kept":
+        """Some rows of survivors, by their positions in these arrays."""
+        flat = np.concatenate(positions) if positions else np.empty(0, np.int64)
+        return self._replace(
+            indices=self.indices[flat],
+            starts=np.cumsum([0, *map(len, positions)]),
+            z=self.z[flat],
+            prior=None if self.prior is None else self.prior[flat],
+        )
+
+    def mask(self, batch: Shape) -> Any:
+        """Where a category survives, batch + (K,)."""
+        found = np.zeros((len(self.starts) - 1, self.width), bool)
+        found[self.row_of_each(), self.indices] = True
+        return found.reshape(*batch, self.width)
+
+    def row_of_each(self) -> Any:
+        """The row that each survivor belongs to."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+
+class Whole(NamedTuple):
+    """The dense arrays before the truncations, of the state's own library."""
+
+    logits: Array  # as given
+    z: Array  # in the working dtype
+    prior: Array | None
+
+
+class State:
+    """What a distribution is: logits, temperature and prior, checked, and what survives of them.
+
+    It is never changed after it is made. ``memo`` holds what has been computed from it in NumPy;
+    a state made from another by :meth:`replace` begins with an empty one. ``kept`` is None for a
+    dense state. A sparse one makes its dense arrays (``logits`` and ``z`` after an edit, ``prior``)
+    on first use.
+    """
+
+    __slots__ = ("batch_shape", "kept", "logits", "memo", "prior", "temperature", "xp", "z")
+
+    xp: Namespace
+    logits: Array  # as given
+    z: Array  # the logits in the working dtype
+    temperature: Temperature
+    prior: Array | None
+    batch_shape: Shape
+    kept: Kept | None
+    memo: dict[str, Any]
+
+    def __init__(
+        self,
+        xp: Namespace,
+        logits: Array,
+        z: Array,
+        temperature: Temperature,
+        prior: Array | None,
+        batch_shape: Shape,
+    ) -> None:
+        self.xp = xp
+        self.logits = logits
+        self.z = z
+        self.temperature = temperature
+        self.prior = prior
+        self.batch_shape = batch_shape
+        self.kept = None
+        self.memo = {}
+
+    @classmethod
+    def of_survivors(
+        cls, xp: Namespace, temperature: Temperature, batch_shape: Shape, kept: Kept
+    ) -> "State":
+        """A sparse state, of NumPy arrays or of PyTorch tensors on the CPU without gradient."""
+        made = object.__new__(cls)
+        made.xp, made.temperature, made.batch_shape = xp, temperature, batch_shape
+        made.kept, made.memo = kept, {}
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """The dense arrays of a sparse state, on first use."""
+        kept = self.kept if name in ("logits", "z", "prior") else None
+        if kept is None:
+            raise AttributeError(f"'State' object has no attribute {name!r}")
+        if name == "prior":
+            self.prior = None if kept.whole is None else read_only(self._masked_prior(kept))
+            return self.prior
+        if kept.whole is not None:
+            self.logits, self.z = kept.whole.logits, kept.whole.z
+        else:
+            z = np.full((len(kept.starts) - 1, kept.width), -math.inf, kept.z.dtype)
+            z[kept.row_of_each(), kept.indices] = kept.z
+            z = z.reshape(*self.batch_shape, kept.width)
+            self.logits = self.z = read_only(self.at_home(z))
+        return getattr(self, name)
+
+    def _masked_prior(self, kept: Kept) -> Array:
+        keep = self.at_home(kept.mask(self.batch_shape))
+        assert kept.whole is not None
+        if kept.whole.prior is None:
+            return keep
+        return self.xp.where(keep, kept.whole.prior, self.xp.zeros_like(kept.whole.prior))
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def num_categories(self) -> int:
+        """K."""
+        return int(self.z.shape[-1]) if self.kept is None else self.kept.width
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of results."""
+        if self.kept is None:
+            return self.z.dtype
+        return self.kept.z.dtype if self.xp is np else getattr(self.xp, self.kept.z.dtype.name)
+
+    @property
+    def like(self) -> Array | None:
+        """An array of its library, on its device; None for a sparse state, which is on the CPU."""
+        return self.z if self.kept is None else None
+
+    @property
+    def coldness(self) -> Any:
+        """β, a float or an array of the batch's shape."""
+        return self.temperature.coldness
+
+    @property
+    def support(self) -> Array:
+        """Where a category has a logit above -inf and a prior above 0, batch_shape + (K,)."""
+        full = (*self.batch_shape, self.num_categories)
+        return self.xp.broadcast_to(support_of(self.z, self.prior, self.xp), full)
+
+    # ------------------------------------------------------------------ NumPy's view of it
+
+    @property
+    def law(self) -> Law:
+        """What follows from a state of NumPy arrays."""
+        found: Law | None = self.memo.get("law")
+        if found is None:
+            found = self.memo["law"] = self._law()
+        return found
+
+    def _law(self) -> Law:
+        kept, batch = self.kept, self.batch_shape
+        if kept is None:
+            return law_of(self.z, self.temperature, self.prior, batch, self.memo.get("top"))
+        laws, indices = [], []
+        for i, row in enumerate(kept.rows()):
+            prior = None if kept.prior is None else kept.prior[row]
+            laws.append(law_of(kept.z[row], self.row_temperature(i), prior))
+            indices.append(kept.indices[row])
+        return Sparse(laws, indices, kept.width, kept.z.dtype, batch)
+
+    def row_temperature(self, i: int) -> Temperature:
+        """The temperature of row i of the batch, in NumPy."""
+        shape = self.batch_shape
+        return self.temperature.mapped(lambda x: float(np.broadcast_to(x, shape).flat[i]))
+
+    def host(self) -> "State":
+        """This state over NumPy arrays, without a copy where the library allows it."""
+        if self.xp is np:
+            return self
+        temperature = self.temperature.mapped(to_numpy)
+        if self.kept is None:
+            z = to_numpy(self.z)
+            prior = None if self.prior is None else to_numpy(self.prior)
+            return State(np, z, z, temperature, prior, self.batch_shape)
+        if "host" not in self.memo:  # a sparse state has no graph that must not be kept
+            whole = self.kept.whole
+            if whole is not None:
+                whole = Whole(*(None if x is None else to_numpy(x) for x in whole))
+            kept = self.kept._replace(whole=whole)
+            self.memo["host"] = State.of_survivors(np, temperature, self.batch_shape, kept)
+        found: State = self.memo["host"]
+        return found
+
+    def at_home(self, x: Any) -> Array:
+        """A NumPy result in this state's library, and on the device of its arrays."""
+        if self.xp is np:
+            return x
+        return to_namespace(np.array(x), self.xp, self.like)
+
+    # ------------------------------------------------------------------ its relatives
+
+    def replace(self, **changes: Any) -> "State":
+        """A state with other parts, of which nothing has been computed yet."""
+        parts = {name: getattr(self, name) for name in _PARTS if name not in changes}
+        made = State(**parts, **changes)
+        if made.z is self.z and "top" in self.memo:
+            made.memo["top"] = self.memo["top"]
+        return made
+
+    def mapped(self, function: Callable[[Array], Array]) -> "State":
+        """A dense state with ``function`` applied to every array."""
+        logits = function(self.logits)
+        z = logits if self.z is self.logits else function(self.z)
+        prior = None if self.prior is None else function(self.prior)
+        temperature = self.temperature.mapped(function)
+        return State(self.xp, logits, z, temperature, prior, self.batch_shape)
+
+
+_PARTS = ("xp", "logits", "z", "temperature", "prior", "batch_shape")
+
+
+def support_of(z: Array, prior: Array | None, xp: Namespace) -> Array:
+    """Where a category has a logit above -inf and a prior above 0."""
+    alive = z > -math.inf
+    return alive if prior is None else alive & xp.astype(prior, xp.bool)

@@ -1,0 +1,148 @@
+"""Draws without replacement and their law."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays import checks
+from softargmax._arrays.namespaces import (
+    Array,
+    ArrayLike,
+    Shape,
+    device_of,
+    ignore_fp_errors,
+    is_traced,
+    to_numpy,
+)
+from softargmax._arrays.weights import log_weights
+from softargmax._core.information import log_probs
+from softargmax._core.sampling import draw_on_host, source
+from softargmax._core.state import State, support_of
+from softargmax._core.variants import spread
+from softargmax._random.numpy import Generator, gumbels, uniforms
+from softargmax._random.sources import Rngs
+from softargmax._rows import orders
+from softargmax._rows.memory import blocks
+from softargmax._rows.rows import as_rows
+from softargmax._rows.ways import MANY
+
+
+def sample_without_replacement(
+    state: State, k: int, shape: int | tuple[int, ...], rng: Rngs
+) -> Any:
+    """k different categories in the order drawn, shape + batch_shape + (k,)."""
+    k = checks.count(k, "k", 0, 2**62)
+    size = checks.sample_shape(shape)
+    if state.batch_shape or not _by_draws(state, k):  # which look only where they find too few
+        checks.check_subset(k, state.support)
+    return draw_on_host(
+        state,
+        source(state, rng),
+        lambda host, rng: _order_rows(host, k, size, rng),
+        len(size),
+        (*size, *state.batch_shape, k),
+    )
+
+
+def log_prob_ordered(state: State, indices: ArrayLike) -> Any:
+    """log P of drawing categories in this order without replacement."""
+    xp = state.xp
+    x = checks.category(indices, xp, state.like, state.num_categories, "indices")
+    if x.ndim == 0:
+        raise ValueError("indices must have an axis of categories, got shape ()")
+    if not is_traced(x):
+        checks.check_distinct(to_numpy(x))
+    lead = checks.check_fits(tuple(x.shape[:-1]), state.batch_shape, "indices")
+    return _log_prob_rows(state, x) if xp is np else _log_prob_one_by_one(state, x, lead)
+
+
+def _log_prob_one_by_one(state: State, x: Array, lead: Shape) -> Array:
+    """Where gradients may be wanted: each choice's log p among what is left."""
+    xp, state = state.xp, spread(state, lead)
+    full = (*lead, state.num_categories)
+    weights = xp.ones(full, dtype=xp.bool, device=device_of(state.z))
+    weights = weights if state.prior is None else xp.broadcast_to(state.prior, full)
+    index = xp.arange(state.num_categories, device=device_of(state.z))
+    support = xp.broadcast_to(support_of(state.z, state.prior, xp), full)
+    left, total = xp.ones_like(support), xp.zeros(lead, dtype=state.dtype, device=device_of(x))
+    for j in range(x.shape[-1]):
+        chosen = index == x[..., j][..., None]
+        over = ~xp.any(support & left, axis=-1)  # what is off the support is never drawn
+        kept = xp.where(left | over[..., None], weights, xp.zeros_like(weights))
+        log_p = log_probs(state.replace(prior=kept))
+        own = xp.sum(xp.where(chosen, log_p, xp.zeros_like(log_p)), axis=-1)
+        total = total + xp.where(over, -math.inf, own)
+        left = left & ~chosen
+    return total
+
+
+# ---------------------------------------------------------------------------- NumPy rows
+
+
+def _order_rows(state: State, k: int, size: Shape, rng: Generator) -> Any:
+    n, rows, num_categories = math.prod(size), math.prod(state.batch_shape), state.num_categories
+    shape = (*size, *state.batch_shape, k)
+    if rows == 1 and _by_draws(state, k):
+        found = [_order_by_draws(state, k, rng) for _ in range(n)]
+        return np.reshape(np.array(found, np.int64), shape)
+    z, coldness, log_prior = _ordering(state)
+    out = np.empty((n * rows, k), np.int64)
+    for block in blocks(n * rows, num_categories):
+        row = np.arange(block.start, block.stop) % rows
+        noise = gumbels(rng, (len(row), num_categories)) + log_prior[row]
+        out[block] = orders.largest(orders.ordered_keys(z[row], coldness[row], noise), k)
+    return out.reshape(shape)
+
+
+def _by_draws(state: State, k: int) -> bool:
+    """Whether k of so many categories come mostly without repeats."""
+    many = state.num_categories >= MANY and 8 * k <= state.num_categories
+    return many and state.kept is None
+
+
+def _order_by_draws(state: State, k: int, rng: Generator) -> list[int]:
+    """Draws with replacement, repeats left out: distributed alike, with less noise than K Gumbels.
+
+    What these draws do not find is drawn from the categories that are left, by Gumbel-top-k.
+    """
+    drawn = state.law.sums().invert(uniforms(rng, (k + k // 4 + 8, 1)))
+    found = list(dict.fromkeys(drawn.ravel().tolist()))[:k]
+    if len(found) == k:
+        return found
+    checks.check_subset(k, state.support)
+    z, coldness, log_prior = _ordering(state)
+    noise = gumbels(rng, z.shape) + log_prior
+    noise[0, found] = -np.inf
+    rest = orders.largest(orders.ordered_keys(z, coldness, noise), k - len(found))[0]
+    return [*found, *rest.tolist()]
+
+
+@ignore_fp_errors
+def _log_prob_rows(state: State, x: Any) -> Any:
+    z, coldness, log_prior = _ordering(state)
+    k, batch = x.shape[-1], state.batch_shape
+    lead = np.broadcast_shapes(x.shape[:-1], batch)
+    x = np.broadcast_to(x, (*lead, k)).reshape(math.prod(lead), k)
+    row = np.broadcast_to(np.arange(len(z)).reshape(batch), lead).ravel()
+    out = np.empty(len(x))
+    for block in blocks(len(x), z.shape[-1]):
+        r = row[block]
+        out[block] = orders.log_prob_ordered(z[r], coldness[r], log_prior[r], x[block])
+    return out.reshape(lead).astype(state.dtype)
+
+
+def _ordering(state: State) -> Any:
+    """Rows for ordered draws in float64: β's sign times z, |β| (rows, 1), log π₀ or -inf; kept."""
+    if "ordering" not in state.memo:
+        batch, prior = state.batch_shape, state.prior
+        cold = np.broadcast_to(np.asarray(state.coldness), batch).reshape(-1, 1)
+        support = as_rows(state.support, batch)
+        z = as_rows(state.z, batch).astype(np.float64)
+        z = np.where(support, np.where(cold < 0, -z, z), -np.inf)
+        if prior is None or prior.dtype.kind == "b":
+            level = np.zeros(z.shape)
+        else:
+            level = as_rows(log_weights(prior, np), batch)
+        state.memo["ordering"] = z, np.abs(cold), np.where(support, level, -np.inf)
+    return state.memo["ordering"]

@@ -1,0 +1,299 @@
+"""The engine of truncations: what has a key of at least some bound stays.
+
+One rule serves single rows and batches, dense and sparse states, and every library. Long rows of
+NumPy arrays, and of CPU tensors without gradient, are asked one by one, and their survivors alone
+make the new state; of all others a mask is multiplied into the prior.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from softargmax._arrays.namespaces import (
+    Array,
+    device_of,
+    ignore_fp_errors,
+    index_dtype,
+    is_plain,
+    to_namespace,
+    to_numpy,
+    widest_float,
+)
+from softargmax._core.information import ranking
+from softargmax._core.state import Kept, State, Whole
+from softargmax._core.variants import masked
+from softargmax._rows.memory import kept
+from softargmax._rows.rows import as_rows
+from softargmax._rows.thresholds import SLACK, RowScores
+from softargmax._rows.ways import MANY
+
+
+class Scores(Protocol):
+    """What a rule may ask of the scores of categories, of one row or of a batch.
+
+    Of a row they are numbers and arrays (K,), of a batch columns (…, 1) and arrays (…, K), in the
+    library ``xp``. d is β·gap + log π₀, whose largest is 0, and p = exp(d - log_total).
+    """
+
+    @property
+    def xp(self) -> Any:
+        """The library."""
+
+    @property
+    def d(self) -> Any:
+        """The centred, scaled scores."""
+
+    @property
+    def log_total(self) -> Any:
+        """log Σ exp(d)."""
+
+    @property
+    def entropy(self) -> Any:
+        """H in nats."""
+
+    @property
+    def log_collision(self) -> Any:
+        """log Σp² + log_total: a d on this level has p = Σp²."""
+
+    @property
+    def deviation(self) -> Any:
+        """The population standard deviation of d over the categories with p > 0."""
+
+    def nearness(self, level: Any) -> Any:
+        """-|d - level|, a key; d is not to be used afterwards."""
+
+    def lowest_from(self, bound: Any) -> Any:
+        """The lowest d that is at least a bound, up to rounding; inf where none is."""
+
+    def count_up_to(self, level: Any) -> Any:
+        """How many categories with p > 0 have d ≤ level."""
+
+    def mass_threshold(self, mass: Any) -> Any:
+        """The last key of the smallest set of the largest keys with this mass."""
+
+    def entropy_threshold(self, fraction: Any) -> Any:
+        """The last d of the longest falling prefix whose own entropy is ≤ fraction·H."""
+
+
+class Rule(NamedTuple):
+    """A truncation: what has a key of at least the bound stays."""
+
+    bound: Callable[[Scores, Any], Any]  # from the scores and the rule's one parameter
+    key: Callable[[Scores], Any] | None = None  # what is compared with the bound; None for d
+    least: Any = 1  # so many of the largest keys stay in any case, ties with the last included
+    exact: bool = False  # whether the bound is a key itself, to be met without slack
+
+
+def goes_row_by_row(state: State) -> bool:
+    """Whether survivors are kept: for long rows that NumPy can read, without gradient."""
+    if state.kept is not None:
+        return True
+    if state.num_categories < MANY:
+        return False
+    return all(map(is_plain, (state.logits, *state.temperature, state.prior)))
+
+
+@ignore_fp_errors
+def truncated(state: State, rule: Rule, parameter: Any) -> State:
+    """The survivors of a rule, whose parameter is a number, or an array that fits the batch."""
+    if not goes_row_by_row(state):
+        table = ArrayScores(state)
+        least = rule.least[..., None] if isinstance(rule.least, np.ndarray) else rule.least
+        table.own_key = None if rule.key is None else rule.key(table)
+        bound = rule.bound(table, _column(parameter, state))
+        return masked(state, table.keep(bound, least, exact=rule.exact))
+    own, number = (_each(x, state) for x in (parameter, rule.least))
+    positions = []
+    for i, scores in enumerate(_rows(state)):
+        with scores:
+            scores.own_key = None if rule.key is None else rule.key(scores)
+            bound = rule.bound(scores, own(i))
+            positions.append(scores.keep(bound, number(i), exact=rule.exact))
+    return survivors(state, positions)
+
+
+def _column(x: Any, state: State) -> Any:
+    """A parameter as an array that broadcasts against (…, K)."""
+    if x is None:
+        return None
+    found = to_namespace(x, state.xp, state.z, widest_float(state.xp))
+    return found[..., None] if found.ndim else found
+
+
+def _each(x: Any, state: State) -> Any:
+    """A parameter as a function of the row."""
+    if not hasattr(x, "shape"):
+        return lambda _: x
+    values = np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
+    return values.__getitem__
+
+
+def _rows(state: State) -> Iterator[RowScores]:
+    """The scores of every row of a state that goes row by row."""
+    state = state.host()
+    kept, batch, memo = state.kept, state.batch_shape, state.memo
+    if kept is not None:
+        for i, row in enumerate(kept.rows()):
+            prior = None if kept.prior is None else kept.prior[row]
+            yield RowScores.of(kept.z[row], state.row_temperature(i), prior)
+        return
+    z = as_rows(state.z, batch)
+    prior = None if state.prior is None else as_rows(state.prior, batch)
+    top = np.broadcast_to(memo["top"], batch).ravel() if "top" in memo else None
+    for i, row in enumerate(z):
+        yield RowScores.of(
+            row,
+            state.row_temperature(i),
+            None if prior is None else prior[i],
+            None if top is None else top[i],
+        )
+
+
+def survivors(state: State, positions: list[Any]) -> State:
+    """The state on some categories of every row, by their ascending positions among the present."""
+    batch = state.batch_shape
+    if state.kept is not None:
+        starts = state.kept.starts
+        own = [found + starts[i] for i, found in enumerate(positions)]
+        return State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
+    host = state.host()
+    z = as_rows(host.z, batch)
+    prior = None if host.prior is None else as_rows(host.prior, batch)
+    kept = Kept(
+        np.concatenate(positions) if positions else np.empty(0, np.int64),
+        np.cumsum([0, *map(len, positions)]),
+        _gathered(z, positions),
+        None if prior is None else _gathered(prior, positions),
+        state.num_categories,
+        Whole(state.logits, state.z, state.prior),
+    )
+    return State.of_survivors(state.xp, state.temperature, batch, kept)
+
+
+def _gathered(rows: Any, positions: list[Any]) -> Any:
+    if not positions:
+        return np.empty(0, rows.dtype)
+    return np.concatenate([row[found] for row, found in zip(rows, positions, strict=True)])
+
+
+class ArrayScores:
+    """The scores of all rows at once, in any library; masks say what is kept."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.xp = state.xp
+        self.d = ranking(state)
+        self.alive = self.d > -math.inf
+        self.own_key: Any = None
+        self._eps = float(self.xp.finfo(self.d.dtype).eps)
+
+    @property
+    def _scores(self) -> Array:
+        """What orders the categories as d does, before its rounding; -inf where p = 0."""
+        state, xp = self.state, self.xp
+        if not (state.prior is None or state.prior.dtype == xp.bool):
+            return self.d
+        cold = to_namespace(state.coldness, xp, state.z)[..., None]
+        usual = (cold > 1e-30) & (cold < 1e30)
+        return xp.where(self.alive, xp.where(usual, state.z, self.d), -math.inf)
+
+    @kept
+    def _weights(self) -> Array:
+        return self.xp.exp(self.d)
+
+    @kept
+    def log_total(self) -> Array:
+        """log Σ exp(d), (…, 1)."""
+        return self.xp.log(self._sum(self._weights))
+
+    @property
+    def entropy(self) -> Array:
+        """H in nats, (…, 1)."""
+        return self.log_total - self._sum(self._weights * self._finite) / self._sum(self._weights)
+
+    @property
+    def log_collision(self) -> Array:
+        """log Σp² + log Σ exp(d), (…, 1)."""
+        return self.xp.log(self._sum(self._weights**2)) - self.log_total
+
+    @property
+    def deviation(self) -> Array:
+        """The population standard deviation of d over the categories with p > 0, (…, 1)."""
+        xp, wide = self.xp, widest_float(self.xp)
+        n = self._sum(xp.astype(self.alive, wide))
+        gap = xp.astype(self._finite, wide)
+        gap = xp.where(self.alive, gap - self._sum(gap) / n, xp.zeros_like(gap))
+        return xp.astype(xp.sqrt(self._sum(gap * gap) / n), self.d.dtype)
+
+    def nearness(self, level: Array) -> Array:
+        """-|d - level|, -inf where p = 0."""
+        return self.xp.where(self.alive, 0 - abs(self.d - level), -math.inf)
+
+    def lowest_from(self, bound: Any) -> Array:
+        """The lowest d that is at least a bound, up to rounding; inf where none is, (…, 1)."""
+        xp = self.xp
+        high = self.alive & (self.d >= bound - SLACK * self._eps * (1 + abs(bound)))
+        return xp.min(xp.where(high, self.d, math.inf), axis=-1, keepdims=True)
+
+    def count_up_to(self, level: Any) -> Array:
+        """How many categories with p > 0 have d ≤ level, (…, 1)."""
+        return self._sum(self.xp.astype(self.alive & (self.d <= level), index_dtype(self.xp)))
+
+    @property
+    def _finite(self) -> Array:
+        return self.xp.where(self.alive, self.d, self.xp.zeros_like(self.d))
+
+    def _sum(self, x: Array) -> Array:
+        return self.xp.sum(x, axis=-1, keepdims=True)
+
+    # ------------------------------------------------------------------ thresholds
+
+    def mass_threshold(self, mass: Any) -> Array:
+        """The last key of the smallest set of the largest keys with this mass, (…, 1)."""
+        xp, key = self.xp, self.d if self.own_key is None else self.own_key
+        order = xp.argsort(key, axis=-1)
+        tail = xp.cumulative_sum(xp.take_along_axis(self._weights, order, axis=-1), axis=-1)
+        goal = (1 - mass) * tail[..., -1:] * (1 + 8 * self._eps)
+        ordered = xp.take_along_axis(key, order, axis=-1)
+        found = xp.min(xp.where(tail > goal, ordered, math.inf), axis=-1, keepdims=True)
+        return xp.where(mass >= 1, xp.full_like(found, -math.inf), found)
+
+    def entropy_threshold(self, fraction: Any) -> Array:
+        """The last d of the longest falling prefix whose own entropy is ≤ fraction·H, (…, 1)."""
+        xp = self.xp
+        wide = widest_float(xp)
+        given = xp.flip(xp.sort(self.d, axis=-1), axis=-1)
+        ordered = xp.astype(given, wide)
+        eps = float(xp.finfo(wide).eps)
+        weights = xp.exp(ordered)
+        finite = xp.where(ordered > -math.inf, ordered, xp.zeros_like(ordered))
+        total = xp.cumulative_sum(weights, axis=-1)
+        own = xp.log(total) - xp.cumulative_sum(weights * finite, axis=-1) / total
+        goal = xp.astype(fraction * own[..., -1:], wide)
+        within = own <= goal + 4 * eps * (1 + goal)
+        within = within & (xp.cumulative_sum(xp.astype(~within, index_dtype(xp)), axis=-1) == 0)
+        within = within & (weights > 0)
+        found = xp.min(xp.where(within, given, xp.zeros_like(given)), axis=-1, keepdims=True)
+        return xp.where(fraction >= 1, xp.full_like(found, -math.inf), found)
+
+    # ------------------------------------------------------------------ which are kept
+
+    def keep(self, bound: Any, least: Any, *, exact: bool) -> Array:
+        """Where a key ≥ bound, or is among the ``least`` largest, ties with the last included."""
+        key, ranked = (self.d, self._scores) if self.own_key is None else (self.own_key,) * 2
+        if not exact:
+            bound = bound - SLACK * self._eps * (1 + abs(bound))
+        return self.alive & ((key >= bound) | (ranked >= self._kth(ranked, least)))
+
+    def _kth(self, key: Array, k: Any) -> Array:
+        """The k-th largest of every row, (…, 1)."""
+        xp, width = self.xp, key.shape[-1]
+        if isinstance(k, int) and k == 1:
+            return xp.max(key, axis=-1, keepdims=True)
+        ordered = xp.sort(key, axis=-1)
+        place = width - np.minimum(np.asarray(k), width)
+        index = xp.arange(width, device=device_of(key))
+        chosen = index == to_namespace(place, xp, key)
+        return xp.max(xp.where(chosen, ordered, -math.inf), axis=-1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Sources of randomness: one interface, and a file for each library with random numbers."""

@@ -1,0 +1,153 @@
+"""JAX: its keys, noise of two words of random bits a number, and what NumPy draws for it."""
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.namespaces import (
+    Array,
+    Namespace,
+    Shape,
+    index_dtype,
+    numpy_call,
+)
+from softargmax._random.numpy import floating_dtype, generator_of_words
+from softargmax._random.source import Source
+from softargmax._random.torch import AT_ONCE
+
+_LARGEST = 44.3614  # 64 log 2, the largest Gumbel of 64 random bits
+
+
+def is_key(rng: object) -> bool:
+    """True for a JAX key, or an array of keys, typed or raw."""
+    if type(rng).__module__.partition(".")[0] not in ("jax", "jaxlib"):
+        return False
+    jax = sys.modules["jax"]
+    if jax.dtypes.issubdtype(rng.dtype, jax.dtypes.prng_key):  # type: ignore[attr-defined]
+        return True
+    return bool(rng.dtype == np.uint32 and rng.ndim >= 1)  # type: ignore[attr-defined]
+
+
+def keys_of(rng: Any, batch: Shape) -> Array:
+    """A typed key, or an array with one for each row of a 1-d batch."""
+    jax = sys.modules["jax"]
+    if isinstance(rng, list | tuple) and rng and all(map(is_key, rng)):
+        rng = jax.numpy.stack([_typed(one) for one in rng])
+    if not is_key(rng):
+        raise TypeError(f"rng must be a JAX key for a distribution of JAX arrays, got {rng!r}")
+    keys = _typed(rng)
+    if keys.ndim and (keys.ndim != 1 or keys.shape != batch):
+        raise ValueError(
+            "rng must be one key, or one a row of a 1-d batch; "
+            f"got keys of shape {keys.shape} for batch_shape {batch}"
+        )
+    return keys
+
+
+def _typed(key: Any) -> Any:
+    jax = sys.modules["jax"]
+    return jax.random.wrap_key_data(key) if key.dtype == np.uint32 else key
+
+
+def gumbels(key: Any, shape: Shape, dtype: Any) -> Array:
+    """Standard Gumbels of a key; two words of random bits each, in float32 too."""
+    jax = sys.modules["jax"]
+    noise = jax.random.gumbel(key, shape, dtype, mode="highest")
+    # It may be inf once in 2⁶⁴.
+    return jax.numpy.minimum(noise, jax.numpy.asarray(_LARGEST, dtype))
+
+
+def gumbel_noise(key: Any, shape: Shape, dtype: Any) -> Array:
+    """Standard Gumbels of a floating dtype, JAX's widest for None."""
+    jax = sys.modules["jax"]
+    kind = jax.dtypes.canonicalize_dtype(floating_dtype(dtype))
+    if not jax.dtypes.issubdtype(kind, np.floating):
+        raise TypeError(f"dtype must be a floating dtype, got {dtype!r}")
+    wide = kind if kind.itemsize >= 4 else np.float32
+    return gumbels(keys_of(key, ()), shape, wide).astype(kind)
+
+
+class JaxSource(Source):
+    """One key, or one for each row of a 1-d batch."""
+
+    native = True
+
+    def __init__(self, keys: Array, xp: Namespace, dtype: Any, batch: Shape) -> None:
+        self.keys, self.xp, self.dtype, self.batch = keys, xp, dtype, batch
+
+    def rows(self) -> list[Source] | None:
+        if not self.keys.ndim:
+            return None
+        return [JaxSource(key, self.xp, self.dtype, ()) for key in self.keys]
+
+    def streams(self, tag: int, count: int) -> list[Source]:
+        jax = sys.modules["jax"]
+
+        def split(key: Any) -> Any:
+            return jax.random.split(jax.random.fold_in(key, tag), count)
+
+        keys = split(self.keys) if not self.keys.ndim else jax.vmap(split, out_axes=1)(self.keys)
+        return [JaxSource(key, self.xp, self.dtype, self.batch) for key in keys]
+
+    def gumbels(self, size: Shape, core: Shape = ()) -> Array:
+        if not self.keys.ndim:
+            return gumbels(self.keys, (*size, *self.batch, *core), self.dtype)
+        return self._row_by_row(
+            lambda key, _: gumbels(key, (*size, *core), self.dtype),
+            self.xp.arange(len(self.keys)),
+            len(size),
+        )
+
+    def log_gammas(self, alpha: Array, width: int) -> Array:
+        jax = sys.modules["jax"]
+        alpha = self.xp.asarray(alpha, self.dtype)
+        if not self.keys.ndim:
+            return jax.random.loggamma(self.keys, alpha, (*self.batch, width), self.dtype)
+        rows = self.xp.broadcast_to(alpha, (*self.batch, 1))
+        return self._row_by_row(
+            lambda key, row: jax.random.loggamma(key, row, (width,), self.dtype), rows, 0
+        )
+
+    def gumbel_max(self, log_probs: Array, size: Shape) -> Array:
+        if not self.keys.ndim:
+            return _gumbel_max(self.keys, log_probs, size, self.xp)
+        return self._row_by_row(
+            lambda key, row: _gumbel_max(key, row, size, self.xp), log_probs, len(size)
+        )
+
+    def _row_by_row(self, draw: Callable[[Any, Array], Array], rows: Array, axis: int) -> Array:
+        return sys.modules["jax"].vmap(draw, out_axes=axis)(self.keys, rows)
+
+    def on_host(self, call: Callable[..., Any], arrays: tuple[Any, ...], shape: Shape) -> Array:
+        many = bool(self.keys.ndim)
+        dtype = index_dtype(self.xp)
+
+        def with_words(words: Any, *arrays: Any) -> Any:
+            words = np.asarray(words)
+            source = [generator_of_words(w) for w in words] if many else generator_of_words(words)
+            return np.asarray(call(source, arrays)).astype(dtype)
+
+        words = sys.modules["jax"].random.key_data(self.keys)
+        return numpy_call(with_words, shape, dtype, self.xp, words, *arrays)
+
+
+def _gumbel_max(key: Any, log_probs: Array, size: Shape, xp: Namespace) -> Array:
+    jax = sys.modules["jax"]
+    batch, n = tuple(log_probs.shape[:-1]), math.prod(size)
+    once = max(1, AT_ONCE // max(1, math.prod(log_probs.shape)))
+
+    def draw(times: Shape, source: Any) -> Array:
+        noise = gumbels(source, (*times, *log_probs.shape), log_probs.dtype)
+        return xp.argmax(log_probs + noise, axis=-1)
+
+    if n <= once:
+        found = draw(size, key)
+    else:  # a block at a time, so that the noise of all is never held
+        keys = jax.random.split(key, -(-n // once))
+        pieces = jax.lax.map(lambda one: draw((once,), one), keys)
+        found = xp.reshape(xp.reshape(pieces, (-1, *batch))[:n], (*size, *batch))
+    found = xp.astype(found, index_dtype(xp))
+    return xp.where(xp.isnan(log_probs[..., 0]), -xp.ones_like(found), found)

@@ -1,0 +1,75 @@
+"""From an ``rng`` argument to the source that serves a distribution."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softargmax._arrays.namespaces import Array, Namespace, Shape, is_jax, is_torch
+from softargmax._random import jax, torch
+from softargmax._random.keyed import Keyed
+from softargmax._random.numpy import (
+    Generator,
+    HostSource,
+    RowSources,
+    generator,
+    gumbel_noise,
+    is_sequence,
+    per_row,
+)
+from softargmax._random.source import Source
+
+Rng: TypeAlias = (
+    int
+    | np.integer[Any]
+    | np.random.SeedSequence
+    | np.random.BitGenerator
+    | Generator
+    | Keyed
+    | None
+)
+# Or a torch.Generator, or a JAX key, for distributions of their arrays: Array stands for both.
+Rngs: TypeAlias = Rng | Sequence[Rng] | NDArray[np.integer[Any]] | Array
+
+
+def source_of(
+    rng: Any, xp: Namespace, like: Array | None, batch: Shape, *, keyed: bool = False
+) -> Source:
+    """The source of an ``rng`` argument, for a batch of arrays on the device of ``like``.
+
+    Keyed counter-based draws are taken where ``keyed`` says so, and only on the host.
+    """
+    if is_jax(xp):
+        assert like is not None  # a sparse state is never JAX's
+        return jax.JaxSource(jax.keys_of(rng, batch), xp, like.dtype, batch)
+    if is_sequence(rng):
+        rows = [_single(one, xp, like, ()) for one in per_row(rng, batch)]
+        return RowSources(rows, xp, like)
+    if keyed and isinstance(rng, Keyed) and not torch.is_native(like, xp):
+        source = HostSource(rng.generator(), xp, like, batch)
+        source.keyed = True
+        return source
+    return _single(rng, xp, like, batch)
+
+
+def _single(rng: Any, xp: Namespace, like: Array, batch: Shape) -> Source:
+    if is_torch(xp):
+        if torch.is_native(like, xp):
+            if not torch.is_torch_generator(rng):
+                generator(rng)  # a bad rng is named at once
+            return torch.TorchSource(rng, xp, like, batch)
+        return HostSource(torch.numpy_generator(rng), xp, like, batch)
+    if torch.is_torch_generator(rng) or jax.is_key(rng):
+        kind = "torch.Generator" if torch.is_torch_generator(rng) else "JAX key"
+        raise TypeError(f"rng must be NumPy's for a distribution of NumPy arrays, got a {kind}")
+    return HostSource(generator(rng), xp, like, batch)
+
+
+def gumbels_like_rng(rng: Any, shape: Shape, dtype: Any) -> Array:
+    """Standard Gumbels in the namespace of the rng, of a dtype or of the namespace's default."""
+    if torch.is_torch_generator(rng):
+        return torch.gumbel_noise(rng, shape, dtype)
+    if jax.is_key(rng):
+        return jax.gumbel_noise(rng, shape, dtype)
+    return gumbel_noise(rng, shape, dtype)

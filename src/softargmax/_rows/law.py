@@ -1,0 +1,95 @@
+"""The law of rows of logits: what every way of computing it answers."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+from softargmax._arrays.namespaces import Shape, read_only
+from softargmax._rows.alias import AliasTable
+from softargmax._rows.blocks import BlockSums
+from softargmax._rows.inversion import cumulative, last_positive
+from softargmax._rows.memory import kept
+from softargmax._rows.rows import Rows, as_rows
+
+
+class Law(ABC):
+    """Probabilities of rows of logits, and what draws need of them, each computed once.
+
+    Arrays have shape batch + (K,), numbers of a row shape batch.
+    """
+
+    rows: Rows
+    batch: Shape
+
+    @abstractmethod
+    def make_d(self) -> Any:
+        """β·gap + log π₀, the largest 0; -inf off the support."""
+
+    @abstractmethod
+    def make_log_probs(self, workers: int = 1) -> Any:
+        """log p = d - log1p(s)."""
+
+    @abstractmethod
+    def make_probs(self, workers: int = 1) -> Any:
+        """p = exp(d) / Σ exp(d), so that k ties are exactly 1/k."""
+
+    @abstractmethod
+    def make_entropy(self) -> Any:
+        """H = log1p(s) - Σ p·d, in nats."""
+
+    def make_cdf(self) -> Any:
+        """The cumulative distribution in float64, (rows, K)."""
+        return cumulative(as_rows(self.probs, self.batch))
+
+    @property
+    def shape(self) -> Shape:
+        return (*self.batch, self.width)
+
+    @property
+    def width(self) -> int:
+        """K."""
+        return int(self.rows.z.shape[-1])
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return math.prod(self.batch)
+
+    # ------------------------------------------------------------------ made once, read-only
+
+    @kept
+    def d(self) -> Any:
+        return read_only(self.make_d())
+
+    @kept
+    def log_probs(self) -> Any:
+        return read_only(self.make_log_probs())
+
+    @kept
+    def probs(self) -> Any:
+        return read_only(self.make_probs())
+
+    @kept
+    def entropy(self) -> Any:
+        return read_only(self.make_entropy())
+
+    @kept
+    def cdf(self) -> Any:
+        return read_only(self.make_cdf())
+
+    @kept
+    def last(self) -> Any:
+        """The last category with p > 0 of every row."""
+        return last_positive(as_rows(self.probs, self.batch))
+
+    @kept
+    def tables(self) -> list[AliasTable]:
+        """An alias table for each row."""
+        return [AliasTable.build(row) for row in as_rows(self.probs, self.batch)]
+
+    def sums(self, workers: int = 1) -> BlockSums:
+        """The sums of blocks of every row, which are kept, since they are few."""
+        found = self.__dict__.get("_sums")
+        if found is None:
+            found = self.__dict__["_sums"] = BlockSums.build(self.rows, workers)
+        return found

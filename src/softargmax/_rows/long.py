@@ -1,0 +1,116 @@
+"""Large batches and long rows: a block at a time, done while it is in the cache, nothing kept."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.namespaces import Shape, ignore_fp_errors
+from softargmax._rows.centre import centre, excess
+from softargmax._rows.inversion import cumulative
+from softargmax._rows.law import Law
+from softargmax._rows.memory import Scratch, block_size, blocks
+from softargmax._rows.rows import Rows
+from softargmax._rows.sums import LONG, row_sums, subtract_log_partition
+from softargmax._rows.threads import share
+
+
+class Long(Law):
+    """Rows whose d is formed anew for each answer."""
+
+    def __init__(self, rows: Rows, batch: Shape) -> None:
+        self.rows, self.batch = rows, batch
+
+    def make_d(self) -> Any:
+        return self._by_rows(centre)
+
+    def make_log_probs(self, workers: int = 1) -> Any:
+        coldness = self.rows.temperature.coldness
+        warm = type(coldness) is float and coldness == 1
+        plain = warm and self.rows.prior is None and self.width >= LONG
+        return self._by_rows(_log_probs_at_once if plain else _log_probs, workers)
+
+    def make_probs(self, workers: int = 1) -> Any:
+        return self._by_rows(_probs, workers)
+
+    def make_entropy(self) -> Any:
+        def answer(d: Any) -> Any:
+            mean = np.zeros((len(d), 1))
+            s = excess(d, mean)
+            return (np.log1p(s) - mean / (1 + s))[:, 0]
+
+        return number_of_rows(self.rows, answer).astype(self.rows.z.dtype).reshape(self.batch)
+
+    def make_cdf(self) -> Any:
+        """A block of rows at a time, so that the probabilities of all are never held."""
+        out = np.empty((self.count, self.width))
+        for block in blocks(self.count, self.width):
+            part = self.rows.part(block)
+            probs = np.empty(part.z.shape, part.z.dtype)
+            with np.errstate(all="ignore"):
+                _probs(part, probs)
+            out[block] = cumulative(probs)
+        return out
+
+    def _by_rows(self, answer: Callable[[Rows, Any], None], workers: int = 1) -> Any:
+        """An array like the logits, filled by ``answer(rows, out)`` a block at a time."""
+        out = np.empty((self.count, self.width), self.rows.z.dtype)
+
+        @ignore_fp_errors
+        def work(block: slice) -> None:
+            answer(self.rows.part(block), out[block])
+
+        share(work, blocks(self.count, self.width, block_size(self.width, workers)), workers)
+        return out.reshape(self.shape)
+
+
+def _probs(rows: Rows, out: Any) -> None:
+    centre(rows, out)
+    np.exp(out, out=out)
+    out /= row_sums(out)[:, None].astype(out.dtype)
+
+
+def _log_probs(rows: Rows, out: Any) -> None:
+    centre(rows, out)
+    out -= np.log1p(excess(out)).astype(out.dtype)
+
+
+def _log_probs_at_once(rows: Rows, out: Any) -> None:
+    """At T = 1 and without a prior: one pass less, since no maximum is needed first."""
+    wrong = subtract_log_partition(rows.z, out)
+    if len(wrong) == len(out):
+        _log_probs(rows, out)
+    elif len(wrong):
+        z = rows.z[wrong]
+        some = np.empty(z.shape, z.dtype)
+        _log_probs(Rows(z, rows.temperature), some)
+        out[wrong] = some
+
+
+@ignore_fp_errors
+def number_of_rows(rows: Rows, answer: Callable[[Any], Any]) -> Any:
+    """A float64 number for every row, ``answer(d)`` of its d, which is not kept."""
+    count, width = rows.z.shape
+    out, size = np.empty(count), block_size(width, 1)
+    room = min(count, max(1, size // width)) * width
+    with Scratch(room, rows.z.dtype) as memory:
+        for block in blocks(count, width, size):
+            d = memory[: (block.stop - block.start) * width].reshape(-1, width)
+            centre(rows.part(block), d)
+            out[block] = answer(d)
+    return out
+
+
+@ignore_fp_errors
+def smooth_max(rows: Rows) -> Any:
+    """m + log1p(s)/β of every row, m being the extremum; rows without a prior."""
+    coldness, temperature = rows.temperature
+    s = number_of_rows(rows, lambda d: excess(d)[:, 0])
+    low = np.where(rows.z > -np.inf, rows.z, np.inf).min(axis=-1)
+    extremum = np.where(np.less(coldness, 0), low, rows.z.max(axis=-1))
+    # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
+    half = np.log1p(s) / 2
+    rise = half / coldness if temperature is None else half * temperature
+    # With s = 0 nothing rises above the extremum, and the product may be 0·inf.
+    near = np.where(np.isinf(2 * rise), 2 * (extremum / 2 + rise), extremum + 2 * rise)
+    return np.where(s == 0, extremum, near).astype(rows.z.dtype)

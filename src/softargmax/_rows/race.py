@@ -1,0 +1,71 @@
+"""Draws by a race of exponential clocks: Gumbel-max without logarithms."""
+
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.namespaces import ignore_fp_errors
+from softargmax._random.numpy import Generator, exponentials
+from softargmax._rows.memory import BLOCK, blocks
+from softargmax._rows.noise import by_blocks_of_noise
+
+
+@ignore_fp_errors
+def race(weights: Any, waits: Any) -> Any:
+    """The winner of independent exponential clocks, argmin waits/weights: Gumbel-max without logs.
+
+    Parameters
+    ----------
+    weights : array, shape (rows, K)
+        Non-negative, one of each row above 0.
+    waits : array, shape (n, rows, K)
+        Standard exponentials, above 0.
+
+    Returns
+    -------
+    int64, shape (n, rows)
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit. The values are not looked at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softargmax.draws import race
+    >>> race(np.array([[1.0, 4.0, 0.0]]), np.array([[[1.0, 2.0, 1e-9]]]))
+    array([[1]])
+    """
+    return np.argmin(waits / weights, axis=-1).astype(np.int64, copy=False)
+
+
+def draw_by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:
+    """n draws a row, (n, rows), from weights (rows, K)."""
+    rows, num_categories = weights.shape
+    if num_categories > BLOCK:
+        return np.array([[_long_race(rng, row) for row in weights] for _ in range(n)], np.int64)
+    out = np.empty(n * rows, np.int64)
+
+    def work(block: slice, waits: Any) -> None:
+        row = np.arange(block.start, block.stop) % rows
+        out[block] = race(weights if rows == 1 else weights[row], waits)
+
+    def noise(size: int) -> Any:
+        return exponentials(rng, (size, num_categories))
+
+    by_blocks_of_noise(work, n * rows, num_categories, noise, workers)
+    return out.reshape(n, rows)
+
+
+@ignore_fp_errors
+def _long_race(rng: Generator, weights: Any) -> int:
+    """The winner among many categories, a part of them at a time."""
+    best, winner = np.inf, int(weights.argmax())
+    for part in blocks(len(weights), 1):
+        times = exponentials(rng, weights[part].shape)
+        times /= weights[part]
+        first = int(times.argmin())
+        if times[first] < best:
+            best, winner = float(times[first]), part.start + first
+    return winner

@@ -1,0 +1,92 @@
+"""What rows are made of: logits, temperatures, priors."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays.namespaces import Shape
+
+
+class Temperature(NamedTuple):
+    """Coldness and temperature, floats or one of each a row; ``value`` is None if β was given.
+
+    Both are kept because β·gap and gap/T differ in their last digit: the one that was given has
+    been rounded once less.
+    """
+
+    coldness: Any  # β, in float64
+    value: Any  # T, in float64
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(getattr(self.coldness, "shape", ()))
+
+    def mapped(self, function: Callable[[Any], Any]) -> "Temperature":
+        """With ``function`` applied to the arrays; floats stay."""
+        if type(self.coldness) is float:
+            return self
+        return Temperature(*(x if isinstance(x, float | None) else function(x) for x in self))
+
+
+ONE = Temperature(1.0, 1.0)
+
+
+class Rows(NamedTuple):
+    """Rows of logits and what belongs to each: arrays of shape (rows, K) and (rows,)."""
+
+    z: Any
+    temperature: Temperature
+    prior: Any = None
+    top: Any = None  # the largest logit of every row, where it is known
+
+    def part(self, block: slice) -> "Rows":
+        """Some of the rows, as views."""
+        return Rows(
+            self.z[block],
+            self.temperature.mapped(lambda x: x[block]),
+            None if self.prior is None else self.prior[block],
+            None if self.top is None else self.top[block],
+        )
+
+
+def rows_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any = None) -> Rows:
+    """A batch as rows, without a copy where the shapes allow it."""
+
+    def spread(x: Any) -> Any:
+        return x if x.ndim == 1 == len(batch) else np.broadcast_to(x, batch).reshape(-1)
+
+    return Rows(
+        as_rows(z, batch),
+        temperature if not batch else temperature.mapped(spread),
+        None if prior is None else as_rows(prior, batch),
+        None if top is None else np.broadcast_to(top, batch).reshape(-1),
+    )
+
+
+def as_rows(x: Any, batch: Shape) -> Any:
+    """An array whose last axis is the categories, as a (rows, K) array over the batch."""
+    full = batch + x.shape[-1:]
+    return (x if x.shape == full else np.broadcast_to(x, full)).reshape(-1, full[-1])
+
+
+class Limits(NamedTuple):
+    """Bounds of a dtype, as Python floats."""
+
+    tiny: float  # the smallest normal number
+    max: float
+    far: float  # below a maximum beyond it a gap can overflow: a quarter ulp of ``max``
+
+    def hold(self, coldness: Any) -> bool:
+        """Whether every β > 0 is normal in the dtype."""
+        if type(coldness) is float:
+            return self.tiny <= coldness <= self.max
+        return bool(((coldness >= self.tiny) & (coldness <= self.max)).all())
+
+    @classmethod
+    def of(cls, dtype: type) -> "Limits":
+        known = np.finfo(dtype)
+        return cls(*(float(x) for x in (known.tiny, known.max, known.max * known.eps / 4)))
+
+
+LIMITS = {"f": Limits.of(np.float32), "d": Limits.of(np.float64)}
