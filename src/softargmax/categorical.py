@@ -75,8 +75,8 @@ class Categorical:
 
     References
     ----------
-    The same law is Boltzmann's distribution of states with energies -z; Landau & Lifshitz,
-    *Statistical Physics* (1980), §28.
+    It is Boltzmann's distribution of states with energies -z: Landau & Lifshitz, *Statistical
+    Physics* (1980), §28.
 
     Examples
     --------
@@ -285,7 +285,7 @@ class Categorical:
     def tempered(
         self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
     ) -> Self:
-        """The same logits and prior at another temperature, which replaces the present one.
+        """This distribution at another temperature, which replaces the present one.
 
         Parameters
         ----------
@@ -312,7 +312,7 @@ class Categorical:
         return self._of(variants.tempered(self._state, temperature, coldness))
 
     def masked(self, keep: ArrayLike) -> Self:
-        """The same distribution on fewer categories: the prior is multiplied by a mask.
+        """This distribution on fewer categories: the prior is multiplied by a mask.
 
         Parameters
         ----------
@@ -322,7 +322,7 @@ class Categorical:
         Raises
         ------
         ValueError, TypeError
-            For a shape that does not fit, a row that would keep nothing, or what is no mask.
+            For a shape that does not fit, a row that would keep nothing, or an invalid mask.
 
         Examples
         --------
@@ -343,12 +343,12 @@ class Categorical:
         Returns
         -------
         RelaxedCategorical
-            Whose logits are these log-probabilities.
+            Its logits are the log-probabilities of this distribution.
 
         Raises
         ------
         ValueError, TypeError
-            For another temperature.
+            For an invalid temperature.
 
         References
         ----------
@@ -499,7 +499,7 @@ class Categorical:
         Raises
         ------
         ValueError, TypeError
-            For another k.
+            For an invalid k.
 
         Examples
         --------
@@ -550,7 +550,7 @@ class Categorical:
         Parameters
         ----------
         other : Categorical
-            Over as many categories, of a batch that broadcasts.
+            Over the same number of categories, with a batch that broadcasts.
 
         Returns
         -------
@@ -559,7 +559,7 @@ class Categorical:
         Raises
         ------
         TypeError, ValueError
-            For anything else.
+            For another type, another number of categories, or a batch that does not fit.
 
         Examples
         --------
@@ -723,11 +723,11 @@ class Categorical:
         method : {"auto", "inverse", "gumbel", "alias"}
             "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks the
             uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw (as a
-            race of exponential clocks, which is the same). "auto" is "alias" for at least 1,024
+            race of exponential clocks, which is equivalent). "auto" is "alias" for at least 1,024
             and at least K/2 draws of every row, else "inverse"; so 1,023 draws are not the first of
             1,024. Up to 16 draws of at least 1,024 categories are inverted by sums of blocks. With
             Keyed, "auto" is "inverse", of the whole distribution whatever the number of draws, and
-            there is no "gumbel".
+            "gumbel" is not available.
         workers : int, optional
             Threads; None is 1. The draws do not depend on it.
 
@@ -738,12 +738,12 @@ class Categorical:
         Raises
         ------
         ValueError, TypeError
-            For a shape, rng, method or workers that is none of these.
+            For an invalid shape, rng, method or number of workers.
 
         Notes
         -----
-        The uniforms are multiples of 2⁻⁵³ and the sums float64, so that probabilities of 1e-12
-        come at their rate in float32 too. Equal rng, shape and method give equal draws.
+        The uniforms are multiples of 2⁻⁵³ and the sums float64, so that categories of probability
+        1e-12 are drawn at their rate in float32 too. Equal rng, shape and method give equal draws.
 
         References
         ----------
@@ -761,12 +761,12 @@ class Categorical:
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Any]:
-        """What :meth:`sample` draws, and its log-probabilities in nats.
+        """Draw as :meth:`sample` does, and return the log-probabilities of the draws too.
 
         Parameters
         ----------
         shape, rng
-            As for :meth:`sample`, and so are the errors.
+            As for :meth:`sample`, which documents the errors too.
 
         Returns
         -------
@@ -783,7 +783,7 @@ class Categorical:
         return sampling.sample_and_log_prob(self._state, shape, rng)
 
     def sample_counts(self, n: int, *, rng: Rngs = None) -> Any:
-        """How often each category comes in n draws: multinomial counts, without the draws.
+        """Multinomial counts of n draws, without making the draws.
 
         Parameters
         ----------
@@ -799,12 +799,12 @@ class Categorical:
         Raises
         ------
         ValueError, TypeError
-            For n outside its range or not an integer, or an rng that is none.
+            For n outside its range or not an integer, or an invalid rng.
 
         Notes
         -----
-        NumPy's multinomial in pieces of 2⁵², beyond which its variances fail, and Poisson variables
-        for what is rarer than 2⁻³⁶.
+        NumPy's multinomial, in pieces of 2⁵² draws beyond which its variances are wrong, and
+        Poisson variables for categories rarer than 2⁻³⁶.
 
         Examples
         --------
@@ -819,8 +819,8 @@ class Categorical:
     ) -> Any:
         """Draw k different categories in the order drawn, by Gumbel-top-k.
 
-        Each next one is drawn from what is left, in proportion to p. At T = 0 the order is that of
-        the logits, ties by luck.
+        Each next one is drawn from the remaining categories, in proportion to p. At T = 0 the order
+        is that of the logits, ties in random order.
 
         Parameters
         ----------
@@ -836,7 +836,7 @@ class Categorical:
         Raises
         ------
         ValueError, TypeError
-            For k beyond a row's support, which it names, or a shape or rng that is none.
+            For k beyond a row's support, which the message names, or an invalid shape or rng.
 
         References
         ----------

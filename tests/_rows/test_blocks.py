@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from softargmax import draws
-from softargmax._rows.blocks import BlockSums
+from softargmax._rows.blocks import BlockSums, Weights
 from softargmax._rows.centre import CHUNK
 from softargmax._rows.inversion import last_positive, search
-from softargmax._rows.weights import Weights
 
 BELOW_ONE = np.nextafter(1.0, 0.0)
 WEIGHT = st.one_of(st.just(0.0), st.floats(1e-300, 1e300), st.integers(1, 9).map(float))

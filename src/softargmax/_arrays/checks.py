@@ -25,11 +25,11 @@ from softargmax._arrays.namespaces import (
     working_dtype,
 )
 
-_UNLIMITED = 2**62  # as good as no upper limit of a count
+_UNLIMITED = 2**62  # a count up to here has no upper limit that a message should name
 
 
 def check_categories(x: Array, name: str) -> None:
-    """A last axis of one or more categories."""
+    """Check that there is a last axis of one or more categories."""
     if x.ndim == 0 or x.shape[-1] == 0:
         raise ValueError(
             f"{name} must have a last axis of one or more categories, got shape {tuple(x.shape)}"
@@ -37,7 +37,7 @@ def check_categories(x: Array, name: str) -> None:
 
 
 def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
-    """``x`` as an array of real numbers in the namespace ``xp``."""
+    """``x`` as an array of real numbers in the library ``xp``."""
     if isinstance(x, np.ma.MaskedArray):
         hint = "; pass prior=~logits.mask" if name == "logits" else ""
         raise TypeError(f"{name} must be a plain array, got a masked array{hint}")
@@ -60,7 +60,7 @@ def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool 
         array = _as_float64(array, name)
     if xp is np:
         return array
-    if kind_of(array, np) == "f":  # half and foreign-endian floats are not for every namespace
+    if kind_of(array, np) == "f":  # not every library takes half precision or foreign byte order
         array = cast(array, np)
     return to_namespace(array, xp, _anchor(like, xp))
 
@@ -78,7 +78,7 @@ def _as_float64(x: Any, name: str) -> Any:
 
 
 def _anchor(like: Any, xp: Namespace) -> Array:
-    """An array of the namespace whose device new arrays join."""
+    """An array of the library, whose device new arrays join."""
     return like if is_foreign(like) else xp.asarray(0.0)
 
 
@@ -118,7 +118,7 @@ def in_row(mask: Any) -> str:
 def category(
     x: ArrayLike, xp: Namespace, like: Array, num_categories: int, name: str = "category"
 ) -> Array:
-    """Integer categories in 0 … K-1, as int64."""
+    """``x`` as an array of categories, integers in 0 … K-1; int64."""
     if is_foreign(x) and xp is np:
         x = to_numpy(x)
     array = x if is_foreign(x) else _integers(x, name)
@@ -147,7 +147,7 @@ def _integers(x: ArrayLike, name: str) -> Any:
 
 
 def check_fits(shape: Shape, batch: Shape, name: str) -> Shape:
-    """The broadcast of an argument's shape with the batch."""
+    """The shape to which an argument and the batch broadcast."""
     try:
         return np.broadcast_shapes(shape, batch)
     except ValueError:
@@ -155,13 +155,13 @@ def check_fits(shape: Shape, batch: Shape, name: str) -> Shape:
 
 
 def check_fits_within(shape: Shape, batch: Shape, name: str) -> None:
-    """An argument's shape broadcasts to the batch and does not enlarge it."""
+    """Check that an argument broadcasts to the batch without enlarging it."""
     if check_fits(shape, batch, name) != batch:
         raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}")
 
 
 def sample_shape(shape: Any) -> Shape:
-    """A shape is an int or a tuple of ints."""
+    """A ``shape`` argument, an int or a tuple of ints, as a tuple."""
     if isinstance(shape, tuple) and not shape:
         return ()
     try:
@@ -177,7 +177,7 @@ def sample_shape(shape: Any) -> Shape:
 
 
 def count(x: Any, name: str, low: int, high: int) -> int:
-    """An integer in [low, high]."""
+    """``x`` as an integer in [low, high]."""
     try:
         value = operator.index(x)
     except TypeError:
@@ -193,7 +193,7 @@ def count(x: Any, name: str, low: int, high: int) -> int:
 
 
 def natural(x: Any, name: str) -> int:
-    """An integer of 0 or more, of any size."""
+    """``x`` as an integer of 0 or more, of any size."""
     try:
         value = None if isinstance(x, bool) else operator.index(x)
     except TypeError:
@@ -206,12 +206,12 @@ def natural(x: Any, name: str) -> int:
 
 
 def check_workers(workers: int | None) -> int:
-    """A positive number of threads; None is 1."""
+    """The number of threads, at least 1; None is 1."""
     return 1 if workers is None else count(workers, "workers", 1, 1024)
 
 
 def check_instance(x: object, kind: type, name: str) -> None:
-    """An object of the library."""
+    """Check that an argument is an object of the class ``kind``."""
     if not isinstance(x, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
         hint = "; Categorical(logits) makes one" if kind.__name__ == "Categorical" else ""
@@ -219,20 +219,20 @@ def check_instance(x: object, kind: type, name: str) -> None:
 
 
 def check_callable(x: object, name: str) -> None:
-    """A function, or what can be called like one."""
+    """Check that an argument can be called."""
     if not callable(x):
         raise TypeError(f"{name} must be callable, got {x!r}")
 
 
 def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
-    """One of a few words."""
+    """``x``, which has to be one of a few words."""
     if x not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {x!r}")
     return str(x)
 
 
 def number(x: Any, name: str, interval: str) -> int | float:
-    """A real number in an interval such as "[0, inf)", as Python's."""
+    """``x`` as a Python number in an interval such as "[0, inf)"."""
     if isinstance(x, bool) or not isinstance(x, numbers.Real):
         raise TypeError(f"{name} must be a number, got {x!r}")
     try:
@@ -241,12 +241,12 @@ def number(x: Any, name: str, interval: str) -> int | float:
         value = math.nan
     if outside(value, interval):
         raise ValueError(f"{name} must be in {interval}, got {x}")
-    # Larger integers than these are none for every namespace.
+    # Not every library takes larger integers.
     return int(x) if isinstance(x, numbers.Integral) and abs(value) < 2**31 else value
 
 
 def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
-    """Real numbers in an interval, in float64 where there is one."""
+    """``x`` as an array of numbers in an interval, in float64 where there is one."""
     array = xp.astype(real_array(x, name, xp, like), widest_float(xp))
     wrong = outside(array, interval)
     if any_of(wrong):
@@ -266,7 +266,7 @@ def outside(x: Any, interval: str) -> Any:
 def values_of_categories(
     x: ArrayLike, xp: Namespace, like: Array, batch: Shape, name: str = "values"
 ) -> Array:
-    """Real values with the categories on the last axis, in a floating dtype."""
+    """``x`` as real values with the categories on the last axis, in a floating dtype."""
     array = real_array(x, name, xp, like)
     num_categories = like.shape[-1]
     if array.ndim == 0 or array.shape[-1] != num_categories:
@@ -279,7 +279,7 @@ def values_of_categories(
 
 
 def check_subset(k: int, support: Array) -> None:
-    """No more categories than any row's support has."""
+    """Check that the support of every row has k categories at least."""
     if is_traced(support):
         return
     sizes = np.asarray(np.count_nonzero(to_numpy(support), axis=-1))
@@ -291,7 +291,7 @@ def check_subset(k: int, support: Array) -> None:
 
 
 def check_distinct(indices: Any) -> None:
-    """No index twice on the last axis of a NumPy array."""
+    """Check that no index stands twice on the last axis of a NumPy array."""
     ordered = np.sort(indices, axis=-1)
     twice = (ordered[..., 1:] == ordered[..., :-1]).any(axis=-1)
     if twice.any():

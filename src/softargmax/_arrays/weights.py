@@ -17,7 +17,7 @@ from softargmax._arrays.namespaces import (
 def checked_weights(
     x: ArrayLike, name: str, xp: Namespace, like: Array, *, copy: bool = False
 ) -> Array:
-    """Non-negative finite weights, in the dtype given."""
+    """``x`` as an array of non-negative finite weights, in the dtype given."""
     array = real_array(x, name, xp, like, copy=copy)
     check_categories(array, name)
     kind = kind_of(array, xp)
@@ -32,7 +32,7 @@ def checked_weights(
 
 
 def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
-    """Booleans, or numbers 0 and 1, as booleans."""
+    """``x``, booleans or the numbers 0 and 1, as an array of booleans."""
     array = real_array(x, name, xp, like)
     check_categories(array, name)
     kind = kind_of(array, xp)
@@ -47,7 +47,7 @@ def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
 
 
 def check_positive_rows(weights: Array, xp: Namespace) -> None:
-    """A positive weight in every row."""
+    """Check that every row has a positive weight."""
     empty = xp.max(weights, axis=-1) <= 0
     if any_of(empty):
         raise ValueError(

@@ -56,7 +56,7 @@ def checked_state(
     check_categories(given, name)
     z = cast(given, xp)
     # Policies, which call the logits values or the prior a mask, take no coldness.
-    heat = checked_temperature(
+    checked = checked_temperature(
         temperature, coldness, xp, given, advise=name != "values" and prior_name != "mask"
     )
     if prior is not None and prior_name == "mask":
@@ -64,12 +64,12 @@ def checked_state(
         prior = copied(mask, xp) if copy else mask
     elif prior is not None:
         prior = checked_weights(prior, prior_name, xp, given, copy=copy)
-    shape = batch_shape(tuple(given.shape), heat, prior, prior_name, name)
+    shape = batch_shape(tuple(given.shape), checked, prior, prior_name, name)
     check_support(z, prior, xp, name, prior_name)
     if copy:
-        for array in (given, z, prior, *heat):
+        for array in (given, z, prior, *checked):
             read_only(array)
-    return State(xp, given, z, heat, prior, shape)
+    return State(xp, given, z, checked, prior, shape)
 
 
 def plain_state(
@@ -90,16 +90,16 @@ def plain_state(
     if not logits.size or not logits.ndim:
         return None
     if temperature is None:
-        heat = ONE
+        checked = ONE
     elif type(temperature) in _SCALARS and (
         1e-30 < temperature < 1e30 or (copy and temperature in (0, math.inf))
     ):
         temperature = float(temperature) + 0.0  # -0.0 becomes 0.0
-        heat = Temperature(1 / temperature if temperature else math.inf, temperature)
+        checked = Temperature(1 / temperature if temperature else math.inf, temperature)
     else:
         return None
     if prior is not None:
-        return _masked(logits, heat, prior)
+        return _masked(logits, checked, prior)
     top = None
     if logits.ndim == 1 and logits.size <= SHORT:
         z = logits.copy() if copy else logits
@@ -118,13 +118,13 @@ def plain_state(
         return None
     if copy:
         z.flags.writeable = False
-    state = State(np, z, z, heat, None, z.shape[:-1])
+    state = State(np, z, z, checked, None, z.shape[:-1])
     if top is not None:
         state.memo["top"] = top
     return state
 
 
-def _masked(logits: Any, heat: Temperature, mask: ArrayLike) -> State | None:
+def _masked(logits: Any, temperature: Temperature, mask: ArrayLike) -> State | None:
     """The short way with a mask of the logits, or of every row, where all logits are finite."""
     if type(mask) is not np.ndarray or mask.dtype != np.bool:
         return None
@@ -134,7 +134,7 @@ def _masked(logits: Any, heat: Temperature, mask: ArrayLike) -> State | None:
     if not (z.max() < math.inf and z.min() > -math.inf and mask.any(axis=-1).all()):
         return None
     z.flags.writeable = mask.flags.writeable = False
-    return State(np, z, z, heat, mask, z.shape[:-1])
+    return State(np, z, z, temperature, mask, z.shape[:-1])
 
 
 def _copied(x: Any) -> tuple[Any, Any]:
@@ -181,7 +181,7 @@ def checked_temperature(
         raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
     value = value + 0.0
     cold = inverse(value, xp)
-    if is_traced(value):  # an error where it can be seen
+    if is_traced(value):  # which is an error where values can be seen
         cold = xp.where(value < 0, math.nan, cold)
     return Temperature(cold, value)
 
@@ -221,14 +221,14 @@ def inverse(value: Any, xp: Namespace) -> Any:
 
 def batch_shape(
     logits: Shape,
-    heat: Temperature,
+    temperature: Temperature,
     prior: Array | None,
     prior_name: str = "prior",
     logits_name: str = "logits",
 ) -> Shape:
     """The broadcast of the batch axes; temperature meets the batch only."""
-    name = "coldness" if heat.value is None else "temperature"
-    shape = meet_batch(heat.shape, logits[:-1], name, logits_name)
+    name = "coldness" if temperature.value is None else "temperature"
+    shape = meet_batch(temperature.shape, logits[:-1], name, logits_name)
     if prior is None:
         return shape
     if prior.shape[-1] != logits[-1]:
@@ -245,7 +245,7 @@ def batch_shape(
 
 
 def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") -> Shape:
-    """The batch of logits with batch axes and an argument that has one value a row."""
+    """The batch of logits and of an argument that has one value for each row."""
     if batch and len(shape) > len(batch):
         raise ValueError(
             f"{name} must fit the batch axes {batch} of the {logits}, got shape {shape}; "
@@ -263,7 +263,7 @@ def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") ->
 def check_support(
     z: Array, prior: Array | None, xp: Namespace, name: str = "logits", prior_name: str = "prior"
 ) -> None:
-    """No NaN, no +inf, and a non-empty support in every row."""
+    """Check that no logit is NaN or +inf, and that every row has a support."""
     top = xp.max(z, axis=-1)  # NaN where the row has one
     if xp is np and prior is None and np.isfinite(top).all():
         return

@@ -87,8 +87,8 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
         # The scores before their rounding to log-probabilities.
         return normalised(ranking(state), stage, temperature)
     t = np.broadcast_to(to_numpy(temperature), state.batch_shape).ravel().tolist()
-    heats = [Temperature(1 / x if x else math.inf, x) for x in t]
-    return _of_rows(state, _scored(state, "d"), stage, heats)
+    temperatures = [Temperature(1 / x if x else math.inf, x) for x in t]
+    return _of_rows(state, _scored(state, "d"), stage, temperatures)
 
 
 def normalised(scores: Array, stage: str, temperature: Any = None) -> State:
@@ -151,7 +151,7 @@ def _scored(state: State, name: str) -> list[_Scored]:
 
 
 def _of_rows(
-    state: State, rows: list[_Scored], stage: str, heats: list[Temperature] | None = None
+    state: State, rows: list[_Scored], stage: str, temperatures: list[Temperature] | None = None
 ) -> State:
     """Rows of scores, normalised at a temperature of theirs; what has p = 0 is dropped."""
     batch, width = state.batch_shape, state.num_categories
@@ -160,7 +160,9 @@ def _of_rows(
         if not (scores > -math.inf).any():
             mask = np.arange(len(rows)).reshape(batch) == i
             raise ValueError(f"{stage} must leave a token, got none{in_row(mask)}")
-        log_p = law_of(scores, ONE if heats is None else heats[i], None).make_log_probs()
+        log_p = law_of(
+            scores, ONE if temperatures is None else temperatures[i], None
+        ).make_log_probs()
         alive = log_p > -math.inf
         if not alive.all():
             indices = np.flatnonzero(alive) if indices is None else indices[alive]

@@ -7,7 +7,7 @@ make the new state; of all others a mask is multiplied into the prior.
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -28,154 +28,6 @@ from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
 from softargmax._rows.thresholds import SLACK, RowScores
 from softargmax._rows.ways import MANY
-
-
-class Scores(Protocol):
-    """What a rule may ask of the scores of categories, of one row or of a batch.
-
-    Of a row they are numbers and arrays (K,), of a batch columns (…, 1) and arrays (…, K), in the
-    library ``xp``. d is β·gap + log π₀, whose largest is 0, and p = exp(d - log_total).
-    """
-
-    @property
-    def xp(self) -> Any:
-        """The library."""
-
-    @property
-    def d(self) -> Any:
-        """The centred, scaled scores."""
-
-    @property
-    def log_total(self) -> Any:
-        """log Σ exp(d)."""
-
-    @property
-    def entropy(self) -> Any:
-        """H in nats."""
-
-    @property
-    def log_collision(self) -> Any:
-        """log Σp² + log_total: a d on this level has p = Σp²."""
-
-    @property
-    def deviation(self) -> Any:
-        """The population standard deviation of d over the categories with p > 0."""
-
-    def nearness(self, level: Any) -> Any:
-        """-|d - level|, a key; d is not to be used afterwards."""
-
-    def lowest_from(self, bound: Any) -> Any:
-        """The lowest d that is at least a bound, up to rounding; inf where none is."""
-
-    def count_up_to(self, level: Any) -> Any:
-        """How many categories with p > 0 have d ≤ level."""
-
-    def mass_threshold(self, mass: Any) -> Any:
-        """The last key of the smallest set of the largest keys with this mass."""
-
-    def entropy_threshold(self, fraction: Any) -> Any:
-        """The last d of the longest falling prefix whose own entropy is ≤ fraction·H."""
-
-
-class Rule(NamedTuple):
-    """A truncation: what has a key of at least the bound stays."""
-
-    bound: Callable[[Scores, Any], Any]  # from the scores and the rule's one parameter
-    key: Callable[[Scores], Any] | None = None  # what is compared with the bound; None for d
-    least: Any = 1  # so many of the largest keys stay in any case, ties with the last included
-    exact: bool = False  # whether the bound is a key itself, to be met without slack
-
-
-def goes_row_by_row(state: State) -> bool:
-    """Whether survivors are kept: for long rows that NumPy can read, without gradient."""
-    if state.kept is not None:
-        return True
-    if state.num_categories < MANY:
-        return False
-    return all(map(is_plain, (state.logits, *state.temperature, state.prior)))
-
-
-@ignore_fp_errors
-def truncated(state: State, rule: Rule, parameter: Any) -> State:
-    """The survivors of a rule, whose parameter is a number, or an array that fits the batch."""
-    if not goes_row_by_row(state):
-        table = ArrayScores(state)
-        least = rule.least[..., None] if isinstance(rule.least, np.ndarray) else rule.least
-        table.own_key = None if rule.key is None else rule.key(table)
-        bound = rule.bound(table, _column(parameter, state))
-        return masked(state, table.keep(bound, least, exact=rule.exact))
-    own, number = (_each(x, state) for x in (parameter, rule.least))
-    positions = []
-    for i, scores in enumerate(_rows(state)):
-        with scores:
-            scores.own_key = None if rule.key is None else rule.key(scores)
-            bound = rule.bound(scores, own(i))
-            positions.append(scores.keep(bound, number(i), exact=rule.exact))
-    return survivors(state, positions)
-
-
-def _column(x: Any, state: State) -> Any:
-    """A parameter as an array that broadcasts against (…, K)."""
-    if x is None:
-        return None
-    found = to_namespace(x, state.xp, state.z, widest_float(state.xp))
-    return found[..., None] if found.ndim else found
-
-
-def _each(x: Any, state: State) -> Any:
-    """A parameter as a function of the row."""
-    if not hasattr(x, "shape"):
-        return lambda _: x
-    values = np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
-    return values.__getitem__
-
-
-def _rows(state: State) -> Iterator[RowScores]:
-    """The scores of every row of a state that goes row by row."""
-    state = state.host()
-    kept, batch, memo = state.kept, state.batch_shape, state.memo
-    if kept is not None:
-        for i, row in enumerate(kept.rows()):
-            prior = None if kept.prior is None else kept.prior[row]
-            yield RowScores.of(kept.z[row], state.row_temperature(i), prior)
-        return
-    z = as_rows(state.z, batch)
-    prior = None if state.prior is None else as_rows(state.prior, batch)
-    top = np.broadcast_to(memo["top"], batch).ravel() if "top" in memo else None
-    for i, row in enumerate(z):
-        yield RowScores.of(
-            row,
-            state.row_temperature(i),
-            None if prior is None else prior[i],
-            None if top is None else top[i],
-        )
-
-
-def survivors(state: State, positions: list[Any]) -> State:
-    """The state on some categories of every row, by their ascending positions among the present."""
-    batch = state.batch_shape
-    if state.kept is not None:
-        starts = state.kept.starts
-        own = [found + starts[i] for i, found in enumerate(positions)]
-        return State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
-    host = state.host()
-    z = as_rows(host.z, batch)
-    prior = None if host.prior is None else as_rows(host.prior, batch)
-    kept = Kept(
-        np.concatenate(positions) if positions else np.empty(0, np.int64),
-        np.cumsum([0, *map(len, positions)]),
-        _gathered(z, positions),
-        None if prior is None else _gathered(prior, positions),
-        state.num_categories,
-        Whole(state.logits, state.z, state.prior),
-    )
-    return State.of_survivors(state.xp, state.temperature, batch, kept)
-
-
-def _gathered(rows: Any, positions: list[Any]) -> Any:
-    if not positions:
-        return np.empty(0, rows.dtype)
-    return np.concatenate([row[found] for row, found in zip(rows, positions, strict=True)])
 
 
 class ArrayScores:
@@ -297,3 +149,109 @@ class ArrayScores:
         index = xp.arange(width, device=device_of(key))
         chosen = index == to_namespace(place, xp, key)
         return xp.max(xp.where(chosen, ordered, -math.inf), axis=-1, keepdims=True)
+
+
+# What a rule may ask: of one row numbers and arrays (K,), of a batch columns (…, 1) and (…, K).
+# d is β·gap + log π₀, whose largest is 0, and p = exp(d - log_total).
+Scores: TypeAlias = RowScores | ArrayScores
+
+
+class Rule(NamedTuple):
+    """A truncation: what has a key of at least the bound stays."""
+
+    bound: Callable[[Scores, Any], Any]  # from the scores and the rule's one parameter
+    key: Callable[[Scores], Any] | None = None  # what is compared with the bound; None for d
+    least: Any = 1  # so many of the largest keys stay in any case, ties with the last included
+    exact: bool = False  # whether the bound is a key itself, to be met without slack
+
+
+def goes_row_by_row(state: State) -> bool:
+    """Whether survivors are kept: for long rows that NumPy can read, without gradient."""
+    if state.kept is not None:
+        return True
+    if state.num_categories < MANY:
+        return False
+    return all(map(is_plain, (state.logits, *state.temperature, state.prior)))
+
+
+@ignore_fp_errors
+def truncated(state: State, rule: Rule, parameter: Any) -> State:
+    """The survivors of a rule, whose parameter is a number, or an array that fits the batch."""
+    if not goes_row_by_row(state):
+        table = ArrayScores(state)
+        least = rule.least[..., None] if isinstance(rule.least, np.ndarray) else rule.least
+        table.own_key = None if rule.key is None else rule.key(table)
+        bound = rule.bound(table, _column(parameter, state))
+        return masked(state, table.keep(bound, least, exact=rule.exact))
+    own, number = (_each(x, state) for x in (parameter, rule.least))
+    positions = []
+    for i, scores in enumerate(_rows(state)):
+        with scores:
+            scores.own_key = None if rule.key is None else rule.key(scores)
+            bound = rule.bound(scores, own(i))
+            positions.append(scores.keep(bound, number(i), exact=rule.exact))
+    return survivors(state, positions)
+
+
+def _column(x: Any, state: State) -> Any:
+    """A parameter as an array that broadcasts against (…, K)."""
+    if x is None:
+        return None
+    found = to_namespace(x, state.xp, state.z, widest_float(state.xp))
+    return found[..., None] if found.ndim else found
+
+
+def _each(x: Any, state: State) -> Any:
+    """A parameter as a function of the row."""
+    if not hasattr(x, "shape"):
+        return lambda _: x
+    values = np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
+    return values.__getitem__
+
+
+def _rows(state: State) -> Iterator[RowScores]:
+    """The scores of every row of a state that goes row by row."""
+    state = state.host()
+    kept, batch, memo = state.kept, state.batch_shape, state.memo
+    if kept is not None:
+        for i, row in enumerate(kept.rows()):
+            prior = None if kept.prior is None else kept.prior[row]
+            yield RowScores.of(kept.z[row], state.row_temperature(i), prior)
+        return
+    z = as_rows(state.z, batch)
+    prior = None if state.prior is None else as_rows(state.prior, batch)
+    top = np.broadcast_to(memo["top"], batch).ravel() if "top" in memo else None
+    for i, row in enumerate(z):
+        yield RowScores.of(
+            row,
+            state.row_temperature(i),
+            None if prior is None else prior[i],
+            None if top is None else top[i],
+        )
+
+
+def survivors(state: State, positions: list[Any]) -> State:
+    """The state on some categories of every row, by their ascending positions among the present."""
+    batch = state.batch_shape
+    if state.kept is not None:
+        starts = state.kept.starts
+        own = [found + starts[i] for i, found in enumerate(positions)]
+        return State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
+    host = state.host()
+    z = as_rows(host.z, batch)
+    prior = None if host.prior is None else as_rows(host.prior, batch)
+    kept = Kept(
+        np.concatenate(positions) if positions else np.empty(0, np.int64),
+        np.cumsum([0, *map(len, positions)]),
+        _gathered(z, positions),
+        None if prior is None else _gathered(prior, positions),
+        state.num_categories,
+        Whole(state.logits, state.z, state.prior),
+    )
+    return State.of_survivors(state.xp, state.temperature, batch, kept)
+
+
+def _gathered(rows: Any, positions: list[Any]) -> Any:
+    if not positions:
+        return np.empty(0, rows.dtype)
+    return np.concatenate([row[found] for row, found in zip(rows, positions, strict=True)])

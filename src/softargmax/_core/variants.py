@@ -117,13 +117,13 @@ def tempered(state: State, temperature: ArrayLike | None, coldness: ArrayLike | 
     new = temperature if coldness is None else coldness
     if state.xp is np and is_foreign(new):  # as the constructor would, go where it lives
         return checked_state(state.logits, temperature, coldness, state.prior, copy=True)
-    heat = checked_temperature(temperature, coldness, state.xp, state.logits)
-    for part in heat:
+    checked = checked_temperature(temperature, coldness, state.xp, state.logits)
+    for part in checked:
         read_only(part)
-    shape = batch_shape(tuple(state.logits.shape), heat, state.prior)
-    if state.kept is not None and shape == state.batch_shape and all(map(is_plain, heat)):
-        return State.of_survivors(state.xp, heat, shape, state.kept)
-    return state.replace(temperature=heat, batch_shape=shape)
+    shape = batch_shape(tuple(state.logits.shape), checked, state.prior)
+    if state.kept is not None and shape == state.batch_shape and all(map(is_plain, checked)):
+        return State.of_survivors(state.xp, checked, shape, state.kept)
+    return state.replace(temperature=checked, batch_shape=shape)
 
 
 def masked(state: State, keep: ArrayLike) -> State:

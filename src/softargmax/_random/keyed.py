@@ -1,4 +1,4 @@
-"""Counter-based noise: what number i is depends on a seed and on i alone."""
+"""Counter-based noise: number i depends on a seed and on i alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from softargmax._arrays.checks import count, natural
 
-DRAWS, RESERVOIR = 0x64726177, 0x72657376  # the tags of those who read
+DRAWS, RESERVOIR = 0x64726177, 0x72657376  # tags, so that draws and reservoirs share no words
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Keyed:
 
 
 class Words:
-    """Random words of 64 bits in a row; number i depends on the seed, the tag and i alone."""
+    """A stream of random 64-bit words; word i depends on the seed, the tag and i alone."""
 
     def __init__(self, seed: int, tag: int, start: int) -> None:
         self._bits = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(tag,)))
@@ -81,7 +81,7 @@ class Words:
         self.skip(start)
 
     def generator(self) -> np.random.Generator:
-        """A Generator that reads one word for each uniform, from here on."""
+        """A Generator that takes the next word of the stream for each uniform."""
         return np.random.Generator(self._bits)
 
     def take(self, n: int) -> Any:
@@ -90,10 +90,10 @@ class Words:
         return self._bits.random_raw(n)
 
     def skip(self, n: int) -> None:
-        """Leave n words out, at no cost: the generator makes four at each count."""
+        """Skip n words without making them: each count of the generator yields four."""
         made, end = -(-self._place // 4), self._place + n
         if end >= 4 * made:
-            self._bits.advance(end // 4 - made)  # which forgets what is left of the last four
+            self._bits.advance(end // 4 - made)  # and discards the rest of the last four
             n = end % 4
         if n:
             self._bits.random_raw(n)
@@ -112,5 +112,5 @@ def word_gumbels(words: Any) -> Any:
 
 
 def words_up_to(wait: float) -> int:
-    """A word above which no wait -log(1 - v) is as short."""
+    """The largest word whose wait -log(1 - v) is at most ``wait``, rounded up."""
     return min(int(-np.expm1(-wait) * (1 + 1e-12) * 2.0**64) + 1, 2**64 - 1)

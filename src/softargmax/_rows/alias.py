@@ -7,7 +7,7 @@ import numpy as np
 from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._random.numpy import Generator, uniforms
 from softargmax._rows.memory import BLOCK, blocks
-from softargmax._rows.noise import by_blocks_of_noise
+from softargmax._rows.threads import by_blocks_of_noise
 
 
 class AliasTable(NamedTuple):

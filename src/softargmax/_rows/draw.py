@@ -7,18 +7,17 @@ import numpy as np
 
 from softargmax._random.numpy import Generator, uniform, uniforms
 from softargmax._rows.alias import draw_by_alias
+from softargmax._rows.blocks import columns
 from softargmax._rows.counts import draw_counts
 from softargmax._rows.inversion import cumulative, invert, invert_columns
 from softargmax._rows.law import Law
 from softargmax._rows.memory import blocks
-from softargmax._rows.noise import by_blocks_of_noise
 from softargmax._rows.race import draw_by_race
 from softargmax._rows.rows import Rows, as_rows
 from softargmax._rows.short import Short
 from softargmax._rows.sparse import Sparse
-from softargmax._rows.threads import share
+from softargmax._rows.threads import by_blocks_of_noise, share
 from softargmax._rows.ways import MANY, choose_method, law_of_rows
-from softargmax._rows.weights import columns
 
 
 def draw(law: Law, n: int, rng: Generator, method: str, workers: int = 1) -> Any:

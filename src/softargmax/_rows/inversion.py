@@ -92,7 +92,7 @@ def search(cdf: Any, last: Any, u: Any, row: Any) -> Any:
     """The smallest category x with cdf(x) > u, and ``last`` at u = 1.
 
     ``cdf`` has shape (rows, K), ``last`` (rows,) is the last category of positive weight, ``row``
-    says which row each ``u`` in [0, 1] asks; the result is int64 of their broadcast shape.
+    is the row that each ``u`` in [0, 1] belongs to; the result is int64 of their broadcast shape.
     """
     rows, num_categories = cdf.shape
     if rows == 1:

@@ -63,9 +63,10 @@ def largest(keys: tuple[Any, ...], k: int) -> Any:
 def log_prob_ordered(z: Any, coldness: Any, log_prior: Any, x: Any) -> Any:
     """log P of the order ``x`` (rows, k) drawn without replacement; float64, (rows,).
 
-    ``z`` (rows, K) are logits, -inf off the support, ``coldness`` (rows, 1) is ≥ 0. What is left
-    after the last choice is summed once; then the choices join it from the last to the first. The
-    sum is kept as exp(level) at its largest logit, so that every step has its limit at T = 0.
+    ``z`` (rows, K) are logits, -inf off the support, ``coldness`` (rows, 1) is ≥ 0. The categories
+    that remain after the last choice are summed once; then the choices join the sum, from the last
+    to the first. It is kept as exp(level) at its largest logit, so that every step has its limit at
+    T = 0.
 
     Examples
     --------

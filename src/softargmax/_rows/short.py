@@ -7,11 +7,9 @@ import numpy as np
 
 from softargmax._arrays.namespaces import Shape
 from softargmax._rows.law import Law
-from softargmax._rows.rows import Rows, Temperature
+from softargmax._rows.rows import LIMITS, Rows, Temperature
 
 SHORT = 64  # categories up to which Python floats are faster than array calls
-# Weights below are no normal numbers as probabilities, or nearly so: taken for impossible.
-_LEAST = {"f": 1.2e-38, "d": 2.3e-308}
 
 
 class Short(Law):
@@ -89,7 +87,8 @@ class Short(Law):
 
     def draw(self, u: float) -> int:
         """The category of a uniform; never one whose probability is no normal float."""
-        level, last, least = u * self.total, 0, _LEAST[self.z.dtype.char]
+        level, last = u * self.total, 0
+        least = LIMITS[self.z.dtype.char].tiny * self.total
         for category, weight in enumerate(self.weights):
             if weight > least:
                 level -= weight

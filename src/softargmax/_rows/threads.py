@@ -1,8 +1,8 @@
-"""Work shared among threads, which are kept: to start one costs more than a draw.
+"""Work shared among threads, which are kept, since starting one costs more than a draw.
 
-Between threads there are only queues that no interrupt can leave locked, and nobody ever waits for
-a thread that may not come: who shares takes back what no one has begun. So Ctrl-C, signal handlers
-that draw, and forks are harmless at any moment.
+Threads communicate through queues alone, which an interrupt cannot leave locked. The calling thread
+never waits for a helper that has not begun: it takes the remaining tasks back and does them itself.
+So Ctrl-C, signal handlers that draw, and forks are safe at any moment.
 """
 
 import math
@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from softargmax._rows.memory import blocks
+
 Task = TypeVar("Task")
 _PATIENCE = 0.05  # seconds that a fork waits for idle threads to end
 
@@ -24,18 +26,18 @@ def share(
     workers: int = 1,
     ahead: float = math.inf,
 ) -> None:
-    """Do ``work`` on tasks in up to ``workers`` threads, this one included.
+    """Do ``work`` on every task in up to ``workers`` threads, the calling one included.
 
-    This thread makes the tasks, in order. Pass ``ahead``, how many may wait, where they take
-    memory.
+    The calling thread makes the tasks, in order. ``ahead`` bounds how many of them may wait, for
+    tasks that take memory.
     """
     if workers == 1:
         for task in tasks:
             work(task)
         return
     waiting: SimpleQueue[Task] = SimpleQueue()
-    tickets: SimpleQueue[bool] = SimpleQueue()  # one for each who was called
-    left: SimpleQueue[BaseException | None] = SimpleQueue()  # those who came and went
+    tickets: SimpleQueue[bool] = SimpleQueue()  # one for each helper that was called
+    left: SimpleQueue[BaseException | None] = SimpleQueue()  # from helpers that have finished
     called = 0
 
     def lend_a_hand() -> None:
@@ -57,15 +59,15 @@ def share(
                 work(task)
                 continue
             waiting.put(task)
-            # A single task is for this thread.
+            # A single waiting task is left to this thread.
             if called - left.qsize() < workers - 1 and waiting.qsize() > 1:
                 tickets.put(True)
                 _pool.call(lend_a_hand)
-                called += 1  # not sooner: an interrupt in between must leave none to wait for
+                called += 1  # last, so that an interrupt leaves no helper to wait for
         for task in _taken(waiting):
             work(task)
     finally:
-        for _ in _taken(waiting):  # what an error has left
+        for _ in _taken(waiting):  # tasks that remain after an error
             pass
         came = called - sum(1 for _ in _taken(tickets))
         errors = [left.get() for _ in range(came)]
@@ -74,8 +76,24 @@ def share(
             raise error
 
 
+def by_blocks_of_noise(
+    work: Callable[[slice, Any], None],
+    n: int,
+    width: int,
+    noise: Callable[[int], Any],
+    workers: int,
+) -> None:
+    """Draw the noise of each block in order, and ``work(block, noise)`` on the blocks."""
+    share(
+        lambda task: work(*task),
+        ((block, noise(block.stop - block.start)) for block in blocks(n, width)),
+        workers,
+        2 * workers,
+    )
+
+
 def _taken(queue: "SimpleQueue[Any]", most: float = math.inf) -> Iterator[Any]:
-    """What is in a queue, as long as there is any."""
+    """Take items from a queue until it is empty, or ``most`` of them."""
     while most > 0:
         try:
             yield queue.get_nowait()
@@ -85,7 +103,7 @@ def _taken(queue: "SimpleQueue[Any]", most: float = math.inf) -> Iterator[Any]:
 
 
 class _Pool:
-    """Threads that wait for calls, one a core at the most; none is started before it is needed."""
+    """Threads that wait for calls, at most one a core, started when they are first needed."""
 
     def __init__(self) -> None:
         self.calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -93,7 +111,7 @@ class _Pool:
         self.threads: list[threading.Thread] = []
 
     def call(self, job: Callable[[], None]) -> None:
-        """Have a job done by some thread, sooner or later, or never."""
+        """Offer a job to the threads; it may be done late, or never."""
         self.calls.put(job)
         try:
             self.idle.pop()
@@ -112,7 +130,7 @@ class _Pool:
             self.idle.append(None)
 
     def close(self) -> None:
-        """End the threads, and wait a little for those that are idle."""
+        """End the threads, and wait briefly for the idle ones."""
         for _ in self.threads:
             self.calls.put(None)
         end = time.monotonic() + _PATIENCE
@@ -124,7 +142,7 @@ _pool = _Pool()
 
 
 def _renew(*, close: bool) -> None:
-    """Other threads from now on: a process should fork without any, and the child has none."""
+    """Replace the pool: a process should fork without threads, and its child has none."""
     global _pool
     old, _pool = _pool, _Pool()
     if close:
