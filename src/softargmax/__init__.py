@@ -19,7 +19,7 @@ def __dir__() -> list[str]:
     return [*__all__, *_MODULES, "__version__"]
 
 
-def __getattr__(name: str) -> Any:  # on demand: all of it is slow to import
+def __getattr__(name: str) -> Any:  # lazily: importing everything is slow
     if name == "RelaxedCategorical":
         from softargmax.relaxed import RelaxedCategorical
 

@@ -1,7 +1,7 @@
-"""Draws by hand: weights and noise to categories, as pure functions of NumPy rows.
+"""Low-level draws: pure functions from NumPy rows of weights and noise to categories.
 
-None of them can return a category of weight 0, whatever the noise. :class:`Keyed` is an ``rng`` for
-draws that depend on their number alone.
+None of them ever returns a category of weight 0, whatever the noise. :class:`Keyed` is an ``rng``
+for counter-based draws, each of which depends only on the seed and its own number.
 """
 
 from softargmax._random.keyed import Keyed

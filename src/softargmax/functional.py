@@ -39,7 +39,7 @@ def softargmax(
     temperature : float or array, optional
         T in [0, inf], 1 by default; broadcasts against the batch axes alone.
     coldness : float or array, optional
-        β = 1/T instead, any real number or ±inf; a negative one prefers small logits.
+        β = 1/T instead of T, any real number or ±inf; a negative one prefers small logits.
     prior : array, shape (..., K), optional
         Non-negative weights π₀: a mask, degeneracies or a reference distribution.
     workers : int, optional
@@ -55,14 +55,14 @@ def softargmax(
     ------
     ValueError
         For NaN or +inf logits, a row without support, a negative or NaN temperature, a prior that
-        is negative, NaN or infinite, shapes that do not fit, workers below 1.
+        is negative, NaN or infinite, shapes that do not fit, or workers below 1.
     TypeError
-        For both temperature and coldness, or for arguments that are not real numbers.
+        If both temperature and coldness are given, or for arguments that are not real numbers.
 
     Notes
     -----
     T = 0 (β = +inf) is arg max with ties shared in proportion to the prior, β = 0 the prior on the
-    support, β = -inf arg min. Each is a value of the one formula; no clamp or epsilon is involved.
+    support, β = -inf arg min. Each is an exact limit of the formula, without a clamp or epsilon.
 
     References
     ----------
@@ -88,12 +88,12 @@ def log_softargmax(
     prior: ArrayLike | None = None,
     workers: int | None = None,
 ) -> Array:
-    r"""Log-probabilities :math:`\log p_i`, with their digits kept where p is next to 1.
+    r"""Log-probabilities :math:`\log p_i`, accurate also where p is close to 1.
 
     .. math:: \log p_i = d_i - \operatorname{log1p}\Bigl(\sum_{j \ne t} e^{d_j}\Bigr),
               \qquad d_i = \beta (z_i - z_t) + \log \pi_{0,i} - \log \pi_{0,t},
 
-    t being the likeliest category.
+    where t is the likeliest category.
 
     Parameters
     ----------
@@ -113,8 +113,8 @@ def log_softargmax(
     Notes
     -----
     The relative error is a few units in the last place for every category; for the likeliest it
-    grows with its gap to the second one, as the rounding of the logits does. A prior adds the
-    rounding of its logarithm.
+    grows with its gap to the second one, as does the effect of rounding in the logits. A prior adds
+    the rounding of its logarithm.
 
     References
     ----------
@@ -187,7 +187,7 @@ def _answer(
     prior: ArrayLike | None,
     workers: int | None,
 ) -> Array:
-    """``probs`` or ``log_probs``, by NumPy's law or by the formula."""
+    """Compute ``probs`` or ``log_probs``: the optimised law for NumPy arrays, else the formula."""
     threads = check_workers(workers)
     plain = None
     if coldness is None and prior is None:
@@ -200,6 +200,6 @@ def _answer(
     if state.xp is not np:
         return getattr(formula, name)(state)
     found: Any = getattr(state.law, f"make_{name}")(threads)
-    if plain is not None and np.isnan(found[..., 0]).any():  # a bad row, and this names it
+    if plain is not None and np.isnan(found[..., 0]).any():  # an invalid row: this names it
         checked()
     return found

@@ -1,8 +1,8 @@
-"""Thermodynamics: logits as energies, the partition function and what follows from it.
+"""Thermodynamics: logits as energies, the partition function and quantities derived from it.
 
 Energies are E = -logits, the prior π₀ holds the degeneracies g, and k_B = 1. Every function is
-batched over the distribution, so that a ladder of temperatures is one call, and exact in its
-limits: T = 0, T = inf and negative coldness (population inversion).
+batched over the distribution, so that a ladder of temperatures is one call, and is exact at T = 0,
+at T = inf and at negative coldness (population inversion).
 """
 
 import math
@@ -30,13 +30,13 @@ def __dir__() -> list[str]:
 
 
 class _Terms(NamedTuple):
-    """What all of them are made of; the arrays without K have shape (…, 1)."""
+    """Terms that all functions share; arrays without a category axis have shape (…, 1)."""
 
     xp: Namespace
     state: State
     p: Array
-    half_gap: Array  # half of the logits less their extremum where p > 0, else 0
-    x: Array  # β·gap there
+    half_gap: Array  # (logits - extremum) / 2 where p > 0, else 0
+    x: Array  # β·gap where p > 0, else 0
     level: Array  # log Σ g·exp(β·gap)
     extremum: Array  # of the logits over the support: minus the energy of the ground state
     coldness: Array
@@ -49,7 +49,7 @@ class _Terms(NamedTuple):
         support = state.support
         z = xp.astype(state.z, wide)
         coldness = to_namespace(state.coldness, xp, state.z, wide)[..., None]
-        # Without degeneracies, d is β·gap with its limits.
+        # With the degeneracies taken out, d is β·gap, its limits included.
         d, log_p = ranking(state.replace(prior=support)), log_probs(state)
         alive = (log_p > -math.inf) & (d > -math.inf)
         zero = xp.zeros_like(z)
@@ -57,9 +57,9 @@ class _Terms(NamedTuple):
         low = xp.min(xp.where(support, z, math.inf), axis=-1, keepdims=True)
         extremum = xp.where(coldness < 0, low, high)
         x = xp.where(alive, xp.astype(d, wide), zero)
-        half_gap = xp.where(alive, z / 2 - extremum / 2, zero)  # the whole may overflow
+        half_gap = xp.where(alive, z / 2 - extremum / 2, zero)  # halved, lest it overflow
         p = xp.where(alive, xp.exp(xp.where(alive, xp.astype(log_p, wide), zero)), zero)
-        # log Σ g·exp(x) = x + log g - log p at any category; the likeliest keeps the digits.
+        # log Σ g·exp(x) = x + log g - log p at any category; most accurate at the likeliest.
         index = xp.arange(z.shape[-1]) == xp.argmax(log_p, axis=-1, keepdims=True)
         own = x - xp.where(alive, xp.astype(log_p, wide), zero)
         if state.prior is not None:
@@ -73,7 +73,7 @@ class _Terms(NamedTuple):
         return self.xp.sum(self.p * values, axis=-1, keepdims=True)
 
     def answer(self, x: Array) -> Any:
-        """In the dtype of the distribution, over its batch."""
+        """The result in the dtype and batch shape of the distribution."""
         full = self.xp.broadcast_to(x[..., 0] + 0.0, self.state.batch_shape)  # no -0.0
         if self.xp is np:
             return unwrap(full.astype(self.state.dtype))
@@ -87,7 +87,7 @@ def log_partition(dist: Categorical) -> Any:
     Parameters
     ----------
     dist : Categorical
-        Of energies (:meth:`Categorical.from_energies`) or logits -E.
+        Made from energies (:meth:`Categorical.from_energies`) or from logits -E.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def log_partition(dist: Categorical) -> Any:
     Raises
     ------
     TypeError
-        For what is no Categorical.
+        For a dist that is not a Categorical.
 
     References
     ----------
@@ -122,7 +122,7 @@ def log_partition(dist: Categorical) -> Any:
 
 @ignore_fp_errors
 def free_energy(dist: Categorical) -> Any:
-    r"""Helmholtz's free energy, :math:`F = -\log Z / \beta = U - T S`.
+    r"""The Helmholtz free energy, :math:`F = -\log Z / \beta = U - T S`.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def free_energy(dist: Categorical) -> Any:
     -------
     float or array, shape batch_shape
         In the units of the energies. At T = 0 it is the energy of the ground state (at β = -inf the
-        highest); at T = inf it is -inf where Σ g > 1, +inf where Σ g < 1, and U where Σ g = 1.
+        highest one); at T = inf it is -inf where Σ g > 1, +inf where Σ g < 1, and U where Σ g = 1.
 
     Raises
     ------
     TypeError
-        For what is no Categorical.
+        For a dist that is not a Categorical.
 
     References
     ----------
@@ -176,7 +176,7 @@ def internal_energy(dist: Categorical) -> Any:
     Raises
     ------
     TypeError
-        For what is no Categorical.
+        For a dist that is not a Categorical.
 
     References
     ----------
@@ -209,7 +209,7 @@ def heat_capacity(dist: Categorical) -> Any:
     Raises
     ------
     TypeError
-        For what is no Categorical.
+        For a dist that is not a Categorical.
 
     References
     ----------
@@ -233,8 +233,8 @@ def heat_capacity(dist: Categorical) -> Any:
 def entropy(dist: Categorical) -> Any:
     r"""The thermodynamic entropy, :math:`S = \log Z + \beta U = -\sum_i p_i \log (p_i / g_i)`.
 
-    It counts the states within the levels, where ``dist.entropy()``, over levels, does not; the two
-    are equal where there are no degeneracies.
+    It counts the states within each level, unlike ``dist.entropy()``, which is over levels; the two
+    are equal without degeneracies.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def entropy(dist: Categorical) -> Any:
     Raises
     ------
     TypeError
-        For what is no Categorical.
+        For a dist that is not a Categorical.
 
     References
     ----------

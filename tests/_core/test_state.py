@@ -86,7 +86,11 @@ def test_little_is_made_that_has_the_size_of_the_vocabulary(monkeypatch):
     from softargmax._core.state import State
 
     dist = chain(TopK(50), LogitBias({3: 1.0}))(Categorical(B[0]))
-    monkeypatch.setattr(State, "__getattr__", lambda self, name: pytest.fail(name))
+    made = State.__getattr__
+    dense = ("logits", "z", "prior")
+    monkeypatch.setattr(
+        State, "__getattr__", lambda s, name: pytest.fail(name) if name in dense else made(s, name)
+    )
     assert "num_categories=2000" in repr(dist)
     token, state = Mirostat(target=2.0).step(dist, 4.0, rng=0)
     assert dist.log_prob(token) > -np.inf

@@ -76,12 +76,12 @@ def support_size(state: State) -> Any:
 def log_prob(state: State, category: ArrayLike) -> Any:
     """log p of given categories."""
     if state.xp is np and not state.batch_shape and type(category) in (int, np.int64):
-        law = state.law
-        if 0 <= category < law.width:  # the common case, on a short way
-            if type(law) is Short:
+        law = state.law  # the common cases, on a short way
+        if type(law) is Short:
+            if 0 <= category < len(law.values):
                 return law.log_prob(category)
-            if state.kept is None:
-                return law.log_probs[category]
+        elif state.kept is None and 0 <= category < law.width:
+            return law.log_probs[category]
     return _of_category(state, category, "log_probs", -math.inf, log_probs)
 
 

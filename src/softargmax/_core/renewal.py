@@ -21,7 +21,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import checked_state
-from softargmax._core.state import Kept, State
+from softargmax._core.state import Kept, State, joined, starts_of
 from softargmax._core.thresholds import goes_row_by_row
 from softargmax._rows.rows import ONE, Temperature, as_rows
 from softargmax._rows.sparse import Sparse
@@ -175,9 +175,9 @@ def _of_rows(
     everything = np.arange(width)
     places = [everything if own is None else own for own, _ in found]
     kept = Kept(
-        np.concatenate(places),
-        np.cumsum([0, *map(len, places)]),
-        np.concatenate([z for _, z in found]),
+        joined(places, np.int64),
+        starts_of(places),
+        joined([z for _, z in found], np.float64),
         None,
         width,
     )

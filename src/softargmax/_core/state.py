@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ class Kept(NamedTuple):
     """
 
     indices: Any  # int64
-    starts: Any  # (rows + 1,)
+    starts: list[int]  # of rows + 1
     z: Any  # the survivors' logits, in the working dtype
     prior: Any  # their prior weights; None without any
     width: int  # K
@@ -35,7 +36,7 @@ class Kept(NamedTuple):
 
     def row(self, i: int) -> slice:
         """Where row i stands."""
-        return slice(int(self.starts[i]), int(self.starts[i + 1]))
+        return slice(self.starts[i], self.starts[i + 1])
 
     def rows(self) -> list[slice]:
         """Where every row stands."""
@@ -43,13 +44,10 @@ class Kept(NamedTuple):
 
     def take(self, positions: list[Any]) -> "Kept":
         """Some rows of survivors, by their positions in these arrays."""
-        flat = np.concatenate(positions) if positions else np.empty(0, np.int64)
-        return self._replace(
-            indices=self.indices[flat],
-            starts=np.cumsum([0, *map(len, positions)]),
-            z=self.z[flat],
-            prior=None if self.prior is None else self.prior[flat],
-        )
+        flat, prior = joined(positions, np.int64), self.prior
+        prior = None if prior is None else prior[flat]
+        indices, z, starts = self.indices[flat], self.z[flat], starts_of(positions)
+        return Kept(indices, starts, z, prior, self.width, self.whole)
 
     def mask(self, batch: Shape) -> Any:
         """Where a category survives, batch + (K,)."""
@@ -60,6 +58,18 @@ class Kept(NamedTuple):
     def row_of_each(self) -> Any:
         """The row that each survivor belongs to."""
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+
+def starts_of(rows: list[Any]) -> list[int]:
+    """Where each of some arrays begins when they are joined, and where the last ends."""
+    return list(accumulate(map(len, rows), initial=0))
+
+
+def joined(rows: list[Any], dtype: Any) -> Any:
+    """Arrays one after the other."""
+    if len(rows) == 1:
+        return rows[0]
+    return np.concatenate(rows) if rows else np.empty(0, dtype)
 
 
 class Whole(NamedTuple):
@@ -79,7 +89,7 @@ class State:
     on first use.
     """
 
-    __slots__ = ("batch_shape", "kept", "logits", "memo", "prior", "temperature", "xp", "z")
+    __slots__ = ("batch_shape", "kept", "law", "logits", "memo", "prior", "temperature", "xp", "z")
 
     xp: Namespace
     logits: Array  # as given
@@ -89,6 +99,7 @@ class State:
     batch_shape: Shape
     kept: Kept | None
     memo: dict[str, Any]
+    law: Law  # what follows from a state of NumPy arrays
 
     def __init__(
         self,
@@ -119,7 +130,10 @@ class State:
         return made
 
     def __getattr__(self, name: str) -> Any:
-        """The dense arrays of a sparse state, on first use."""
+        """What is made on first use: the law, and the dense arrays of a sparse state."""
+        if name == "law":
+            self.law = self._law()
+            return self.law
         kept = self.kept if name in ("logits", "z", "prior") else None
         if kept is None:
             raise AttributeError(f"'State' object has no attribute {name!r}")
@@ -174,14 +188,6 @@ class State:
 
     # ------------------------------------------------------------------ NumPy's view of it
 
-    @property
-    def law(self) -> Law:
-        """What follows from a state of NumPy arrays."""
-        found: Law | None = self.memo.get("law")
-        if found is None:
-            found = self.memo["law"] = self._law()
-        return found
-
     def _law(self) -> Law:
         kept, batch = self.kept, self.batch_shape
         if kept is None:
@@ -195,6 +201,8 @@ class State:
 
     def row_temperature(self, i: int) -> Temperature:
         """The temperature of row i of the batch, in NumPy."""
+        if type(self.coldness) is float:
+            return self.temperature
         shape = self.batch_shape
         return self.temperature.mapped(lambda x: float(np.broadcast_to(x, shape).flat[i]))
 

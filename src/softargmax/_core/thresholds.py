@@ -6,7 +6,8 @@ make the new state; of all others a mask is multiplied into the prior.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ from softargmax._arrays.namespaces import (
     widest_float,
 )
 from softargmax._core.information import ranking
-from softargmax._core.state import Kept, State, Whole
+from softargmax._core.state import Kept, State, Whole, joined, starts_of
 from softargmax._core.variants import masked
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
@@ -171,7 +172,7 @@ def goes_row_by_row(state: State) -> bool:
         return True
     if state.num_categories < MANY:
         return False
-    return all(map(is_plain, (state.logits, *state.temperature, state.prior)))
+    return state.xp is np or all(map(is_plain, (state.logits, *state.temperature, state.prior)))
 
 
 @ignore_fp_errors
@@ -183,13 +184,13 @@ def truncated(state: State, rule: Rule, parameter: Any) -> State:
         table.own_key = None if rule.key is None else rule.key(table)
         bound = rule.bound(table, _column(parameter, state))
         return masked(state, table.keep(bound, least, exact=rule.exact))
-    own, number = (_each(x, state) for x in (parameter, rule.least))
     positions = []
-    for i, scores in enumerate(_rows(state)):
+    parameters, counts = _each(parameter, state), _each(rule.least, state)
+    for scores, own, least in zip(_rows(state), parameters, counts, strict=False):
         with scores:
             scores.own_key = None if rule.key is None else rule.key(scores)
-            bound = rule.bound(scores, own(i))
-            positions.append(scores.keep(bound, number(i), exact=rule.exact))
+            bound = rule.bound(scores, own)
+            positions.append(scores.keep(bound, least, exact=rule.exact))
     return survivors(state, positions)
 
 
@@ -201,12 +202,12 @@ def _column(x: Any, state: State) -> Any:
     return found[..., None] if found.ndim else found
 
 
-def _each(x: Any, state: State) -> Any:
-    """A parameter as a function of the row."""
+def _each(x: Any, state: State) -> Iterable[Any]:
+    """A parameter for each row."""
     if not hasattr(x, "shape"):
-        return lambda _: x
-    values = np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
-    return values.__getitem__
+        return repeat(x)
+    values: list[Any] = np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
+    return values
 
 
 def _rows(state: State) -> Iterator[RowScores]:
@@ -220,7 +221,7 @@ def _rows(state: State) -> Iterator[RowScores]:
         return
     z = as_rows(state.z, batch)
     prior = None if state.prior is None else as_rows(state.prior, batch)
-    top = np.broadcast_to(memo["top"], batch).ravel() if "top" in memo else None
+    top = memo["top"].reshape(-1) if "top" in memo and memo["top"].size == len(z) else None
     for i, row in enumerate(z):
         yield RowScores.of(
             row,
@@ -235,14 +236,18 @@ def survivors(state: State, positions: list[Any]) -> State:
     batch = state.batch_shape
     if state.kept is not None:
         starts = state.kept.starts
-        own = [found + starts[i] for i, found in enumerate(positions)]
+        own = (
+            positions
+            if len(positions) == 1
+            else [found + start for found, start in zip(positions, starts, strict=False)]
+        )
         return State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
     host = state.host()
     z = as_rows(host.z, batch)
     prior = None if host.prior is None else as_rows(host.prior, batch)
     kept = Kept(
-        np.concatenate(positions) if positions else np.empty(0, np.int64),
-        np.cumsum([0, *map(len, positions)]),
+        joined(positions, np.int64),
+        starts_of(positions),
         _gathered(z, positions),
         None if prior is None else _gathered(prior, positions),
         state.num_categories,
@@ -252,6 +257,4 @@ def survivors(state: State, positions: list[Any]) -> State:
 
 
 def _gathered(rows: Any, positions: list[Any]) -> Any:
-    if not positions:
-        return np.empty(0, rows.dtype)
-    return np.concatenate([row[found] for row, found in zip(rows, positions, strict=True)])
+    return joined([row[found] for row, found in zip(rows, positions, strict=True)], rows.dtype)

@@ -29,7 +29,6 @@ class Weights(NamedTuple):
     coldness: Any  # (rows, 1) or a scalar, of z's dtype; only a scalar may be 0 or inf
 
     @classmethod
-    @ignore_fp_errors
     def of(cls, rows: Rows) -> "Weights":
         """Of the logits themselves, or of d where a prior, β or a gap asks for more care."""
         if rows.prior is None:
@@ -79,7 +78,7 @@ def columns(rows: Rows) -> Any:
 def _plain_coldness(rows: Rows, top: Any) -> Any:
     """β in the logits' dtype; None where it is extreme, or a gap below ``top`` may be."""
     limits, coldness = LIMITS[rows.z.dtype.char], rows.temperature.coldness
-    if (top > limits.far).any() or not limits.hold(coldness):
+    if top.max(initial=-np.inf) > limits.far or not limits.hold(coldness):
         return None
     return rows.z.dtype.type(coldness) if type(coldness) is float else coldness.astype(rows.z.dtype)
 

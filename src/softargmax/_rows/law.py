@@ -20,6 +20,7 @@ class Law(ABC):
 
     rows: Rows
     batch: Shape
+    width: int  # K
 
     @abstractmethod
     def make_d(self) -> Any:
@@ -44,11 +45,6 @@ class Law(ABC):
     @property
     def shape(self) -> Shape:
         return (*self.batch, self.width)
-
-    @property
-    def width(self) -> int:
-        """K."""
-        return int(self.rows.z.shape[-1])
 
     @property
     def count(self) -> int:

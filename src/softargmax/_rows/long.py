@@ -19,7 +19,7 @@ class Long(Law):
     """Rows whose d is formed anew for each answer."""
 
     def __init__(self, rows: Rows, batch: Shape) -> None:
-        self.rows, self.batch = rows, batch
+        self.rows, self.batch, self.width = rows, batch, rows.z.shape[-1]
 
     def make_d(self) -> Any:
         return self._by_rows(centre)

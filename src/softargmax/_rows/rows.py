@@ -52,13 +52,16 @@ class Rows(NamedTuple):
 
 def rows_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any = None) -> Rows:
     """A batch as rows, without a copy where the shapes allow it."""
+    if not batch:
+        prior = None if prior is None else prior.reshape(1, -1)
+        return Rows(z.reshape(1, -1), temperature, prior, None if top is None else top.reshape(1))
 
     def spread(x: Any) -> Any:
         return x if x.ndim == 1 == len(batch) else np.broadcast_to(x, batch).reshape(-1)
 
     return Rows(
         as_rows(z, batch),
-        temperature if not batch else temperature.mapped(spread),
+        temperature.mapped(spread),
         None if prior is None else as_rows(prior, batch),
         None if top is None else np.broadcast_to(top, batch).reshape(-1),
     )

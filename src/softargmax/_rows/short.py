@@ -1,6 +1,8 @@
 """One short row in Python floats: an array call costs more than the arithmetic on the row."""
 
 import math
+from collections.abc import Sequence
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,9 @@ from softargmax._rows.law import Law
 from softargmax._rows.rows import LIMITS, Rows, Temperature
 
 SHORT = 64  # categories up to which Python floats are faster than array calls
+
+
+_TINY = {char: limits.tiny for char, limits in LIMITS.items()}
 
 
 class Short(Law):
@@ -46,6 +51,8 @@ class Short(Law):
             d = [0.0 if x == top else -math.inf for x in logits]
         elif coldness == 0:
             d = [0.0 if x > -math.inf else -math.inf for x in logits]
+        elif coldness == 1:
+            d = [x - top for x in logits]
         elif value is None:
             d = [coldness * (x - top) for x in logits]
         else:  # dividing saves a rounding
@@ -65,7 +72,7 @@ class Short(Law):
         return Rows(self.d[None], Temperature(1.0, 1.0))
 
     @property
-    def width(self) -> int:
+    def width(self) -> int:  # type: ignore[override]
         return len(self.values)
 
     def make_d(self) -> Any:
@@ -82,13 +89,17 @@ class Short(Law):
         return np.array([weight / self.total for weight in self.weights], self.z.dtype)
 
     def make_entropy(self) -> Any:
-        mean = sum([w * x for w, x in zip(self.weights, self.values, strict=True) if w])
+        weights: Sequence[float] = self.weights
+        d: Sequence[float] = self.values
+        if 0.0 in weights:  # a d of -inf among others
+            weights, d = zip(*((w, x) for w, x in zip(weights, d, strict=True) if w), strict=True)
+        mean = sum(map(mul, weights, d))
         return self.z.dtype.type(self.log_total - mean / self.total)
 
     def draw(self, u: float) -> int:
         """The category of a uniform; never one whose probability is no normal float."""
-        level, last = u * self.total, 0
-        least = LIMITS[self.z.dtype.char].tiny * self.total
+        total = self.total
+        level, last, least = u * total, 0, _TINY[self.z.dtype.char] * total
         for category, weight in enumerate(self.weights):
             if weight > least:
                 level -= weight

@@ -21,11 +21,7 @@ class Sparse(Law):
         self.laws = laws  # of one row each, without batch axes
         self.indices = indices  # of the survivors, ascending
         self.batch = batch
-        self._width, self.dtype = width, np.dtype(dtype)
-
-    @property
-    def width(self) -> int:
-        return self._width
+        self.width, self.dtype = width, np.dtype(dtype)
 
     def make_d(self) -> Any:
         return self._scattered(lambda law: law.d, -np.inf)

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._rows.centre import FLOOR, centre, multiply
 from softargmax._rows.memory import Scratch, kept
 from softargmax._rows.rows import LIMITS, ONE, Rows, Temperature
@@ -23,7 +22,8 @@ class RowScores:
     """``with RowScores.of(z, temperature, prior) as scores``: categories of one row, in order.
 
     The scores q are logits, of a finite positive coldness, or d = β·gap + log π₀ themselves; those
-    of probability 0 are -inf. Intermediate arrays last until the end of the ``with`` block.
+    of probability 0 are -inf. Intermediate arrays last until the end of the ``with`` block, within
+    which floating-point errors are to be ignored.
     """
 
     xp = np
@@ -65,16 +65,14 @@ class RowScores:
     @kept
     def d(self) -> Any:
         """β·gap + log π₀, the largest 0."""
-        with np.errstate(all="ignore"):
-            gap = np.subtract(self.q, self.top, out=self._memory(self.q.dtype))
-            multiply(gap, self.temperature)
+        gap = np.subtract(self.q, self.top, out=self._memory(self.q.dtype))
+        multiply(gap, self.temperature)
         return gap
 
     @kept
     def weights(self) -> Any:
         """exp(d)."""
-        with np.errstate(all="ignore"):
-            return np.exp(self.d, out=self._memory(self.q.dtype))
+        return np.exp(self.d, out=self._memory(self.q.dtype))
 
     @kept
     def _total(self) -> float:
@@ -107,13 +105,11 @@ class RowScores:
         return math.log(dot(self.weights, self.weights)) - self.log_total
 
     @property
-    @ignore_fp_errors
     def deviation(self) -> float:
         """The population standard deviation of d over the categories with p > 0."""
         d = self.d[self.d > -math.inf] if self.d.min() == -math.inf else self.d
         return float(d.std(dtype=np.float64))
 
-    @ignore_fp_errors
     def nearness(self, level: float) -> Any:
         """-|d - level|, written over d, which is gone afterwards."""
         _, key = self.weights, self.d
@@ -140,7 +136,6 @@ class RowScores:
 
     # ------------------------------------------------------------------ thresholds
 
-    @ignore_fp_errors
     def mass_threshold(self, mass: float) -> float:
         """The key of the last category of the smallest set of the largest keys with this mass.
 
@@ -201,7 +196,6 @@ class RowScores:
         with Scratch(len(key), bool) as less:
             return dot(self.weights, np.less(key, bound, out=less))
 
-    @ignore_fp_errors
     def entropy_threshold(self, fraction: float) -> float:
         """The last d of the longest falling prefix whose own entropy is ≤ fraction·H."""
         if fraction >= 1:
@@ -218,7 +212,6 @@ class RowScores:
 
     # ------------------------------------------------------------------ which are kept
 
-    @ignore_fp_errors
     def keep(self, bound: float, least: int, *, exact: bool) -> Any:
         """Positions of the keys ≥ bound, and of the ``least`` largest, ties with the last included.
 

@@ -1,4 +1,4 @@
-"""Runs over states: simulated annealing, Gibbs sampling and replica exchange."""
+"""Monte Carlo runs: simulated annealing, Gibbs sampling and replica exchange."""
 
 from softargmax.annealing._anneal import AnnealingResult, anneal
 from softargmax.annealing._exchange import ExchangeResult, replica_exchange

@@ -1,4 +1,4 @@
-"""Simulated annealing and Gibbs sampling: Boltzmann draws among the states in reach."""
+"""Simulated annealing and Gibbs sampling: Boltzmann draws among candidate states."""
 
 import numbers
 from collections.abc import Callable
@@ -23,20 +23,20 @@ Apply = Callable[[Any, Any, int], Any]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AnnealingResult:
-    """What a run of :func:`anneal` has come to.
+    """The result of a run of :func:`anneal`.
 
     Attributes
     ----------
     state, energy
         After the last step; the energy is NaN before the first.
     best_state, best_energy
-        The lowest energy of any step, and the state that had it first; inf before the first step.
+        The first state with the lowest energy of all steps; the energy is inf before the first.
     energies : float64, shape (steps,)
-        After each step.
+        The energy after each step.
     temperatures : float64, shape (steps,)
-        Of each step.
+        The temperature of each step.
     rng : Generator
-        Where the run's generator stands.
+        The run's generator in its state after the last step.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class AnnealingResult:
 
     @property
     def energy(self) -> float:
-        """Of the last state."""
+        """The energy of the last state."""
         return float(self.energies[-1]) if len(self.energies) else float("nan")
 
     def __repr__(self) -> str:
@@ -83,59 +83,61 @@ def anneal(
     progress: bool = False,
     resume: AnnealingResult | None = None,
 ) -> AnnealingResult:
-    r"""Walk through states by Boltzmann draws among those in reach, at falling temperatures.
+    r"""Simulated annealing: Boltzmann draws among candidate states, at falling temperatures.
 
-    Step t offers the states that ``moves`` knows of and goes to one of them, with
-    :math:`p_j \propto e^{-E_j / T_t}`: at T = 0 to one of the lowest.
+    Step t moves to one of the candidate states that ``moves`` offers, with probabilities
+    :math:`p_j \propto e^{-E_j / T_t}`; at T = 0 to one of the lowest energy.
 
     Parameters
     ----------
     state
-        Where to begin; any object, and it is not changed.
+        The initial state, any object that can be deep-copied; it is not changed.
     moves : callable
-        ``moves(state, rng)`` returns (energies, offer): the energies of the m ≥ 1 states in reach,
-        and anything by which ``apply`` knows them. An energy of +inf forbids a state.
+        ``moves(state, rng)`` returns (energies, offer): the energies of the m ≥ 1 candidate states,
+        and any object from which ``apply`` can make them. An energy of +inf forbids a state.
     apply : callable
-        ``apply(state, offer, index)`` returns the state number ``index`` of the offer.
+        ``apply(state, offer, index)`` returns candidate number ``index`` of the offer.
     schedule : Schedule, callable or float
-        The temperature of step 0, 1, …, in [0, inf], in the units of the energies. Steps of its own
-        are those of the whole run, also where that is resumed.
+        The temperature of step 0, 1, …, in [0, inf], in the units of the energies. Its steps count
+        from the start of the whole run, also when that is resumed.
     steps : int
-        Of the whole run, those of ``resume`` included.
+        Steps of the whole run, those of ``resume`` included.
     rng : None, int, SeedSequence, BitGenerator or Generator
-        NumPy's; one Generator is made of it, also for ``moves``. Ctrl-C puts back what it has
-        drawn, but not how many children were spawned from it.
+        Source of the one NumPy Generator of the run, which ``moves`` gets too. Ctrl-C rewinds it to
+        the end of the last whole step, but not the number of children spawned from it.
     progress : bool
-        Whether to show a bar (of tqdm).
+        Whether to show a progress bar (of tqdm).
     resume : AnnealingResult, optional
-        An earlier result of the same run, which goes on from its state and its generator;
-        ``state`` and ``rng`` are then not looked at. A resumed run equals an unbroken one.
+        An earlier result of the same run, to continue from its state and generator; ``state`` and
+        ``rng`` are then ignored. A resumed run equals an uninterrupted one.
 
     Returns
     -------
     AnnealingResult
-        Ctrl-C during the steps ends the run with the result so far.
+        Ctrl-C during the steps ends the run and returns the result so far.
 
     Raises
     ------
     ValueError
-        For energies of NaN or -inf, no state in reach, a temperature outside [0, inf], or fewer
+        For energies of NaN or -inf, no allowed candidate, a temperature outside [0, inf], or fewer
         steps than ``resume`` has.
     TypeError
-        For ``moves`` that return no pair, and for arguments that are none.
+        If ``moves`` does not return a pair, and for arguments of the wrong type.
     ImportError
-        For a bar without tqdm.
+        For a progress bar without tqdm.
 
     Notes
     -----
-    **To optimise**, any moves will do. **To sample** Boltzmann's law at a constant temperature,
-    every state that is offered has to offer the same set of states: one site chosen at random, and
-    all its values, the present one included (Gibbs sampling). Offering all neighbours of a state
-    samples another law; for those there is the n-fold way, whose states weigh by the time that they
-    last: a loop over :func:`softargmax.gumbel.exponential_race`, whose docstring shows it.
+    **To optimise**, any moves will do. **To sample** the Boltzmann distribution at a constant
+    temperature, every candidate must itself offer the same set of candidates: choose a site at
+    random and offer all its values, the current one included (Gibbs sampling). Offering all
+    neighbours of a state samples a different distribution; use the n-fold way for that, which
+    weights states by their residence time: see the example of
+    :func:`softargmax.gumbel.exponential_race`.
 
-    ``apply`` should return a new state. One that changes the state in place works too, but after
-    Ctrl-C its state may be in the midst of a step, or one step ahead, and the resumed run another.
+    ``apply`` should return a new state. If it changes the state in place, the run works too, but
+    after Ctrl-C the state may be in the middle of a step or one step ahead, and a resumed run then
+    differs from an uninterrupted one.
 
     References
     ----------
@@ -144,7 +146,7 @@ def anneal(
 
     Examples
     --------
-    Three colours for a ring of nine: a site at random is offered all its colours.
+    Colour a ring of nine sites with three colours: each step offers a random site all colours.
 
     >>> import numpy as np
     >>> from softargmax.annealing import anneal
@@ -172,13 +174,13 @@ def anneal(
         energies[:first], temperatures[:first] = resume.energies, resume.temperatures
 
     def advance(i: int, walk: _Walk) -> _Walk:
-        if temperatures[i] != temperatures[i]:  # a function that is asked as it goes
+        if temperatures[i] != temperatures[i]:  # a callable, called step by step
             temperatures[i] = _temperature(schedule(i))  # type: ignore[operator]
         offered, offer = _offered(moves(walk.state, generator), i)
         index = int(Categorical(-offered, float(temperatures[i])).sample(rng=generator))
         new = apply(walk.state, offer, index)
         energies[i] = energy = offered[index]
-        if energy < walk.best_energy:  # a copy, for apply may change the state
+        if energy < walk.best_energy:  # a copy, since apply may change the state
             return _Walk(new, deepcopy(new), float(energy))
         return walk._replace(state=new)
 
@@ -191,7 +193,7 @@ def anneal(
 
 
 def _temperatures(schedule: Any, steps: int) -> Any:
-    """The temperatures of all steps, NaN where a function will be asked."""
+    """The temperatures of all steps; NaN for a callable, which is called step by step."""
     if isinstance(schedule, Schedule):
         found = np.empty(steps)
         for some in blocks(steps, 1):
@@ -205,7 +207,7 @@ def _temperatures(schedule: Any, steps: int) -> Any:
 
 
 def _temperature(value: Any) -> float:
-    """What a function said, a number or an array of one."""
+    """The value that a callable schedule returned: a number or an array of one."""
     if is_foreign(value) or isinstance(value, np.ndarray):
         value = to_numpy(value)
         value = value.item() if value.size == 1 else value

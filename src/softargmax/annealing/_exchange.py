@@ -1,4 +1,4 @@
-"""Replica exchange: copies of a system at a ladder of coldness, which swap places."""
+"""Replica exchange (parallel tempering): replicas on a coldness ladder, which swap states."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -24,23 +24,23 @@ from softargmax.annealing import _loop
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ExchangeResult:
-    """What a run of :func:`replica_exchange` has come to; replica r is the one at coldness[r].
+    """The result of a run of :func:`replica_exchange`; replica r is the one at coldness[r].
 
     Attributes
     ----------
     states : array, shape (R, ...)
-        After the last step.
+        The states after the last step.
     coldness : float64, shape (R,)
     best_state, best_energy
-        The lowest energy that any sweep has led to, or that a state had in the beginning.
+        The state of the lowest energy, among the initial states and those after each sweep.
     energies : float64, shape (steps, R)
-        After each step, by replica: those of a column are a sample at coldness[r].
+        The energies after each step; column r is a sample at coldness[r].
     walkers : int64, shape (steps, R)
-        Which walker, numbered by its place in the beginning, is where after each step.
+        The walker at each replica after each step; walkers are numbered by their initial replica.
     rng : Generator
-        Where the run's generator stands.
+        The run's generator in its state after the last step.
     swap_rates : float64, shape (R - 1,)
-        Of neighbours, swaps over attempts; NaN before the first.
+        Accepted swaps over attempts, for each pair of neighbours; NaN without an attempt.
     round_trips : int64, shape (R,)
         How often each walker has gone from one end of the ladder to the other and back.
 
@@ -74,7 +74,7 @@ class ExchangeResult:
 
     @property
     def swap_rates(self) -> Any:
-        """Swaps over attempts, (R - 1,)."""
+        """Accepted swaps over attempts for each pair of neighbours, (R - 1,)."""
         steps, replicas = self.walkers.shape
         before = np.concatenate([np.arange(replicas)[None], self.walkers[:-1]])[:steps]
         swaps = (self.walkers[:, :-1] == before[:, 1:]).sum(axis=0)
@@ -84,14 +84,14 @@ class ExchangeResult:
 
     @property
     def round_trips(self) -> Any:
-        """From one end of the ladder to the other and back, (R,) by walker."""
+        """Round trips of each walker between the ends of the ladder, (R,)."""
         replicas = self.walkers.shape[1]
         trips = np.zeros(replicas, np.int64)
         if replicas == 1:
             return trips
         both = np.concatenate([np.arange(replicas)[None], self.walkers])[:, [0, -1]]
         for walker in range(replicas):
-            # At which end it is, in the order of its visits.
+            # The ends that this walker visits, in order.
             ends = np.nonzero(both == walker)[1]
             changes = int((ends[1:] != ends[:-1]).sum())
             trips[walker] = changes // 2
@@ -124,14 +124,14 @@ def replica_exchange(
     progress: bool = False,
     resume: ExchangeResult | None = None,
 ) -> ExchangeResult:
-    r"""Sample a system at a ladder of coldness at once, by sweeps and swaps of neighbours.
+    r"""Sample a system at several coldnesses at once, by sweeps and swaps of neighbours.
 
     A step is a sweep of all replicas, then swaps of the pairs (0, 1), (2, 3), … in even steps and
     (1, 2), (3, 4), … in odd ones, each with probability
 
     .. math:: \min\bigl(1,\; e^{(\beta_{r+1} - \beta_r)(E_{r+1} - E_r)}\bigr)
 
-    so that what is stuck at a cold rung finds its way by the hot ones.
+    so that states trapped in a cold replica can escape through the hot ones.
 
     Parameters
     ----------
@@ -141,34 +141,34 @@ def replica_exchange(
         ``energy(states)`` returns the R energies: finite, or +inf for a forbidden state. It must
         not change the states.
     sweep : callable
-        ``sweep(states, coldness, rng)`` returns the states after a sweep, of all replicas at once,
-        that leaves Boltzmann's law at coldness[r] for row r as it is. It gets a copy of the states
-        and may change it; ``rng`` is a NumPy Generator.
+        ``sweep(states, coldness, rng)`` returns the states after one sweep of all replicas, which
+        must leave the Boltzmann distribution at coldness[r] invariant for row r. It gets a copy of
+        the states and may change it; ``rng`` is a NumPy Generator.
     coldness : array, shape (R,)
-        Strictly increasing; negative and infinite ones too.
+        Strictly increasing; negative and infinite values are allowed.
     steps : int
-        Of the whole run, those of ``resume`` included.
+        Steps of the whole run, those of ``resume`` included.
     rng : None, int, SeedSequence, BitGenerator or Generator
     progress : bool
-        Whether to show a bar (of tqdm).
+        Whether to show a progress bar (of tqdm).
     resume : ExchangeResult, optional
-        An earlier result of the same run, which goes on from its states and its generator;
-        ``states`` and ``rng`` are then not looked at. A resumed run equals an unbroken one.
+        An earlier result of the same run, to continue from its states and generator; ``states``
+        and ``rng`` are then ignored. A resumed run equals an uninterrupted one.
 
     Returns
     -------
     ExchangeResult
-        Ctrl-C during the steps ends the run with the result so far.
+        Ctrl-C during the steps ends the run and returns the result so far.
 
     Raises
     ------
     ValueError
-        For a coldness that is not strictly increasing, other shapes, energies of NaN or -inf,
-        fewer steps than ``resume`` has, or a ``resume`` with another ladder.
+        For a coldness that is not strictly increasing, shapes that do not fit, energies of NaN or
+        -inf, fewer steps than ``resume`` has, or a ``resume`` with another ladder.
     TypeError
-        For a sweep that returns nothing, and for arguments that are none.
+        If ``sweep`` returns None, and for arguments of the wrong type.
     ImportError
-        For a bar without tqdm.
+        For a progress bar without tqdm.
 
     References
     ----------
@@ -178,7 +178,7 @@ def replica_exchange(
 
     Examples
     --------
-    A walk on a line with a barrier: at β = 4 alone, it would stay where it began.
+    A walk on a line with a barrier, which it would hardly ever cross at β = 4 alone.
 
     >>> import numpy as np
     >>> from softargmax import Categorical
@@ -261,7 +261,7 @@ def _copy(states: Any) -> Any:
         array = np.array(states)
     except ValueError as error:
         raise ValueError(f"states must be an array: {error}") from None
-    # Objects in an array would be shared, and changed in place with it.
+    # A shallow copy would share the objects of an array, which may be changed in place.
     return unwrap(deepcopy(array) if array.dtype == object else array)
 
 
@@ -276,7 +276,7 @@ def _checked_ladder(coldness: ArrayLike) -> Any:
 
 @ignore_fp_errors
 def _swapped(coldness: Any, energies: Any, parity: int, rng: Generator) -> Any:
-    """The replicas in their new order: neighbours from ``parity`` on, swapped or not."""
+    """The new order of the replicas: pairs of neighbours from ``parity`` on, swapped or not."""
     order = np.arange(len(coldness))
     left = order[parity:-1:2]
     right = left + 1

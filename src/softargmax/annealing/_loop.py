@@ -1,4 +1,4 @@
-"""Long runs: step by step, with a bar, to be interrupted and resumed."""
+"""Long runs: a loop over steps with a progress bar, interruption and resumption."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ State = TypeVar("State")
 
 
 def begin(resume: Any, kind: type, steps: int, rng: Rng) -> tuple[int, int, Generator]:
-    """How many steps an earlier result has, how many there will be, and the generator to go on."""
+    """The number of steps already done, the total number, and the generator to continue with."""
     steps = checks.count(steps, "steps", 0, 2**62)
     if resume is None:
         return 0, steps, generator(rng)
@@ -35,9 +35,9 @@ def run(
     rng: Generator,
     progress: bool,
 ) -> tuple[int, State]:
-    """Advance from step ``first`` on; how many steps are done, and the state after them.
+    """Advance from step ``first`` on; return the number of steps done and the state after them.
 
-    At Ctrl-C these are the whole steps, and ``rng`` is put back to where it stood after them.
+    After Ctrl-C only whole steps count, and ``rng`` is rewound to the end of the last one.
     """
     done = first, state, rng.bit_generator.state
     with _bar(first, steps, progress) as update:
@@ -52,7 +52,7 @@ def run(
 
 
 def copied_state(state: Any) -> Any:
-    """A state of the run's own, whatever is changed in place."""
+    """A deep copy for the run, so that in-place changes cannot reach the caller's state."""
     try:
         return deepcopy(state)
     except (TypeError, RuntimeError) as error:
@@ -60,7 +60,7 @@ def copied_state(state: Any) -> Any:
 
 
 def finished(make: Callable[[], State]) -> State:
-    """What ends a run, in spite of a Ctrl-C meanwhile."""
+    """Make the result of a run; start over if Ctrl-C interrupts that."""
     try:
         return make()
     except KeyboardInterrupt:
@@ -68,7 +68,7 @@ def finished(make: Callable[[], State]) -> State:
 
 
 def cut(trace: Any, done: int) -> Any:
-    """The steps that were done, without the memory of the others."""
+    """The entries of the steps done, without holding the memory of the others."""
     return trace if done == len(trace) else trace[:done].copy()
 
 
@@ -86,9 +86,9 @@ def _bar(first: int, steps: int, progress: bool) -> Iterator[Callable[[], object
 
 
 def returned_energies(x: Any, shape: tuple[int, ...] | None, who: str) -> Any:
-    """Energies that a caller's function has returned, as float64: finite or +inf.
+    """Check the energies that a user's function returned, and cast them to float64.
 
-    Of this shape, or where it is None a row of one or more, not all +inf.
+    They must be finite or +inf and have this shape; for None, one or more in a row, not all +inf.
     """
     energies = checks.real_array(x, f"energies of {who}", np, x).astype(np.float64)
     if energies.ndim != 1 or not energies.size if shape is None else energies.shape != shape:

@@ -1,7 +1,7 @@
-"""Draws for those who outgrow one machine, on Dask: keyed by number, so that no chunk matters.
+"""Distributed draws on Dask: counter-based, so that they do not depend on the chunks.
 
-Every function returns lazy Dask arrays; what they hold depends on the distribution, n and the seed,
-not on chunks, workers, schedulers or the workers that are lost on the way.
+Every function returns lazy Dask arrays; their values depend on the distribution, n and the seed,
+not on chunks, workers or schedulers, nor on the loss of workers during the computation.
 """
 
 from softargmax.dask._draws import Estimate, expectation, sample, sample_counts, sample_sharded

@@ -1,7 +1,7 @@
-"""Draws for those who outgrow one machine, on Dask: keyed by number, so that no chunk matters.
+"""Distributed draws on Dask: counter-based, so that they do not depend on the chunks.
 
-Every function returns lazy Dask arrays; what they hold depends on the distribution, n and the seed,
-not on chunks, workers, schedulers or the workers that are lost on the way.
+Every function returns lazy Dask arrays; their values depend on the distribution, n and the seed,
+not on chunks, workers or schedulers, nor on the loss of workers during the computation.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from softargmax.gumbel import Reservoir
 if TYPE_CHECKING:
     import dask.array as da
 
-_FAN = 8  # results that are merged by one task
+_FAN = 8  # how many results one task merges
 
 
 class Estimate(NamedTuple):
@@ -40,31 +40,32 @@ class Estimate(NamedTuple):
 
 
 def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da.Array":
-    """n independent draws as a Dask array, the same for all chunks and workers.
+    """n independent draws as a Dask array, the same for any chunks and workers.
 
     Parameters
     ----------
     dist : Categorical
-        Goes to every worker as a whole, in the graph, of which Dask warns from 10 MB on; for logits
-        that do not fit there is :func:`sample_sharded`.
+        It is sent whole to every worker, in the graph; Dask warns of a large graph from 10 MB on.
+        For logits too large for that, use :func:`sample_sharded`.
     n : int
-        Draws of every row of the batch.
+        Draws per row of the batch.
     chunks : int, tuple of ints or "auto"
-        Of the first axis, as Dask takes them; the batch is not cut.
+        Chunks of the first axis, as Dask takes them; the batch axes are not chunked.
     seed : int
         Non-negative.
 
     Returns
     -------
     dask.array.Array of int64, shape (n,) + batch_shape
-        Equal to ``dist.sample(n, rng=Keyed(seed), method="alias")``, and the first of more draws.
+        Equal to ``dist.sample(n, rng=Keyed(seed), method="alias")``; a larger n starts with the
+        same draws.
 
     Raises
     ------
     ValueError, TypeError
-        For a negative n or seed, chunks that do not fit, or what is no Categorical.
+        For a negative n or seed, chunks that do not fit, or a dist that is not a Categorical.
     ImportError
-        Without Dask.
+        If Dask is not installed.
 
     References
     ----------
@@ -85,7 +86,7 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
 
     host, parts, key = _plan(dist, n, 0, chunks, seed)
     name, rest = f"softargmax-sample-{uuid4().hex}", host.batch_shape
-    # One layer of the graph, as dask.array makes them; a Delayed for each chunk would be slow.
+    # One graph layer, as dask.array makes them; a Delayed for each chunk would be slow.
     layer: dict[Any, Any] = {
         (name, i, *(0 for _ in rest)): (_tasks.drawn, key.key, start, stop, seed)
         for i, (start, stop) in enumerate(parts)
@@ -97,16 +98,16 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
 
 
 def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da.Array":
-    """How often each category comes among the draws of :func:`sample`, in bounded memory.
+    """The counts of each category among the draws of :func:`sample`, in bounded memory.
 
-    Where the draws themselves are of no interest, ``dist.sample_counts(n)`` has the same law and
-    costs K numbers, whatever n is.
+    If the counts need not be those of these very draws, ``dist.sample_counts(n)`` has the same
+    distribution and costs O(K), whatever n is.
 
     Parameters
     ----------
     dist, n, chunks, seed
-        As for :func:`sample`; a task counts a chunk, and holds a few of its draws at a time. "auto"
-        makes at least 64 chunks of n ≥ 2²⁴ draws.
+        As for :func:`sample`; each task counts one chunk and holds only a block of its draws at a
+        time. "auto" makes at least 64 chunks of n ≥ 2²⁴ draws.
 
     Returns
     -------
@@ -146,14 +147,15 @@ def expectation(
     .. math:: \bar f = \frac1n \sum_i f(x_i), \qquad
         \text{s.e.} = \sqrt{\frac{\sum_i (f(x_i) - \bar f)^2}{n (n - 1)}}
 
-    A function of the category alone has its exact mean in ``dist.expectation(values)``; this is for
-    functions that are costly, or random, or of a whole batch of draws.
+    For a function of the category alone, ``dist.expectation(values)`` is exact; this is for
+    functions that are costly, random, or depend on the draws of a whole batch.
 
     Parameters
     ----------
     f : callable
-        From draws, an int64 array (m,) + batch_shape, to m real values or arrays of values,
-        (m, ...). It is called by the workers, and once, with one draw, to know the shape.
+        Maps draws, an int64 array (m,) + batch_shape, to m real values or arrays of values,
+        (m, ...). The workers call it; it is also called once at first, with one draw, to learn the
+        shape.
     dist, n, chunks, seed
         As for :func:`sample`, n at least 2.
 
@@ -161,12 +163,12 @@ def expectation(
     -------
     Estimate
         mean and standard_error, Dask arrays of float64 of the values' shape; ``dask.compute`` them
-        together. They are the same for all chunks but for rounding.
+        together. They are the same for all chunks up to rounding.
 
     Raises
     ------
     ValueError, TypeError, ImportError
-        As for :func:`sample`, and for values that are not one for each draw.
+        As for :func:`sample`, and if f does not return one value for each draw.
 
     References
     ----------
@@ -197,17 +199,17 @@ def expectation(
 
 
 def sample_sharded(logits: "da.Array", *, k: int | None = None, seed: int) -> "da.Array":
-    """Draw from logits that are chunked along the categories, without ever bringing them together.
+    """Draw from logits that are chunked along the categories, without ever gathering them.
 
-    Every chunk fills a :class:`softargmax.gumbel.Reservoir`, and these merge: an exact draw by
-    Gumbel-top-k, for which a worker reads its chunks once.
+    Every chunk fills a :class:`softargmax.gumbel.Reservoir`, and the reservoirs are merged: an
+    exact draw by Gumbel-top-k, which reads every chunk once.
 
     Parameters
     ----------
     logits : dask.array.Array, shape (K,)
-        Of known chunks; logits divided by the temperature already.
+        With known chunk sizes; already divided by the temperature.
     k : int, optional
-        Draw so many different categories; None is one draw, as a scalar.
+        How many distinct categories to draw; None is one draw, as a scalar.
     seed : int
         Non-negative.
 
@@ -219,12 +221,12 @@ def sample_sharded(logits: "da.Array", *, k: int | None = None, seed: int) -> "d
     Raises
     ------
     ValueError
-        For other shapes, unknown chunks, k outside 1 … K; and from the workers, for logits of NaN
-        or +inf, or fewer than k categories with a logit above -inf.
+        For logits of another shape, unknown chunks, k outside 1 … K; and when computed, for NaN or
+        +inf logits, or fewer than k categories with a logit above -inf.
     TypeError
-        For what is no Dask array of real numbers.
+        For logits that are not a Dask array of real numbers.
     ImportError
-        Without Dask.
+        If Dask is not installed.
 
     References
     ----------
@@ -279,7 +281,7 @@ def _dask() -> tuple[Any, Any]:
 def _plan(
     dist: Categorical, n: int, least: int, chunks: Any, seed: int, kept: bool = True
 ) -> tuple[Categorical, list[tuple[int, int]], Any]:
-    """The distribution over NumPy arrays, the slices of the draws, and the node that holds it."""
+    """The distribution as NumPy arrays, the (start, stop) of each chunk, and its graph node."""
     array, delayed = _dask()
     state = state_of(dist)
     n = checks.count(n, "n", least, 2**62)
@@ -288,11 +290,11 @@ def _plan(
     width = max(1, math.prod(host.batch_shape))
     if isinstance(chunks, str) and chunks == "auto":
         chunks = max(1, 2**24 // width)  # 128 MiB
-        if not kept:  # enough of them for many workers, and enough work for each
+        if not kept:  # enough chunks for many workers, and enough work in each
             chunks = min(chunks, max(_tasks.AT_ONCE // width, -(-n // 64)))
     sizes = _sizes(array, chunks, (n, *host.batch_shape))
     ends = np.cumsum((0, *sizes)).tolist()
-    # Once on every worker, where it keeps its table.
+    # One node, so that every worker holds it once and keeps its alias table.
     key = delayed(host, traverse=False, pure=False)
     return host, list(itertools.pairwise(ends)), key
 
@@ -320,7 +322,7 @@ def _sizes(array: Any, chunks: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _merged(merge: Any, parts: list[Any]) -> Any:
-    """One node of many, by a tree."""
+    """Merge many nodes into one, as a tree."""
     while len(parts) > 1:
         parts = [merge(parts[i : i + _FAN]) for i in range(0, len(parts), _FAN)]
     return parts[0]

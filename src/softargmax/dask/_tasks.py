@@ -1,4 +1,4 @@
-"""What the workers of a cluster do: draws by number, sums over them, and their merging."""
+"""Tasks of the workers: counter-based draws, sums over them, and merging."""
 
 import itertools
 import math
@@ -13,17 +13,17 @@ from softargmax.categorical import Categorical
 from softargmax.draws import Keyed
 from softargmax.gumbel import Reservoir
 
-AT_ONCE = 2**18  # draws that a task holds where it keeps none of them
+AT_ONCE = 2**18  # draws that a task holds at a time if it returns only a summary
 
 
 def drawn(dist: Categorical, start: int, stop: int, seed: int) -> Any:
-    """The draws from number ``start`` to ``stop`` of every row, (stop - start,) + batch."""
+    """Draws number ``start`` to ``stop`` (exclusive) of every row, (stop - start,) + batch."""
     first = start * math.prod(dist.batch_shape)
     return dist.sample(stop - start, rng=Keyed(seed, first), method="alias")
 
 
 def pieces(start: int, stop: int, width: int) -> list[tuple[int, int]]:
-    """Slices of draws that a task holds at a time, at the same places in every chunking."""
+    """Ranges of draws that a task holds at a time, cut at the same places in every chunking."""
     step = max(1, AT_ONCE // max(1, width))
     inner = range(-(-(start + 1) // step) * step, stop, step)
     ends = [start, *inner, stop]
@@ -49,7 +49,7 @@ def summed(
     stop: int,
     seed: int,
 ) -> Any:
-    """The number of draws, the mean of f, and the sum of squares around it."""
+    """The number of draws, the mean of f, and the sum of squared deviations from it."""
     rows = math.prod(dist.batch_shape)
     found = []
     for some in pieces(start, stop, rows):
@@ -76,7 +76,7 @@ def values_of(f: Callable[[Any], Any], x: Any) -> Any:
 
 @ignore_fp_errors
 def pooled(parts: Any) -> Any:
-    """Numbers, means and sums of squares of parts as those of the whole."""
+    """Pool the counts, means and sums of squared deviations of several parts."""
     n, mean, square = parts[0]
     for more, other, rest in parts[1:]:
         away, total = other - mean, max(n + more, 1)

@@ -1,4 +1,4 @@
-"""Gumbel noise: arg max draws, noise that knows its winner, coupling, Gumbel-top-k, races."""
+"""Gumbel noise: Gumbel-max, noise conditioned on the winner, coupling, Gumbel-top-k, races."""
 
 from softargmax.gumbel._coupling import maximal_coupling, residual
 from softargmax.gumbel._noise import conditional_gumbels, gumbel_max, gumbel_noise

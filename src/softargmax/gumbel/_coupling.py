@@ -1,4 +1,4 @@
-"""Pairs of draws that agree as often as they can."""
+"""Maximal coupling: pairs of draws that agree as often as possible."""
 
 import math
 from typing import Any
@@ -15,19 +15,19 @@ from softargmax._core.variants import spread
 from softargmax._random.sources import Rngs
 from softargmax.categorical import Categorical, of_state, state_of
 
-_COUPLING = 0x636F7570  # the tag of its streams
+_COUPLING = 0x636F7570  # tag of its random streams
 
 
 def residual(p: Categorical, q: Categorical) -> Categorical:
-    r"""What p has beyond q, normalised: probabilities proportional to :math:`(p_i - q_i)_+`.
+    r"""The normalised excess of p over q: probabilities proportional to :math:`(p_i - q_i)_+`.
 
-    The correction of rejection steps: speculative decoding, maximal coupling. Where p = q it is p
-    itself.
+    The distribution to draw from after a rejection, in speculative decoding and maximal coupling.
+    Where p = q, it is p itself.
 
     Parameters
     ----------
     p, q : Categorical
-        Over as many categories, of batches that broadcast.
+        Over the same number of categories, with batch shapes that broadcast.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def residual(p: Categorical, q: Categorical) -> Categorical:
     Raises
     ------
     TypeError, ValueError
-        For anything else.
+        For anything that is not a Categorical, or a pair that does not match.
 
     References
     ----------
@@ -53,14 +53,14 @@ def residual(p: Categorical, q: Categorical) -> Categorical:
 
 
 def residual_of(p: State, q: State) -> State:
-    """What p has beyond q."""
+    """The normalised excess of p over q."""
     logits = _log_excess(log_probs(p), log_probs(q), p.xp)
     return checked_state(logits, None, None, None, copy=True)
 
 
 @ignore_fp_errors
 def _log_excess(log_p: Array, log_q: Array, xp: Namespace) -> Array:
-    """log (p - q)₊, with its digits where q is next to p; log p where nothing is left."""
+    """log (p - q)₊, accurate where q is close to p; log p in rows without any excess."""
     log_p, log_q = xp.broadcast_arrays(log_p, log_q)
     more, zero = log_p > log_q, xp.zeros_like(log_p)
     below = xp.where(more, log_q - xp.where(more, log_p, zero), -xp.ones_like(log_p))
@@ -73,21 +73,21 @@ def _log_excess(log_p: Array, log_q: Array, xp: Namespace) -> Array:
 def maximal_coupling(
     p: Categorical, q: Categorical, *, rng: Rngs = None, shape: int | tuple[int, ...] = ()
 ) -> tuple[Any, Any]:
-    r"""Draw x from p and y from q that differ as rarely as any two such draws can.
+    r"""Draw x from p and y from q such that they differ as rarely as possible.
 
     .. math:: P(x \ne y) = \mathrm{TV}(p, q) = \sum_i (p_i - q_i)_+
 
-    y is x with probability min(1, q(x)/p(x)), else a draw of :func:`residual` of q and p.
+    y is x with probability min(1, q(x)/p(x)), else a draw from the :func:`residual` of q over p.
 
     Parameters
     ----------
     p, q : Categorical
-        Over as many categories, of batches that broadcast.
+        Over the same number of categories, with batch shapes that broadcast.
     rng
-        As for :meth:`Categorical.sample`, but one for all rows. Its streams are its own: the draws
-        share no noise with what ``sample`` draws from an equal seed.
+        As for :meth:`Categorical.sample`, but a single one for all rows. The noise is independent
+        of what ``sample`` draws from the same seed.
     shape : int or tuple of ints
-        Pairs of every row.
+        Pairs drawn for each row.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def maximal_coupling(
     Raises
     ------
     TypeError, ValueError
-        For distributions that do not fit, a shape or an rng that is none.
+        For distributions that do not match, or an invalid shape or rng.
 
     References
     ----------
@@ -119,7 +119,7 @@ def maximal_coupling(
     first, second, third = sampling.source(own, rng).streams(_COUPLING, 3)
     x = sampling.sample_from(own, size, first)
     y = sampling.sample_from(residual_of(other, own), size, second)
-    # P(an exponential wait < log p - log q) = 1 - q/p, with its digits where q is next to p.
+    # P(an exponential wait < log p - log q) = 1 - q/p, accurate where q is close to p.
     wait = xp.exp(0 - third.gumbels(size))
     keep = wait >= log_prob(own, x) - log_prob(other, x)
     return x, unwrap(xp.where(keep, x, y))

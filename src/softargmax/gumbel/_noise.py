@@ -1,4 +1,4 @@
-"""Gumbel noise, arg max draws with it, and noise that knows its winner."""
+"""Gumbel noise, Gumbel-max draws, and noise conditioned on the winner."""
 
 import math
 from typing import Any
@@ -22,15 +22,15 @@ from softargmax.categorical import Categorical, state_of
 def gumbel_noise(
     shape: int | tuple[int, ...] = (), *, rng: Rngs = None, dtype: Any = None
 ) -> Array:
-    r"""Independent standard Gumbels, :math:`P(g \le x) = \exp(-e^{-x})`, in the rng's namespace.
+    r"""Independent standard Gumbels, :math:`P(g \le x) = \exp(-e^{-x})`, in the rng's library.
 
     Parameters
     ----------
     shape : int or tuple of ints
     rng : None, int, SeedSequence, BitGenerator, Generator, torch.Generator or JAX key
-        A torch.Generator gives a tensor on its device, a key a JAX array, all others NumPy's.
+        A torch.Generator gives a tensor on its device, a JAX key a JAX array, others NumPy arrays.
     dtype : floating dtype, optional
-        The namespace's default when None.
+        The library's default when None.
 
     Returns
     -------
@@ -39,13 +39,13 @@ def gumbel_noise(
     Raises
     ------
     TypeError, ValueError
-        For an rng, a shape or a dtype that is none.
+        For an invalid rng, shape or dtype.
 
     Notes
     -----
-    Always finite, and fine enough for rare events: the noise ends at 64 log 2 = 44.4, where a
-    float32 -log(-log(u)) ends at 16.6. NumPy's and PyTorch's is made in float64, then rounded to
-    the dtype; JAX's float32 noise has two words of random bits a number (mode "highest").
+    Always finite, with a tail long enough for rare events: the noise reaches 64 log 2 = 44.4, a
+    float32 -log(-log(u)) only 16.6. NumPy and PyTorch noise is computed in float64, then rounded to
+    the dtype; JAX's float32 noise takes two words of random bits per number (mode "highest").
 
     References
     ----------
@@ -62,17 +62,17 @@ def gumbel_noise(
 
 @ignore_fp_errors
 def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
-    """The category of the largest log-probability plus noise: a draw, with the noise given.
+    """The arg max of log-probabilities plus given noise: a Gumbel-max draw.
 
-    With the same noise, the draws of different distributions are coupled (common random numbers): a
-    ladder of temperatures, or "what would have been drawn, with the same noise".
+    Using the same noise for different distributions couples their draws (common random numbers):
+    along a ladder of temperatures, or to ask what another distribution would have drawn.
 
     Parameters
     ----------
     log_probs : array, shape (..., K)
-        Log-probabilities, or logits of any offset. -inf is never the answer.
+        Log-probabilities, or logits with any offset. A category at -inf is never drawn.
     noise : array, shape (..., K)
-        Standard Gumbels; the batch axes of the two broadcast.
+        Standard Gumbels; the batch axes broadcast against those of ``log_probs``.
 
     Returns
     -------
@@ -81,8 +81,8 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     Raises
     ------
     ValueError, TypeError
-        For a row with NaN or without a finite log-probability (where values cannot be seen, as
-        under jit, the answer is -1), noise of NaN or inf, or shapes that do not fit.
+        For a row with NaN or without a finite log-probability, noise that is NaN or inf, or shapes
+        that do not match. Where values are unknown, as under jit, invalid rows give -1 instead.
 
     References
     ----------
@@ -124,36 +124,36 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
 
 @ignore_fp_errors
 def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = None) -> Array:
-    r"""Standard Gumbels given that a category won, so that ``gumbel_max`` of them gives it.
+    r"""Standard Gumbels conditioned on the category that won: ``gumbel_max`` returns it again.
 
-    The winner's is M - log p, M a standard Gumbel, and each other one is Gumbel noise truncated so
-    that it loses:
+    The winner's noise is M - log p, with M a standard Gumbel; that of every other category i is
+    Gumbel noise truncated so that i loses:
 
     .. math:: g_i = -\log\bigl(e^{-g'_i} + e^{-(M - \log p_i)}\bigr), \qquad g'_i \text{ standard}.
 
-    Mixed over the draws of the distribution, they are plain independent Gumbels. So
-    ``gumbel_max(other.log_probs, conditional_gumbels(dist, x))`` answers "what would have been
-    drawn by the other, with the noise that led to x".
+    If x is a draw from the distribution, the noise is marginally i.i.d. standard Gumbel. So
+    ``gumbel_max(other.log_probs, conditional_gumbels(dist, x))`` is what ``other`` would have drawn
+    with the noise that led to x.
 
     Parameters
     ----------
     dist : Categorical
     category : int or array of integers
-        What was drawn; broadcasts against the batch.
+        The category drawn; broadcasts against the batch.
     rng
-        As for :meth:`Categorical.sample`; a sequence has one a row of the batch that category and
-        distribution broadcast to.
+        As for :meth:`Categorical.sample`; a sequence holds one rng per row of the batch to which
+        category and distribution broadcast.
 
     Returns
     -------
     array, the broadcast of category.shape and batch_shape, + (K,)
-        float64 in NumPy and PyTorch; in JAX of the distribution's dtype. Free noise off the
-        support.
+        float64 in NumPy and PyTorch, the distribution's dtype in JAX. Off the support the noise is
+        unconditioned.
 
     Raises
     ------
     ValueError, TypeError
-        For a category with p = 0, out of range, or of a shape that does not fit.
+        For a category with p = 0, out of range, or of a shape that does not broadcast.
 
     References
     ----------

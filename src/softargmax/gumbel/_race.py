@@ -1,4 +1,4 @@
-"""Races of exponential clocks: who rings first, and when."""
+"""Races of exponential clocks: which one rings first, and when."""
 
 import math
 from typing import Any, NamedTuple
@@ -17,11 +17,11 @@ from softargmax._rows.inversion import invert
 from softargmax._rows.rows import as_rows
 from softargmax._rows.ways import MANY
 
-_RACE = 0x72616365  # the tag of its streams
+_RACE = 0x72616365  # tag of its random streams
 
 
 class Race(NamedTuple):
-    """Who won a race of exponential clocks, and how long it took.
+    """The winner of a race of exponential clocks, and its waiting time.
 
     Examples
     --------
@@ -32,43 +32,44 @@ class Race(NamedTuple):
     """
 
     winner: Any  # integers, shape + batch
-    time: Any  # the same shape, in units of 1 over the rates
+    time: Any  # the same shape, in units of 1/rate
 
 
 @ignore_fp_errors
 def exponential_race(
     log_rates: ArrayLike, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
 ) -> Race:
-    r"""The first of independent exponential clocks, and its waiting time.
+    r"""The first of several independent exponential clocks to ring, and its waiting time.
 
     .. math:: P(\text{winner} = i) = r_i / R, \qquad P(\text{time} > t) = e^{-R t}, \qquad
         R = \sum_i r_i
 
-    independently of each other. It is a step of kinetic Monte Carlo by the n-fold way: r are the
-    rates of all moves out of a state, and the state weighs in averages by the time it lasts.
+    with winner and time independent of each other. This is one step of kinetic Monte Carlo by the
+    n-fold way: r are the rates of all moves out of a state, and averages weight the state by the
+    time it lasts.
 
     Parameters
     ----------
     log_rates : array, shape (..., K)
         Logarithms of the rates r; -inf is a move that never happens.
     shape : int or tuple of ints
-        Races of every row.
+        Races run for each row.
     rng
-        As for :meth:`Categorical.sample`, but not Keyed. A NumPy Generator is drawn from as it is,
-        so one of them serves a whole walk; of anything else the streams share no noise with what
-        ``sample`` draws from an equal seed.
+        As for :meth:`Categorical.sample`, except Keyed. A NumPy Generator is used directly, so one
+        serves a whole walk; with any other rng the noise is independent of what ``sample`` draws
+        from the same seed.
 
     Returns
     -------
     Race
-        winner, integers, and time, both of shape + batch shape. The time is float64 in NumPy and
-        PyTorch, of the rates' dtype in JAX; it is 0 or inf where 1/R is beyond the dtype.
+        winner (integers) and time, both of shape + batch shape. The time is float64 in NumPy and
+        PyTorch, and of the rates' dtype in JAX; it is 0 or inf where 1/R under- or overflows.
 
     Raises
     ------
     ValueError, TypeError
-        For log-rates of NaN or +inf, a row with no move at all (a state that lasts for ever), or an
-        rng or shape that is none.
+        For log-rates of NaN or +inf, a row without any possible move (an absorbing state), or an
+        invalid rng or shape.
 
     References
     ----------
@@ -82,8 +83,8 @@ def exponential_race(
     >>> float(winner.mean().round(2)), float(time.mean().round(2))
     (0.75, 0.25)
 
-    The n-fold way through the Ising states of four spins in a ring, by rates min(1, exp(-βΔE)).
-    Averages over time have Boltzmann's law: here ⟨E⟩ = -4(w² - w⁻²)/(w² + w⁻² + 6), w = exp(2β).
+    The n-fold way for four Ising spins on a ring, with Metropolis rates min(1, exp(-βΔE)). Time
+    averages are Boltzmann averages: here ⟨E⟩ = -4(w² - w⁻²)/(w² + w⁻² + 6), w = exp(2β).
 
     >>> from numpy.random import default_rng
     >>> rng, spins, total, clock = default_rng(0), np.ones(4), 0.0, 0.0
@@ -110,7 +111,7 @@ def exponential_race(
 
 
 def _of_short_rows(state: State, size: Shape, first: Generator, second: Generator) -> Race:
-    """In one pass over the rows: 24 µs for 6 rates, where the general way takes 60."""
+    """Races in one pass over short rows: 24 µs for 6 rates, against 60 µs for the general path."""
     z = as_rows(state.z, state.batch_shape)
     shape = (math.prod(size), len(z))
     top = z.max(axis=-1, keepdims=True, initial=-math.inf)

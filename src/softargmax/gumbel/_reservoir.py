@@ -1,4 +1,4 @@
-"""Draws from categories that arrive in pieces: Gumbel-top-k as a reduction."""
+"""Sampling of categories that arrive in pieces: Gumbel-top-k as a reduction."""
 
 import math
 from copy import copy
@@ -14,44 +14,44 @@ from softargmax._rows import orders
 from softargmax._rows.memory import BLOCK, blocks
 from softargmax._rows.sums import row_sums
 
-_MOST = 45.06  # no Gumbel is larger
+_MOST = 45.06  # upper bound of the Gumbel noise
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reservoir:
     r"""A draw of k categories without replacement from logits that arrive in pieces.
 
-    The category numbered i has the score z_i + g_i, with a Gumbel g_i that depends on the seed and
-    on i alone, and the k best scores are the draw (Gumbel-top-k). So pieces may come in any size
-    and order, and reservoirs of different pieces merge, on whichever machine they were filled.
+    Category i has the score z_i + g_i, with a Gumbel g_i that depends only on the seed and i, and
+    the k best scores are the draw (Gumbel-top-k). So pieces may have any size and come in any
+    order, and reservoirs filled from different pieces, even on different machines, can be merged.
 
     Parameters
     ----------
     k : int
-        How many are drawn, 1 or more. The first of them is a draw from all categories.
+        How many categories to draw, at least 1. The first is a plain draw from all categories.
     seed : int
         Non-negative, of any size.
 
     Attributes
     ----------
     indices : int64, shape (k,)
-        In the order drawn; ``ValueError`` while fewer than k categories have a logit above -inf.
+        In the order drawn; a ``ValueError`` while fewer than k categories have a logit above -inf.
     log_partition : float
-        log Σ exp(z) of all that was seen, -inf before; so log p of a draw is z - log_partition.
+        log Σ exp(z) over all logits seen, -inf if none; so log p of a draw is z - log_partition.
 
     Raises
     ------
     ValueError, TypeError
-        For a k or seed that is none.
+        For an invalid k or seed.
 
     Notes
     -----
-    One seed for two sets of logits couples their draws (common random numbers); independent draws
-    take seeds of their own.
+    The same seed couples the draws from two sets of logits (common random numbers); independent
+    draws need different seeds.
 
-    Objects are immutable, and picklable: ``update`` and ``merge`` return new ones. Merging is
-    associative and commutative: exactly in the draws, and to rounding in ``log_partition``. Noise
-    is made only where a category can still be among the best.
+    Objects are immutable and picklable: ``update`` and ``merge`` return new ones. Merging is
+    associative and commutative: exactly for the draws, up to rounding for ``log_partition``. Noise
+    is generated only where a category can still be among the best.
 
     References
     ----------
@@ -74,7 +74,7 @@ class Reservoir:
     k: int = 1
     seed: int = field(kw_only=True)
     log_partition: float = field(default=-math.inf, init=False)
-    # Scores and their rounding errors, (2, m) with m ≤ k, the best first, and the categories.
+    # Scores and their rounding errors, (2, m) with m ≤ k, best first; and their categories.
     _keys: Any = field(default_factory=lambda: np.empty((2, 0)), init=False)
     _index: Any = field(default_factory=lambda: np.empty(0, np.int64), init=False)
 
@@ -93,7 +93,7 @@ class Reservoir:
 
     @property
     def indices(self) -> Any:
-        """The categories, (k,), in the order drawn."""
+        """The k categories, in the order drawn."""
         if len(self._index) < self.k:
             raise ValueError(
                 f"k must be at most the number of categories with a logit above -inf, got "
@@ -102,14 +102,14 @@ class Reservoir:
         return self._index.copy()
 
     def update(self, logits: ArrayLike, offset: int) -> Self:
-        """The reservoir that has seen the categories offset, offset + 1, … too.
+        """A new reservoir that has also seen the categories offset, offset + 1, …
 
         Parameters
         ----------
         logits : array, shape (n,)
-            Logits, divided by the temperature already; -inf is never drawn.
+            Logits, already divided by the temperature; -inf is never drawn.
         offset : int
-            The number of the first of them. No category may come twice.
+            The index of the first of these categories. No category may be given twice.
 
         Returns
         -------
@@ -118,10 +118,10 @@ class Reservoir:
         Raises
         ------
         ValueError
-            For NaN or +inf, naming the category, another shape, a negative offset, or a category
-            among the best that comes again.
+            For NaN or +inf (the message names the category), a wrong shape, a negative offset, or a
+            category that is given again while it is among the best.
         TypeError
-            For logits that are not real numbers, or an offset that is no integer.
+            For logits that are not real numbers, or an offset that is not an integer.
 
         Examples
         --------
@@ -142,7 +142,7 @@ class Reservoir:
 
     @ignore_fp_errors
     def _seen(self, z: Any, first: int, words: Words) -> Self:
-        """With a block more, and the words of its numbers."""
+        """A new reservoir with one more block; ``words`` are the random words of its categories."""
         top = z.max()
         if not top < math.inf:
             wrong = int(np.flatnonzero(~(z < math.inf))[0])
@@ -153,13 +153,13 @@ class Reservoir:
         if level > -math.inf:
             total += math.log(float(row_sums(np.exp(z - top)[None])[0]))
         bound = float(self._keys[0, -1]) if len(self._index) == self.k else -math.inf
-        # As far below the last of the best as rounding of scores may have lifted it.
+        # Lowered by as much as rounding may have raised the k-th best score.
         least = bound - 4 * float(np.spacing(abs(bound))) if bound > -math.inf else bound
-        if level == -math.inf or level + _MOST < least:  # the latter: none is among the best
+        if level == -math.inf or level + _MOST < least:  # the latter: none can be among the best
             words.skip(len(z))
             return self._joined(self._keys[:, :0], self._index[:0], total)
         noise = words.take(len(z))
-        room = level - least  # a wait as long as exp(room) may still be among the best
+        room = level - least  # waits up to exp(room) may still be among the best
         found = np.arange(len(z))
         if room < -0.7:
             found = np.flatnonzero(noise <= words_up_to(math.exp(room)))
@@ -171,12 +171,12 @@ class Reservoir:
         return self._joined(keys, found[near] + first, total)
 
     def merge(self, other: "Reservoir") -> Self:
-        """The reservoir that has seen what either has.
+        """A new reservoir that has seen the categories of both.
 
         Parameters
         ----------
         other : Reservoir
-            Of the same k and seed, and of other categories.
+            With the same k and seed, and filled from other categories.
 
         Returns
         -------
@@ -185,7 +185,7 @@ class Reservoir:
         Raises
         ------
         ValueError, TypeError
-            For another k or seed, a category that both have drawn, or what is no Reservoir.
+            For a different k or seed, a category drawn by both, or anything but a Reservoir.
 
         Examples
         --------
@@ -203,7 +203,7 @@ class Reservoir:
         return self._joined(other._keys, other._index, other.log_partition)
 
     def _joined(self, keys: Any, index: Any, level: float) -> Self:
-        """With candidates more, and the log-partition of all that they are of."""
+        """A new reservoir with more candidates; ``level`` is the log-partition of their piece."""
         new = copy(self)
         vars(new)["log_partition"] = float(np.logaddexp(self.log_partition, level))
         if not len(index):
@@ -230,5 +230,5 @@ class Reservoir:
 
 
 def _ranked(keys: Any, index: Any, k: int) -> Any:
-    """The order of the k best; equal scores, which are rare, by number, whoever came first."""
+    """The order of the k best; ties, which are rare, go by category, not by order of arrival."""
     return orders.largest((keys[:1], keys[1:], -index[None]), min(k, len(index)))[0]

@@ -31,14 +31,14 @@ class GumbelTopK(NamedTuple):
     """
 
     indices: Any  # batch + (k,), in the order drawn
-    threshold: Any  # κ, the largest perturbed log-probability left out; -inf where none is
-    log_inclusion: Any  # log P(perturbed log-probability > κ) of each, batch + (k,)
+    threshold: Any  # κ, the largest perturbed log-probability not drawn; -inf if none is left
+    log_inclusion: Any  # log P(perturbed log-probability > κ) of each index, batch + (k,)
 
 
 def gumbel_top_k(
     dist: Categorical, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
 ) -> GumbelTopK:
-    r"""Draw k categories without replacement, with what importance weights need.
+    r"""Draw k categories without replacement, with inclusion probabilities for importance weights.
 
     Given the threshold κ, the (k+1)-th largest of the perturbed log-probabilities
     :math:`\log p_i + g_i`, category i is among the k with probability
@@ -60,12 +60,12 @@ def gumbel_top_k(
     -------
     GumbelTopK
         indices, shape + batch_shape + (k,), in the order drawn; threshold κ, shape + batch_shape,
-        -inf where no category is left; log_inclusion, in nats, of the indices.
+        -inf where no category is left; log_inclusion of the indices, in nats.
 
     Raises
     ------
     ValueError, TypeError
-        For k beyond a row's categories with p > 0, or arguments that are none.
+        For k above a row's number of categories with p > 0, or other invalid arguments.
 
     References
     ----------
@@ -103,7 +103,7 @@ def gumbel_top_k(
     own = xp.take_along_axis(log_p, indices, axis=-1)
     found = xp.astype(indices, index_dtype(xp))
     inclusion = log_inclusion(own, threshold)
-    # What is an error where values can be seen is -1 elsewhere.
+    # Under jit, where values are unknown and nothing can be raised, invalid rows give -1.
     bad = xp.any(xp.isnan(own) | (own == -math.inf), axis=-1, keepdims=True)
     found = xp.where(bad, -xp.ones_like(found), found)
     return GumbelTopK(found, unwrap(threshold[..., 0]), inclusion)
@@ -125,7 +125,7 @@ def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
     Raises
     ------
     ValueError, TypeError
-        For shapes that do not broadcast, or what are no real numbers.
+        For shapes that do not broadcast, or values that are not real numbers.
 
     References
     ----------

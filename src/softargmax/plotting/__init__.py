@@ -1,8 +1,8 @@
-"""Pictures of distributions, temperatures and schedules, with Matplotlib (extra ``plot``).
+"""Plots of distributions, temperatures and schedules, with Matplotlib (extra ``plot``).
 
-Every function draws on the Axes that it is given, or on those of a new figure, and returns them:
-``plot_schedule(…).figure.savefig("schedule.png")``. No pyplot state is read or left behind.
-Colours are Okabe and Ito's, which colour-blind people can tell apart.
+Every function draws on the given Axes, or on those of a new figure, and returns them:
+``plot_schedule(…).figure.savefig("schedule.png")``. No pyplot state is read or changed.
+The colours are the colour-blind-safe palette of Okabe and Ito.
 """
 
 from softargmax.plotting._curves import plot_schedule, plot_temperature_sweep, plot_thermodynamics

@@ -1,4 +1,4 @@
-"""Axes to draw on, new or given, and what the plots' arguments have in common."""
+"""Axes to draw on, new or given, and checks of arguments that the plots share."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,10 @@ from softargmax.categorical import Categorical, of_state, state_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's, which colour-blind people can tell apart.
+# The colour-blind-safe palette of Okabe and Ito.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 GREY = "#999999"
-SHOWN = 40  # bars that can be told apart
+SHOWN = 40  # the most bars that can be told apart
 
 
 def _figure(size: tuple[float, float]) -> Any:
@@ -47,7 +47,7 @@ def tidy(ax: "Axes") -> "Axes":
 
 
 def name_ticks(ax: Any, place: Any, names: list[str]) -> None:
-    """As many names as there is room for, upright where they are long."""
+    """Label the ticks: rotated if the names are long, every fifth if many and short."""
     long = max(map(len, names), default=0) > 3 and len(names) > 6
     if len(names) > 20 and not long:
         place, names = place[::5], names[::5]

@@ -1,4 +1,4 @@
-"""Curves against the temperature, and temperatures against the step."""
+"""Plots of quantities against the temperature, and of temperatures against the step."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,14 +29,14 @@ def plot_temperature_sweep(
     Parameters
     ----------
     logits : array, shape (K,)
-        The likeliest seven have colours of their own.
+        The seven likeliest categories have colours of their own.
     temperatures : array, shape (m,), optional
-        Positive and finite; from a hundredth to a hundred times the spread of the logits when
-        None. Their limits, T = 0 and T = inf, are marked at the two sides.
+        Two or more, positive and finite; when None, from 1/100 to 100 times the spread of the
+        logits. The limits T = 0 and T = inf are marked at the left and right.
     labels : sequence of str, optional
         Names of the K categories.
     ax : matplotlib.axes.Axes, optional
-        It gets a second axis on its right: the entropy in nats, and exp of it, the perplexity.
+        It gets two axes on its right: the entropy in nats, and its exponential, the perplexity.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def plot_temperature_sweep(
     Raises
     ------
     ValueError, TypeError
-        For logits that are no row of logits, or other temperatures.
+        For logits that are not a single row, or invalid temperatures.
     ImportError
         Without Matplotlib.
 
@@ -74,7 +74,7 @@ def plot_temperature_sweep(
         colour = COLOURS[rank] if rank < len(COLOURS) else GREY
         own = names[i] if rank < len(COLOURS) else None
         wide = 2 if own else 0.7
-        style = "--" if rank % 2 and own else "-"  # so that ties are seen
+        style = "--" if rank % 2 and own else "-"  # so that tied curves are visible
         p = ladder.probs[:, i]
         ax.plot(t, p, style, color=colour, lw=wide, label=own, zorder=2 + wide / 2)
         ax.plot([left, right], ends.probs[:, i], "o", color=colour, ms=5, clip_on=False, zorder=4)
@@ -106,16 +106,16 @@ def plot_schedule(
     labels: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Temperatures against the step.
+    """The temperatures of schedules against the step.
 
     Parameters
     ----------
     *schedules : Schedule
-        One or more, or functions from an array of steps to temperatures.
+        One or more schedules, or functions from an array of steps to temperatures.
     steps : int
-        Steps 0 … steps are shown.
+        The last step shown; the first is 0.
     labels : sequence of str, optional
-        Their names; what they print as when None.
+        Names of the schedules; their ``repr`` when None.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -125,7 +125,7 @@ def plot_schedule(
     Raises
     ------
     ValueError, TypeError
-        For no schedules, what is none, or other steps.
+        For no schedules, anything that is not callable, or invalid steps.
     ImportError
         Without Matplotlib.
 
@@ -167,21 +167,21 @@ def plot_thermodynamics(
     Parameters
     ----------
     energies : array, shape (K,)
-        Of the levels, in the units of the temperature (k_B = 1).
+        Energies of the levels, in units of the temperature (k_B = 1).
     temperatures : array, shape (m,), optional
-        Positive and finite; from a hundredth to ten times the spread of the energies when None.
+        Positive and finite; when None, from 1/100 to 10 times the spread of the energies.
     degeneracies : array, shape (K,), optional
     ax : a sequence of four matplotlib.axes.Axes, optional
 
     Returns
     -------
     array of four matplotlib.axes.Axes
-        Dashed lines are the limits at T = 0 and T = inf, where there are such.
+        Dashed lines are the limits at T = 0 and T = inf, where they are finite.
 
     Raises
     ------
     ValueError, TypeError
-        For energies that are no row of levels, or other temperatures.
+        For energies that are not a single row, or invalid temperatures.
     ImportError
         Without Matplotlib.
 
@@ -217,7 +217,7 @@ def plot_thermodynamics(
 
 
 def _temperatures(z: Any, given: ArrayLike | None, hottest: float, count: int) -> Any:
-    """What was given, in order, or from a hundredth of the spread of the logits to a multiple."""
+    """The given temperatures, sorted, or a grid from 1/100 to ``hottest`` times the spread of z."""
     if given is not None:
         return np.sort(checks.numbers_in(given, "temperatures", "(0, inf)", np, z).ravel())
     finite = z[z > -math.inf].astype(np.float64)

@@ -1,9 +1,4 @@
-"""Pictures of distributions, temperatures and schedules, with Matplotlib (extra ``plot``).
-
-Every function draws on the Axes that it is given, or on those of a new figure, and returns them:
-``plot_schedule(…).figure.savefig("schedule.png")``. No pyplot state is read or left behind.
-Colours are Okabe and Ito's, which colour-blind people can tell apart.
-"""
+"""Plots of probabilities, truncations and relaxed samples."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -38,15 +33,15 @@ def plot_probabilities(
     labels: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    r"""Bars of the probabilities, and the frequencies of draws with their 95 % intervals.
+    r"""Bar chart of the probabilities, with the frequencies of draws and their 95 % intervals.
 
     Parameters
     ----------
     dist : Categorical
-        One row. Of more than 40 categories the 40 likeliest are shown, in falling order.
+        A single row. Of more than 40 categories the 40 likeliest are shown, in descending order.
     draws : array of integers, any shape, optional
-        Draws of the distribution. The intervals are Clopper and Pearson's, of each category alone:
-        of 20 bars about one is expected outside.
+        Draws from the distribution. The Clopper-Pearson intervals hold for each category alone:
+        about one bar in 20 is expected to lie outside.
     labels : sequence of str, optional
         Names of the K categories.
     ax : matplotlib.axes.Axes, optional
@@ -58,7 +53,7 @@ def plot_probabilities(
     Raises
     ------
     ValueError, TypeError
-        For a batch, draws that are no categories, as many labels as there are not categories.
+        For a batch, draws that are not categories, or a number of labels other than K.
     ImportError
         Without Matplotlib.
 
@@ -106,7 +101,7 @@ def plot_probabilities(
 
 
 def _interval(counts: Any, n: int) -> tuple[Any, Any]:
-    """Clopper and Pearson's 95 % interval of each share."""
+    """The Clopper-Pearson 95 % interval of each frequency."""
     low = special.betaincinv(np.maximum(counts, 1), n - counts + 1, 0.025)
     high = special.betaincinv(counts + 1, np.maximum(n - counts, 1), 0.975)
     return np.where(counts == 0, 0, low), np.where(counts == n, 1, high)
@@ -118,14 +113,14 @@ def plot_truncation(
     labels: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """What each stage of a chain drops: bars of the likeliest categories, coloured by their fate.
+    """What each stage drops: bars of the likeliest categories, coloured by the stage.
 
     Parameters
     ----------
     dist : Categorical
-        One row; its 40 likeliest categories are shown, in falling order.
+        A single row; its 40 likeliest categories are shown, in descending order.
     *stages
-        Of :mod:`softargmax.tokens`, applied one after the other.
+        Stages of :mod:`softargmax.tokens`, applied one after the other.
     labels : sequence of str, optional
         Names of the K categories.
     ax : matplotlib.axes.Axes, optional
@@ -134,12 +129,12 @@ def plot_truncation(
     -------
     matplotlib.axes.Axes
         The probabilities are those before the stages; the legend says how many categories each
-        stage drops, and how much of the probability.
+        stage drops, and how much probability.
 
     Raises
     ------
     ValueError, TypeError
-        For a batch, no stages, or a stage that returns no Categorical.
+        For a batch, no stages, or a stage that does not return a Categorical of K.
     ImportError
         Without Matplotlib.
 
@@ -162,7 +157,7 @@ def plot_truncation(
         raise ValueError("stages must be one or more, got none")
     names = names_of(labels, dist.num_categories)
     p = dist.probs
-    fate = np.where(p > 0, 0, -1)  # the number of the stage that drops it, 0 for none
+    fate = np.where(p > 0, 0, -1)  # the number of the stage that drops it; 0 if kept, -1 if p = 0
     now = dist
     for number, stage in enumerate(stages, 1):
         now = stage(now)
@@ -178,7 +173,7 @@ def plot_truncation(
         what = "kept:" if number == 0 else f"{stages[number - 1]!r} drops"
         place = np.flatnonzero(own[shown])
         ax.bar(place, p[shown][place], color=colour, width=0.8)
-        # For the legend, also where none of them is shown.
+        # A legend entry, even if none of these bars is shown.
         ax.bar([0], [math.nan], color=colour, label=f"{what} {count:,}, {mass:.3f}")
     name_ticks(ax, np.arange(len(shown)), [names[i] for i in shown])
     ax.set(xlabel="category, the likeliest first", ylabel="probability before", yscale="log")
@@ -193,15 +188,15 @@ def plot_simplex(
     labels: Sequence[str] | None = None,
     ax: Any = None,
 ) -> Any:
-    r"""Relaxed samples of three categories on the triangle, one panel a temperature.
+    r"""Relaxed samples of three categories on the triangle, one panel per temperature.
 
     Parameters
     ----------
     samples : array, shape (n, 3) or (m, n, 3)
-        Points of the simplex; m panels.
+        Points of the simplex, in one panel or in m.
     density : RelaxedCategorical, optional
-        What they were drawn from, of batch_shape () or (m,): its density is shaded, each panel's
-        from nothing to its 99th percentile, and its relaxation temperature is the title.
+        The distribution of the samples, of batch_shape () or (m,). Its density is shaded, in each
+        panel up to the 99th percentile, and its relaxation temperature is the title.
     labels : sequence of str, optional
         Names of the three categories.
     ax : matplotlib.axes.Axes, or a sequence of m of them, optional
@@ -213,7 +208,7 @@ def plot_simplex(
     Raises
     ------
     ValueError, TypeError
-        For samples that are no points of the simplex, or a density of another shape.
+        For samples that are not points of the simplex, or a density of the wrong shape.
     ImportError
         Without Matplotlib.
 
@@ -269,13 +264,13 @@ def plot_simplex(
 
 
 def _on_paper(y: Any) -> tuple[Any, Any]:
-    """Points of the simplex in an equilateral triangle: category 0 left, 1 right, 2 on top."""
+    """Map the simplex to an equilateral triangle: category 0 left, 1 right, 2 on top."""
     return y[..., 1] + y[..., 2] / 2, y[..., 2] * math.sqrt(3) / 2
 
 
 @ignore_fp_errors
 def _shade(ax: Any, law: RelaxedCategorical) -> None:
-    """The density on a grid of the triangle."""
+    """Shade the triangle by the density on a grid."""
     side = 120
     i, j = np.mgrid[0:side, 0:side]
     y = np.stack([i + 0.5, j + 0.5, side - i - j - 1.0], axis=-1).reshape(-1, 3) / side

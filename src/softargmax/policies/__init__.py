@@ -1,7 +1,7 @@
-"""Choose actions: functions of action values that return a distribution.
+"""Policies: functions of action values that return a distribution over actions.
 
-What is drawn and whose log-probability is taken are one object, a :class:`softargmax.Categorical`
-over the legal actions.
+One object, a :class:`softargmax.Categorical` over the legal actions, both samples actions and gives
+their log-probabilities.
 """
 
 from softargmax.policies._exploration import boltzmann_gumbel, with_dirichlet_noise

@@ -1,4 +1,4 @@
-"""Policies with noise of their own: Dirichlet at a root, Boltzmann-Gumbel."""
+"""Policies with random perturbations: Dirichlet noise at a search root, Boltzmann-Gumbel."""
 
 import math
 
@@ -20,31 +20,32 @@ from softargmax.policies._values import action_values, policy_of
 def with_dirichlet_noise(
     dist: Categorical, alpha: ArrayLike, fraction: ArrayLike, *, rng: Rngs = None
 ) -> Categorical:
-    r"""A distribution mixed with Dirichlet noise over its legal actions, to explore at a root.
+    r"""A policy mixed with Dirichlet noise over its legal actions, to explore at a search root.
 
     .. math:: \pi = (1 - f)\, p + f \eta, \qquad \eta \sim \mathrm{Dirichlet}(\alpha, \dots, \alpha)
 
     Parameters
     ----------
     dist : Categorical
-        Its support is what is legal.
+        Its support is the set of legal actions.
     alpha : float or array
-        α in [1e-300, inf), one for all actions of a row; AlphaZero's is about 10 / (legal actions).
+        α in [1e-300, inf), one for all actions of a row; AlphaZero uses about 10 / (number of
+        legal actions).
     fraction : float or array
-        f in [0, 1]; both meet the batch.
+        f in [0, 1]; both alpha and fraction broadcast to the batch shape.
     rng
-        As for :meth:`Categorical.sample`. Its streams are its own: the noise shares nothing with
+        As for :meth:`Categorical.sample`. The noise has its own stream: it shares nothing with
         what ``sample`` draws from an equal seed.
 
     Returns
     -------
     Categorical
-        Its log-probabilities are given the noise.
+        Its log-probabilities are conditional on the noise.
 
     Raises
     ------
     ValueError, TypeError
-        For arguments that are none of these or do not fit.
+        For arguments of the wrong type, out of range, or whose shapes do not fit.
 
     References
     ----------
@@ -87,11 +88,11 @@ def boltzmann_gumbel(
     mask: ArrayLike | None = None,
     rng: Rngs = None,
 ) -> Categorical:
-    r"""Boltzmann-Gumbel exploration: greedy after Gumbel noise that shrinks with every visit.
+    r"""Boltzmann-Gumbel exploration: greedy on values with Gumbel noise that shrinks with visits.
 
     .. math:: a = \arg\max_a \; Q(a) + \frac{C}{\sqrt{N(a)}} \, g_a, \qquad g_a \text{ Gumbel}
 
-    Unlike one temperature for all actions, it explores each as much as it is uncertain.
+    Unlike a single temperature for all actions, it explores each according to its uncertainty.
 
     Parameters
     ----------
@@ -99,21 +100,21 @@ def boltzmann_gumbel(
         As for :func:`greedy`.
     counts : array, shape (..., K)
         N ≥ 0, how often each action was taken. A legal action of count 0 is taken before any
-        other; among several, the one with the largest noise.
+        other; of several such actions, the one with the largest noise.
     scale : float or array
-        C in [0, inf) in the units of the values; meets the batch.
+        C in [0, inf) in the units of the values; broadcasts against the batch axes alone.
     rng
         As for :meth:`Categorical.sample`.
 
     Returns
     -------
     Categorical
-        The greedy one of the perturbed values: its log-probabilities are given the noise.
+        Greedy on the perturbed values; its log-probabilities are conditional on the noise.
 
     Raises
     ------
     ValueError, TypeError
-        As :func:`greedy` does, and for counts or a scale that are none.
+        As :func:`greedy` does, and for invalid counts or an invalid scale.
 
     References
     ----------
@@ -139,7 +140,7 @@ def boltzmann_gumbel(
     width = spread[..., None] / xp.sqrt(xp.where(fresh, xp.ones_like(visits), visits))
     legal = support_of(z, given.prior, xp)
     score, width = (xp.astype(x, noise.dtype) for x in (xp.where(legal, z, zero), width))
-    # Arg max does not mind a common factor, which keeps everything within the dtype of z.
+    # Arg max is invariant to a common factor, which here keeps values in the range of z's dtype.
     limit = float(xp.finfo(z.dtype).max) / 256
     width = xp.where(width < limit * 256, width, xp.full_like(width, limit * 256))
     largest = xp.max(xp.where(abs(score) > width, abs(score), width), axis=-1, keepdims=True)
@@ -153,4 +154,4 @@ def boltzmann_gumbel(
     return policy_of(xp.where(bad[..., None], math.nan, logits), z, xp, temperature=0.0)
 
 
-_DIRICHLET = 0x64697269  # the tag of its stream
+_DIRICHLET = 0x64697269  # the tag of the noise's stream

@@ -14,19 +14,19 @@ def action_mask_from_info(info: Mapping[str, Any], *, key: str = "action_mask") 
     info : mapping
         From ``reset`` or ``step``, of one environment or of vectorised ones.
     key : str
-        Under which the masks stand. A vectorised environment says under ``_`` + key which of its
-        rows were reported in this step; the others, which it fills with zeros, are unmasked here.
+        The key of the masks. A vectorised environment reports under ``_`` + key which rows have a
+        mask in this step; the others, which it fills with zeros, become all ones here.
 
     Returns
     -------
     array, shape (K,) or (n, K), of the dtype reported (Gymnasium's is int8), or None
-        None where no mask was reported, which is what ``mask=`` means by None. Masks of several
+        None where no mask was reported, which ``mask=`` accepts as no mask. Masks of several
         dimensions (MultiDiscrete, a tuple of arrays) are concatenated.
 
     Raises
     ------
     TypeError
-        For an info that is no mapping.
+        For an info that is not a mapping.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def action_mask_from_info(info: Mapping[str, Any], *, key: str = "action_mask") 
 
 
 def _joined(mask: Any) -> Any:
-    """One mask, the dimensions of a tuple concatenated."""
+    """One mask, with the dimensions of a tuple concatenated."""
     if isinstance(mask, tuple):
         return np.concatenate([np.asarray(part) for part in mask])
     return np.asarray(mask)

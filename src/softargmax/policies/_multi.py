@@ -27,28 +27,28 @@ from softargmax.categorical import Categorical, of_state, state_of
 
 
 class MultiCategorical:
-    r"""Independent categorical variables, the dimensions of one action, drawn and judged together.
+    r"""Independent categorical variables that form one action, with joint log-probabilities.
 
     .. math:: \log \pi(a) = \sum_d \log p_d(a_d), \qquad H = \sum_d H_d
 
     Parameters
     ----------
     logits : array, shape (..., K)
-        Real scores, those of the dimensions concatenated on the last axis: K is the sum of sizes.
+        Real scores of all dimensions, concatenated on the last axis: K is the sum of sizes.
     sizes : sequence of ints
-        How many categories each dimension has, as Gymnasium's ``MultiDiscrete.nvec``.
+        The number of categories of each dimension, as in Gymnasium's ``MultiDiscrete.nvec``.
     temperature : float or array, optional
-        T in [0, inf], 1 by default; meets the batch axes alone.
+        T in [0, inf], 1 by default; broadcasts against the batch axes alone.
     mask : array of bool (or 0 and 1), shape (..., K), optional
         The legal categories, concatenated as the logits are.
 
     Raises
     ------
     ValueError
-        For sizes that do not sum to K, a dimension without a legal category (which it names), NaN
-        or +inf logits, shapes that do not fit.
+        For sizes that do not sum to K, a dimension without a legal category (the message names
+        it), NaN or +inf logits, or shapes that do not fit.
     TypeError
-        For arguments that are not of these kinds.
+        For arguments of the wrong type.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class MultiCategorical:
     (array([1, 1]), -2.1008)
     """
 
-    _joint: Categorical  # of batch + (dimensions,), padded to the largest of them
+    _joint: Categorical  # batch + (dimensions,), padded to the largest size
     _sizes: tuple[int, ...]
 
     def __init__(
@@ -117,7 +117,7 @@ class MultiCategorical:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many categories each dimension has."""
+        """The number of categories of each dimension."""
         return self._sizes
 
     @property
@@ -140,7 +140,7 @@ class MultiCategorical:
         return (self[i] for i in range(len(self)))
 
     def dimension(self, d: int) -> Categorical:
-        """The distribution of one dimension, padded to the largest with categories of p = 0.
+        """The distribution of one dimension, padded to the largest size with categories of p = 0.
 
         Examples
         --------
@@ -158,11 +158,11 @@ class MultiCategorical:
 
     @property
     def log_probs(self) -> Array:
-        """Their logarithms, in nats."""
+        """The log-probabilities in nats, laid out as :attr:`probs`."""
         return self._flat(self._joint.log_probs)
 
     def tempered(self, temperature: ArrayLike) -> Self:
-        """The same logits at another temperature, which replaces the present one.
+        """This distribution at another temperature, which replaces the current one.
 
         Examples
         --------
@@ -181,13 +181,13 @@ class MultiCategorical:
     # ------------------------------------------------------------------ draws
 
     def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
-        """Independent draws.
+        """Independent draws of actions.
 
         Parameters
         ----------
         shape : int or tuple of ints
         rng
-            As for :meth:`Categorical.sample`; a sequence has one rng a row of a 1-d batch.
+            As for :meth:`Categorical.sample`; a sequence has one rng per row of a 1-d batch.
 
         Returns
         -------
@@ -196,7 +196,7 @@ class MultiCategorical:
         Raises
         ------
         ValueError, TypeError
-            For a shape or an rng that is none.
+            For an invalid shape or rng.
 
         Examples
         --------
@@ -218,7 +218,7 @@ class MultiCategorical:
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Any]:
-        """What :meth:`sample` draws, and its joint log-probabilities in nats.
+        """Draw actions as :meth:`sample` does, and return them with their joint log-probabilities.
 
         Examples
         --------
@@ -233,7 +233,7 @@ class MultiCategorical:
         return action, self.log_prob(action)
 
     def mode(self) -> Any:
-        """The likeliest action, batch_shape + (len(sizes),), ties by lowest index.
+        """The likeliest action, batch_shape + (len(sizes),); ties go to the lowest index.
 
         Examples
         --------
@@ -243,7 +243,7 @@ class MultiCategorical:
         """
         return self._joint.mode()
 
-    # ------------------------------------------------------------------ questions
+    # ------------------------------------------------------------------ information
 
     def log_prob(self, action: ArrayLike) -> Any:
         """The joint log-probability of actions in nats.
@@ -251,7 +251,7 @@ class MultiCategorical:
         Parameters
         ----------
         action : array of integers, shape (..., len(sizes))
-            What ``sample`` gives; broadcasts against the batch.
+            As ``sample`` returns them; broadcasts against the batch.
 
         Returns
         -------
@@ -260,7 +260,7 @@ class MultiCategorical:
         Raises
         ------
         ValueError, TypeError
-            For a category outside its dimension, another shape, or no integers.
+            For a category outside its dimension, a shape that does not fit, or non-integers.
 
         Examples
         --------
@@ -283,7 +283,7 @@ class MultiCategorical:
         return self._summed(self._joint.entropy())
 
     def kl_divergence(self, other: "MultiCategorical") -> Any:
-        """KL(self ‖ other) in nats, over dimensions of the same sizes.
+        """KL(self ‖ other) in nats, for two distributions of equal sizes.
 
         Examples
         --------
@@ -323,7 +323,7 @@ class MultiCategorical:
         return unwrap(self._state.xp.sum(x, axis=-1))
 
     def _flat(self, x: Array) -> Array:
-        """The dimensions of (…, dimensions, largest) concatenated, without the padding."""
+        """Concatenate the dimensions of an array (…, dimensions, largest), without the padding."""
         xp = self._state.xp
         places = np.flatnonzero(_places(self._sizes)[1])
         rows = xp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
@@ -364,7 +364,7 @@ def _sizes(sizes: Any, num_categories: int) -> tuple[int, ...]:
 
 
 def _places(sizes: tuple[int, ...]) -> tuple[Any, Any]:
-    """Where in the concatenation each padded category stands, and which are no padding."""
+    """The index in the concatenation of each padded category, and which are not padding."""
     column = np.arange(max(sizes))
     widths = np.array(sizes)[:, None]
     first = np.cumsum(widths) - widths[:, 0]
@@ -385,7 +385,7 @@ def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> None:
 
 
 def _register(cls: type[MultiCategorical]) -> None:
-    """Let JAX take objects of the class apart."""
+    """Register the class as a JAX pytree."""
     register_pytree(
         cls,
         lambda multi: ((multi._joint,), multi.sizes),
@@ -393,4 +393,4 @@ def _register(cls: type[MultiCategorical]) -> None:
     )
 
 
-_register(MultiCategorical)  # now, or when the first array of JAX is at hand
+_register(MultiCategorical)  # if JAX is loaded; else with the first JAX array

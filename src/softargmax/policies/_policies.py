@@ -1,7 +1,7 @@
-"""Choose actions: functions of action values that return a distribution.
+"""Policies: functions of action values that return a distribution over actions.
 
-What is drawn and whose log-probability is taken are one object, a :class:`softargmax.Categorical`
-over the legal actions.
+One object, a :class:`softargmax.Categorical` over the legal actions, both samples actions and gives
+their log-probabilities.
 """
 
 import math
@@ -18,7 +18,7 @@ from softargmax.policies._values import action_values, policy_of
 
 
 def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
-    """The best legal action, ties shared: the limit T = 0 of :func:`boltzmann`.
+    """The greedy policy, uniform over tied best legal actions: :func:`boltzmann` at T = 0.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     Raises
     ------
     ValueError
-        For NaN or +inf values, or a row without a legal action, which it names.
+        For NaN or +inf values, or a row without a legal action (the message names it).
     TypeError
-        For values that are not real numbers, or what is no mask.
+        For values that are not real numbers, or an invalid mask.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def boltzmann(
     values, mask
         As for :func:`greedy`.
     temperature : float or array
-        T in [0, inf] in the units of the values; meets the batch axes alone.
+        T in [0, inf] in the units of the values; broadcasts against the batch axes alone.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def boltzmann(
     Raises
     ------
     ValueError, TypeError
-        As :func:`greedy` does, and for other temperatures.
+        As :func:`greedy` does, and for an invalid temperature.
 
     References
     ----------
@@ -90,7 +90,7 @@ def boltzmann(
 def epsilon_greedy(
     values: ArrayLike, epsilon: ArrayLike, *, mask: ArrayLike | None = None
 ) -> Categorical:
-    r"""Greedy, but for a part ε of the time, when all legal actions are alike.
+    r"""Greedy with probability 1 - ε, else uniform over the legal actions.
 
     .. math:: \pi(a) = \frac{1 - \varepsilon}{k} [a \text{ is one of } k \text{ best}]
               + \frac{\varepsilon}{n} [a \text{ is one of } n \text{ legal}]
@@ -100,12 +100,12 @@ def epsilon_greedy(
     values, mask
         As for :func:`greedy`.
     epsilon : float or array
-        ε in [0, 1]; meets the batch axes as a temperature does.
+        ε in [0, 1]; broadcasts against the batch axes alone.
 
     Returns
     -------
     Categorical
-        Its log-probabilities are exact for every ε; illegal actions have probability 0 at any.
+        Its log-probabilities are exact for every ε; illegal actions always have probability 0.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def epsilon_greedy(
     wide = widest_float(xp)
     n, k = (xp.sum(xp.astype(x, wide), axis=-1, keepdims=True) for x in (legal, best))
     zero = xp.zeros_like(n)
-    # n times as much, so that the smallest ε does not underflow
+    # the probabilities times n, so that the smallest ε does not underflow
     weights = xp.where(best, (1 - part) * (n / k), zero) + xp.where(legal, part, zero)
     bad = ~xp.all((weights >= 0) & (z < math.inf), axis=-1, keepdims=True)
     bad = bad | ~((part >= 0) & (part <= 1))
@@ -143,7 +143,7 @@ def epsilon_greedy(
 def kl_regularized(
     values: ArrayLike, reference: Categorical, temperature: ArrayLike
 ) -> Categorical:
-    r"""The policy that trades value against its divergence from a reference.
+    r"""The policy that trades off expected value against divergence from a reference policy.
 
     .. math:: \pi = \arg\max_\pi \; \langle \pi, Q \rangle - T \, \mathrm{KL}(\pi \| \pi_{ref}),
               \qquad \pi \propto \pi_{ref} \, e^{Q / T}
@@ -153,9 +153,9 @@ def kl_regularized(
     values : array, shape (..., K)
         Action values Q; -inf forbids an action.
     reference : Categorical
-        Over the same actions, of a batch that broadcasts. What it forbids stays forbidden.
+        Over the same actions, with a batch that broadcasts. Actions it forbids stay forbidden.
     temperature : float or array
-        T in [0, inf]: at inf it is the reference, at 0 the reference on the best actions.
+        T in [0, inf]: inf gives the reference, 0 the reference restricted to the best actions.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def kl_regularized(
     Raises
     ------
     ValueError, TypeError
-        For arguments that are none of these or do not fit.
+        For arguments of the wrong type, out of range, or whose shapes do not fit.
 
     References
     ----------
@@ -194,7 +194,7 @@ def kl_regularized(
     kept = to_namespace(other.support, xp, z) & support_of(z, None, xp)
     scores = xp.where(kept, z, -math.inf)
     check_support(scores, None, xp, "values")
-    # As logarithms, for a small probability may come with a large value.
+    # In logarithms, since a tiny reference probability may go with a large value.
     log_ref = to_namespace(log_ref, xp, z, z.dtype)
     full = xp.broadcast_to(scores, (*shape, z.shape[-1]))
     log_p = log_softargmax(full, given.temperature.value)

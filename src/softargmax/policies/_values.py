@@ -1,4 +1,4 @@
-"""Action values, checked, and distributions of logits that are ours."""
+"""Check action values, and build distributions from logits that the library has computed."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ def action_values(
     temperature: ArrayLike | None = None,
     copy: bool = False,
 ) -> State:
-    """Action values, checked, in the library of any of the arrays, ``others`` included."""
+    """Checked action values, in the array library of any of the arguments, ``others`` included."""
     return checked_state(
         values,
         temperature,
@@ -31,7 +31,7 @@ def action_values(
 
 
 def policy_of(logits: Array, z: Array, xp: Any, temperature: float = 1.0) -> Categorical:
-    """A distribution in the dtype of z, of logits that are ours."""
+    """A distribution in the dtype of z; it takes ownership of the logits."""
     own = read_only(xp.astype(logits, z.dtype))
     heat = Temperature(1 / temperature if temperature else math.inf, temperature)
     return of_state(State(xp, own, own, heat, None, tuple(own.shape[:-1])))

@@ -1,4 +1,4 @@
-"""Gumbel-softmax: relaxed draws on the simplex, their density, their gradients."""
+"""Gumbel-softmax: relaxed draws on the simplex, their density and gradients."""
 
 from softargmax.relaxed._categorical import RelaxedCategorical
 

@@ -1,4 +1,4 @@
-"""Gumbel-softmax: relaxed draws on the simplex, their density, their gradients."""
+"""Gumbel-softmax: relaxed draws on the simplex, their density and gradients."""
 
 import math
 from collections.abc import Callable
@@ -46,22 +46,22 @@ class RelaxedCategorical:
     logits : array, shape (..., K)
         Real scores z; -inf puts a category outside the support, where y is 0.
     temperature : float or array
-        τ in [0, inf], the relaxation's alone; broadcasts against the batch axes. At 0 the draws are
-        one-hot.
+        τ in [0, inf], of the relaxation, not of p; broadcasts against the batch axes. At 0 the
+        draws are one-hot.
     prior : array, shape (..., K), optional
         Non-negative weights π₀.
 
     Raises
     ------
     ValueError, TypeError
-        As :class:`Categorical`.
+        As for :class:`Categorical`.
 
     Notes
     -----
-    With equal rng and shape, ``sample``, ``log_sample``, ``straight_through`` and
-    ``sample_with_pullback`` use the same noise, which does not depend on the logits. PyTorch and
-    JAX arrays are answered in kind, and gradients flow to logits, temperature and prior; NumPy
-    users have pullbacks.
+    With the same rng and shape, ``sample``, ``log_sample``, ``straight_through`` and
+    ``sample_with_pullback`` use the same noise, which does not depend on the logits. PyTorch in,
+    PyTorch out, and likewise for JAX: gradients flow to logits, temperature and prior. For NumPy
+    there are the methods that return a pullback.
 
     References
     ----------
@@ -77,7 +77,7 @@ class RelaxedCategorical:
            [0.828, 0.088, 0.084]])
     """
 
-    _state: State  # logits and prior, with the relaxation's temperature as its own
+    _state: State  # logits and prior, at the relaxation's temperature
 
     def __init__(
         self, logits: ArrayLike, temperature: ArrayLike, *, prior: ArrayLike | None = None
@@ -96,7 +96,7 @@ class RelaxedCategorical:
         made.__dict__["_state"] = state
         return made
 
-    # ------------------------------------------------------------------ what it is
+    # ------------------------------------------------------------------ properties
 
     @property
     def logits(self) -> Array:
@@ -110,7 +110,7 @@ class RelaxedCategorical:
 
     @property
     def prior(self) -> Array | None:
-        """The prior weights as given; None without any."""
+        """The prior weights as given, or None."""
         return self._state.prior
 
     @property
@@ -130,7 +130,7 @@ class RelaxedCategorical:
 
     @property
     def categorical(self) -> Categorical:
-        """The categorical distribution p whose draws are relaxed; at its own temperature, 1.
+        """The categorical distribution p whose draws are relaxed, at temperature 1.
 
         Examples
         --------
@@ -141,7 +141,7 @@ class RelaxedCategorical:
         return of_state(tempered(self._state, 1.0, None))
 
     def tempered(self, temperature: ArrayLike) -> Self:
-        """The same logits and prior at another relaxation temperature.
+        """This distribution at another relaxation temperature; logits and prior are unchanged.
 
         Examples
         --------
@@ -175,12 +175,12 @@ class RelaxedCategorical:
     # ------------------------------------------------------------------ draws
 
     def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
-        """Relaxed draws: points y of the simplex, each row with sum 1 and 0 off the support.
+        """Relaxed draws: points y of the simplex, which sum to 1 and are 0 off the support.
 
         Parameters
         ----------
         shape : int or tuple of ints
-            Draws of every row.
+            Draws for each row.
         rng
             As for :meth:`Categorical.sample`.
 
@@ -191,7 +191,7 @@ class RelaxedCategorical:
         Raises
         ------
         ValueError, TypeError
-            For a shape or rng that is none.
+            For an invalid shape or rng.
 
         Examples
         --------
@@ -201,9 +201,9 @@ class RelaxedCategorical:
         return softargmax(self._perturbed(shape, rng), self.temperature)
 
     def log_sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
-        """The logarithm of what :meth:`sample` draws, finite on the support at any τ > 0.
+        """The logarithms of the draws of :meth:`sample`, finite on the support at any τ > 0.
 
-        (JAX takes a subnormal τ for 0.) Parameters, shape and errors are those of :meth:`sample`.
+        (JAX flushes a subnormal τ to 0.) Parameters, shape and errors are those of :meth:`sample`.
 
         Examples
         --------
@@ -219,9 +219,9 @@ class RelaxedCategorical:
         return xp.where(lost, xp.full_like(log_y, floor), log_y)
 
     def straight_through(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
-        """One-hot draws whose gradient is that of the relaxed ones (PyTorch, JAX).
+        """One-hot draws with the gradient of the relaxed draws (PyTorch, JAX).
 
-        The one-hot vectors of the arg max of what :meth:`sample` draws. For NumPy see
+        The 1 is at the arg max of what :meth:`sample` draws. For NumPy see
         :meth:`straight_through_with_pullback`. Parameters, shape and errors are those of
         :meth:`sample`.
 
@@ -250,8 +250,8 @@ class RelaxedCategorical:
         .. math:: \log \Gamma(n) + (n - 1) \log \tau + \sum_i (\log p_i - (\tau + 1) \log y_i)
                   - n \log \sum_i p_i y_i^{-\tau},
 
-        n being the size of the support, over which the sums run; with respect to the first n - 1
-        coordinates.
+        where n is the size of the support, over which the sums run. The density is with respect to
+        the first n - 1 coordinates.
 
         Parameters
         ----------
@@ -261,15 +261,15 @@ class RelaxedCategorical:
         Returns
         -------
         array, the broadcast of y.shape[:-1] and batch_shape
-            -inf where y is positive off the support. At a y of 0 on the support, the limit along
-            coordinates that vanish together: ±inf.
+            -inf where y is positive off the support. Where y is 0 on the support, the limit as all
+            such coordinates vanish at the same rate: inf or -inf.
 
         Raises
         ------
         ValueError, TypeError
-            At τ = 0 or inf, where there is no density; for a y that is no point of the simplex, its
-            sum being off by more than 0.001 (0.02 in half precision). Where values cannot be seen,
-            as under jit, the answer is NaN.
+            At τ = 0 or inf, where there is no density, or for a y off the simplex: negative, or
+            with a sum that is off by more than 0.001 (0.02 in half precision). Where values are
+            unknown, as under jit, the result is NaN instead.
 
         References
         ----------
@@ -295,17 +295,23 @@ class RelaxedCategorical:
         return self._density(log_y, xp.sum(point, axis=-1), tolerance, "y", outside)
 
     def log_prob_of_log(self, log_y: ArrayLike) -> Any:
-        """The same log-density of y, from log y: at low temperatures y itself has no digits left.
+        """The log-density of y from log y, for low temperatures, where y itself rounds to one-hot.
 
-        The number that :meth:`log_prob` gives of y, not the density of log y: no Jacobian.
+        It equals :meth:`log_prob` of y, and is not the density of log y: there is no Jacobian term.
 
         Parameters
         ----------
         log_y : array, shape (..., K)
             Logarithms, as :meth:`log_sample` draws them; -inf off the support.
 
-        Returns, raises
-            As :meth:`log_prob`.
+        Returns
+        -------
+        array, as for :meth:`log_prob`
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for :meth:`log_prob`.
 
         Examples
         --------
@@ -332,7 +338,7 @@ class RelaxedCategorical:
         if checks.any_of(off):
             got = checks.first_of(total, off)
             raise ValueError(f"{name} must have sum 1, got {got:g}{checks.in_row(off)}")
-        wide = widest_float(xp)  # τ may be no number of a narrower dtype
+        wide = widest_float(xp)  # a narrower dtype may not hold τ
         tau = self._tau(wide)
         tepid = ~((tau > 0) & (tau < math.inf))[..., 0]
         if checks.any_of(tepid):
@@ -341,7 +347,7 @@ class RelaxedCategorical:
             )
         log_p = xp.astype(log_probs(base), wide)
         found = _density.log_density(xp.astype(log_y, wide), log_p, base.support, tau)
-        # What is an error where values can be seen is NaN elsewhere.
+        # Under jit, where values are unknown and nothing can be raised, invalid rows give NaN.
         bad = outside | off | tepid | xp.any(xp.isnan(log_p), axis=-1)
         return unwrap(xp.astype(xp.where(bad, math.nan, found), self.dtype))
 
@@ -350,7 +356,7 @@ class RelaxedCategorical:
     def sample_with_pullback(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Pullback]:
-        r"""What :meth:`sample` draws, and its vector-Jacobian product in the logits.
+        r"""Draws of :meth:`sample`, and their vector-Jacobian product with respect to the logits.
 
         .. math:: \frac{\partial}{\partial z} \langle c, y \rangle
                   = \frac{1}{\tau}\, y \odot (c - \langle c, y \rangle)
@@ -364,9 +370,9 @@ class RelaxedCategorical:
         -------
         y : array, shape + batch_shape + (K,)
         pullback : callable
-            From a cotangent of y's shape to the gradient in the logits, of their shape: summed over
-            the draws and over the batch axes that the logits do not have. 0 at τ = 0 and τ = inf,
-            and off the support.
+            Maps a cotangent with the shape of y to the gradient with respect to the logits, in
+            their shape: summed over the draws and over batch axes that the logits lack. 0 at τ = 0
+            and τ = inf, and off the support.
 
         Examples
         --------
@@ -377,15 +383,15 @@ class RelaxedCategorical:
         """
         self._check_numpy("sample_with_pullback", "sample")
         y = self.sample(shape, rng=rng)
-        soft = y[None].copy()  # y is the caller's
+        soft = y[None].copy()  # the caller may change y
         return y, lambda cotangent: self._pull(cotangent, soft, y.shape)
 
     def straight_through_with_pullback(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Pullback]:
-        """One-hot draws, and the vector-Jacobian product of the relaxed ones.
+        """One-hot draws, and the vector-Jacobian product of the relaxed draws.
 
-        As :meth:`sample_with_pullback`, with what :meth:`straight_through` draws.
+        Like :meth:`sample_with_pullback`, but for the draws of :meth:`straight_through`.
 
         Examples
         --------
@@ -401,15 +407,15 @@ class RelaxedCategorical:
         return x, lambda cotangent: self._pull(cotangent, y[None], y.shape)
 
     def gumbel_rao(self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
-        """One-hot draws whose gradient is averaged over k noises that lead to them (PyTorch, JAX).
+        """One-hot draws with the Gumbel-Rao gradient, averaged over k samples (PyTorch, JAX).
 
-        The straight-through estimator with less variance: given the draw, the relaxed Jacobian is
-        averaged over k conditional noises. For NumPy see :meth:`gumbel_rao_with_pullback`.
+        A straight-through estimator of lower variance: the relaxed Jacobian is averaged over k
+        samples of the noise given the draw. For NumPy see :meth:`gumbel_rao_with_pullback`.
 
         Parameters
         ----------
         k : int
-            At least 1; 1 is as noisy as the straight-through estimator.
+            At least 1; 1 has the variance of the straight-through estimator.
         shape, rng
             As for :meth:`sample`.
 
@@ -435,9 +441,9 @@ class RelaxedCategorical:
     def gumbel_rao_with_pullback(
         self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Pullback]:
-        """One-hot draws, and the vector-Jacobian product averaged over k conditional noises.
+        """One-hot draws, and the vector-Jacobian product averaged over k noise samples.
 
-        As :meth:`sample_with_pullback`, with what :meth:`gumbel_rao` draws.
+        Like :meth:`sample_with_pullback`, but for the draws of :meth:`gumbel_rao`.
 
         Examples
         --------
@@ -460,7 +466,7 @@ class RelaxedCategorical:
         return cast("Array", self.categorical.log_probs + noise)
 
     def _rao(self, k: int, shape: int | tuple[int, ...], rng: Rngs) -> tuple[Any, Any]:
-        """One-hot draws, and relaxed ones on a first axis of k conditional noises each."""
+        """One-hot draws, and k relaxed draws conditioned on each, along a new first axis."""
         k = checks.count(k, "k", 1, 2**31 - 1)
         size, xp = checks.sample_shape(shape), self._state.xp
         base = spread(tempered(self._state, 1.0, None), self.batch_shape)
@@ -475,7 +481,7 @@ class RelaxedCategorical:
         return hard, soft
 
     def _pull(self, cotangent: ArrayLike, soft: Any, shape: Shape) -> Any:
-        """The mean over the first axis of the pullbacks of relaxed draws."""
+        """The pullback of relaxed draws, averaged over their first axis."""
         c = np.asarray(checks.real_array(cotangent, "cotangent", np, self.logits), soft.dtype)
         if c.shape != shape:
             raise ValueError(f"cotangent must have the shape of the draws, {shape}, got {c.shape}")
@@ -489,13 +495,13 @@ class RelaxedCategorical:
             )
 
     def _tau(self, dtype: Any) -> Array:
-        """τ in a dtype, with an axis of 1 for the categories."""
+        """τ in a dtype, with a last axis of length 1 for the categories."""
         state = self._state
         tau = to_namespace(self.temperature, state.xp, state.z, dtype)
         return state.xp.reshape(tau, (*tau.shape, 1))
 
     def _point(self, x: ArrayLike, name: str) -> tuple[Array, float]:
-        """An array with the categories on its last axis, and how far its sum may be from 1."""
+        """The checked array, categories on its last axis, and how far its sum may be from 1."""
         state = self._state
         array = checks.real_array(x, name, state.xp, state.z)
         if array.ndim == 0 or array.shape[-1] != self.num_categories:
@@ -508,7 +514,7 @@ class RelaxedCategorical:
         return checks.cast(array, state.xp), 2e-2 if half else 1e-3
 
 
-_RAO = 0x72616F  # the tag of its streams
+_RAO = 0x72616F  # tag of its random streams
 
 
 def _rebuilt(cls: type[RelaxedCategorical], parts: tuple[Any, ...]) -> RelaxedCategorical:
@@ -517,7 +523,7 @@ def _rebuilt(cls: type[RelaxedCategorical], parts: tuple[Any, ...]) -> RelaxedCa
 
 
 def _register(cls: type[RelaxedCategorical]) -> None:
-    """Let JAX take objects of the class apart."""
+    """Register the class as a JAX pytree, if JAX is loaded."""
     register_pytree(
         cls,
         lambda relaxed: pytree.leaves(relaxed._state),
@@ -525,4 +531,4 @@ def _register(cls: type[RelaxedCategorical]) -> None:
     )
 
 
-_register(RelaxedCategorical)  # now, or when the first array of JAX is at hand
+_register(RelaxedCategorical)  # now if JAX is loaded, else with the first object made after that

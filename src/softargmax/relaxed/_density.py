@@ -20,7 +20,7 @@ from softargmax._arrays.namespaces import (
 
 @ignore_fp_errors
 def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> Array:
-    """The Concrete log-density of y from log y; ``tau`` has an axis of 1 for the categories."""
+    """The Concrete log-density of y from log y; ``tau`` has a last axis of length 1."""
     xp = namespace_of(log_y)
     zero = xp.zeros_like(log_y + log_probs)
     support = xp.broadcast_to(support, zero.shape)
@@ -30,7 +30,7 @@ def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> A
     seen = support & ~gone
     kept = xp.where(seen, log_y, zero)
     log_p = xp.where(seen, xp.where(support, log_probs, zero), zero)
-    # Measured from the largest log y, whose part cancels: nτ log y would drown the rest.
+    # Relative to the largest log y, which cancels: nτ log y would swamp the other terms.
     least = xp.max(xp.where(seen, log_y, -math.inf), axis=-1, keepdims=True)
     least = xp.where(least > -math.inf, least, xp.zeros_like(least))
     scores = log_p - tau * xp.where(seen, kept - least, zero)
@@ -43,7 +43,7 @@ def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> A
     t = tau[..., 0]
     value = (size - 1) * xp.log(t) + _log_gamma(size, xp)
     value = value + xp.sum(xp.where(seen, (scores - level) - kept, zero), axis=-1)
-    # m coordinates vanish as ε: the density goes as ε^(-m(τ + 1) + nτ).
+    # When m coordinates vanish as ε, the density scales as ε^(-m(τ + 1) + nτ).
     lost = xp.sum(xp.astype(gone, zero.dtype), axis=-1)
     limit = xp.where(lost * (t + 1) >= size * t, math.inf, xp.full_like(value, -math.inf))
     value = xp.where(lost > 0, limit, value)
@@ -53,7 +53,7 @@ def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> A
 @ignore_fp_errors
 def pulled_back(cotangent: Any, soft: Any, beta: Any) -> Any:
     """β·y·(c - Σ c·y) in NumPy, averaged over the first axis of ``soft``; 0 at β = inf."""
-    # Measured from the top's, so that nothing cancels where y is next to one-hot.
+    # Relative to the cotangent at the arg max: no cancellation where y is almost one-hot.
     top = soft.argmax(axis=-1)[..., None]
     c = np.broadcast_to(cotangent, soft.shape)
     c = np.where(soft > 0, c - np.take_along_axis(c, top, axis=-1), 0)
@@ -63,7 +63,7 @@ def pulled_back(cotangent: Any, soft: Any, beta: Any) -> Any:
 
 
 def one_hot(scores: Array, xp: Namespace) -> Array:
-    """1 at the arg max of each row, of the dtype of the scores; NaN rows stay NaN."""
+    """1 at the arg max of each row, in the dtype of the scores; rows with NaN become NaN."""
     index = xp.arange(scores.shape[-1], device=device_of(scores))
     hard = index == xp.argmax(scores, axis=-1, keepdims=True)
     hard = xp.astype(hard, scores.dtype)
@@ -77,7 +77,7 @@ def with_gradient(hard: Array, soft: Array, xp: Namespace) -> Array:
 
 
 def summed_to(x: Any, shape: Shape) -> Any:
-    """A NumPy array summed over the axes that broadcasting added to a shape."""
+    """A NumPy array summed over the axes that broadcasting from ``shape`` added or stretched."""
     x = x.sum(axis=tuple(range(x.ndim - len(shape))))
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and x.shape[i] > 1)
     return x.sum(axis=axes, keepdims=True) if axes else x
@@ -88,6 +88,6 @@ def _log_gamma(n: Array, xp: Namespace) -> Array:
     own = log_gamma_of(xp)
     if own is not None:
         return own(n)
-    from scipy.special import gammaln  # slow to load, and rarely needed
+    from scipy.special import gammaln  # slow to import, and rarely needed
 
     return to_namespace(gammaln(np.asarray(n)), xp, n, n.dtype)

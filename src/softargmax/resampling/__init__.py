@@ -1,6 +1,7 @@
-"""Resampling for sequential Monte Carlo: parents of particles, effective size, the next coldness.
+"""Resampling for sequential Monte Carlo: parents, effective sample size, adaptive tempering.
 
-The particles are the categories, and a ``Categorical`` of log-weights says how much each weighs.
+A weighted population is a ``Categorical``: its categories are the particles, its logits their
+log-weights.
 """
 
 from softargmax.resampling._coldness import next_coldness

@@ -31,43 +31,43 @@ def next_coldness(
     log_weights: ArrayLike | None = None,
     final: float = 1.0,
 ) -> Any:
-    r"""The next coldness of adaptive tempering, by the effective sample size that it leaves.
+    r"""The next coldness of adaptive tempering: where the effective sample size meets a target.
 
     .. math:: \mathrm{ESS}\bigl(w_i e^{-(\beta' - \beta) E_i}\bigr) = \text{target} \cdot n
 
     Parameters
     ----------
     energies : array, shape (..., n)
-        E of the n particles; +inf is a particle of weight 0.
+        E of the n particles; +inf gives a particle weight 0.
     coldness : float or array, shape (...)
-        β, where the particles are; any real number up to ``final``.
+        The current coldness β of the particles; any real number up to ``final``.
     target : float
-        In (0, 1].
+        The target effective sample size (ESS) as a fraction of n, in (0, 1].
     log_weights : array, shape (..., n), optional
-        The logarithms of the weights w that they have at β; equal when None.
+        The logarithms of the particles' weights w at β; equal weights when None.
     final : float
-        Where the tempering ends, inf included.
+        The coldness at which tempering ends; may be inf.
 
     Returns
     -------
     float or array, shape (...)
-        β' in [coldness, final], to full precision: ``final`` where the size there is target·n or
+        β' in [coldness, final], to full precision: ``final`` where the ESS there is target·n or
         more. It is ``coldness`` itself for target 1 where the energies differ, and wherever the
-        step is lost in the rounding of β: a loop should look whether it moves.
+        step is lost in the rounding of β: a loop should check that β increases.
 
     Raises
     ------
     ValueError
-        For energies of NaN or -inf, a row without a finite one, numbers out of their range, shapes
-        that do not fit, or particles whose size at β is below the target already: resample first.
+        For energies of NaN or -inf, a row without a finite one, numbers out of range, shapes that
+        do not fit, or particles whose ESS at β is already below the target: resample first.
     TypeError
-        For what are no real numbers, or traced arrays.
+        For arguments that are not real numbers, or traced arrays.
 
     Notes
     -----
-    With equal weights the size falls with β' (log ESS is 2Λ(δ) - Λ(2δ), Λ(δ) = log mean exp(-δE)
-    is convex), and there is one root. With others it may rise first; the answer is then a root,
-    found by SciPy's ``brentq`` between β and ``final``.
+    With equal weights the ESS falls with β' (log ESS is 2Λ(δ) - Λ(2δ), Λ(δ) = log mean exp(-δE)
+    is convex), and there is one root. With unequal weights it may rise first, and the result is one
+    of the roots. The root is found by SciPy's ``brentq`` between β and ``final``.
 
     References
     ----------
@@ -85,8 +85,8 @@ def next_coldness(
     >>> effective_sample_size(Categorical.from_energies(energies, coldness=step)).round(10)
     np.float64(2.5)
 
-    Sequential Monte Carlo from a normal law to one with the factor exp(-8(x - 1)²), by steps of
-    coldness that leave half of the particles: reweight, resample, move. It estimates log Z too.
+    Sequential Monte Carlo from a standard normal to that density times exp(-8(x - 1)²), in coldness
+    steps that leave an ESS of n/2: reweight, resample, move. It also estimates log Z.
 
     >>> from numpy.random import default_rng
     >>> from softargmax.resampling import resample
@@ -140,12 +140,12 @@ def next_coldness(
 
 @ignore_fp_errors
 def _next(energies: Any, level: Any, at: float, end: float, target: float, where: str) -> float:
-    """The answer of one row."""
+    """The next coldness of one row."""
     alive = (energies < math.inf) & (level > -math.inf)
     if not alive.any():
         raise ValueError(f"energies must be finite where log_weights are, got none{where}")
     level = np.where(alive, level - level[alive].max(), -math.inf)
-    half = np.where(alive, energies / 2 - energies[alive].min() / 2, 0)  # the whole may overflow
+    half = np.where(alive, energies / 2 - energies[alive].min() / 2, 0)  # halved, lest it overflow
 
     def missing(step: float) -> float:
         """1 - ESS/n = Σ(w - mean)²/Σw² at β + step, without cancellation where it is small."""
@@ -165,24 +165,24 @@ def _next(energies: Any, level: Any, at: float, end: float, target: float, where
     last = min(end - at, _LARGEST)
     if not half_span or missing(last) <= allowed:
         return end
-    # Exact for equal weights and a small step.
+    # First guess: exact for equal weights and a small step.
     low = high = min(math.sqrt(allowed) / float(np.std(half[alive] / half_span)) / half_span, last)
     reach = 4.0
     while low > 0 and missing(low) > allowed:
         low, high, reach = low / reach, low, min(reach**2, 1e100)
     while missing(high) < allowed:
         low, high, reach = high, min(high * reach, last), min(reach**2, 1e100)
-    if low == 0:  # no step is small enough: target 1, or a size that has it already
+    if low == 0:  # no step is small enough: target 1, or an ESS that is at the target already
         return at
-    # In the logarithm, then once more about what was found: its last digits are the answer's.
+    # Solve for log step, then refine relative to that solution, to full precision.
     step = math.exp(_root(lambda t: missing(math.exp(t)) - allowed, math.log(low), math.log(high)))
     step *= 1 + _root(lambda t: missing(step * (1 + t)) - allowed, -1e-11, 1e-11)
     return min(at + step, end)
 
 
 def _root(excess: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function changes its sign, or the end where rounding hides that it does."""
-    from scipy.optimize import brentq  # slow to load, and not for everyone
+    """Where a function changes sign, or an end of the interval if rounding hides the change."""
+    from scipy.optimize import brentq  # slow to load, and rarely needed
 
     if excess(low) >= 0:
         return low

@@ -1,4 +1,4 @@
-"""Parents of particles by five schemes, and the effective sample size."""
+"""Resample particles by five schemes, and their effective sample size."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from softargmax.categorical import Categorical, state_of
 from softargmax.resampling import _schemes
 
 _Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
-# Probabilities (rows, K) + noise → parents (rows, n), the noise of the shape that each asks for.
+# Probabilities (rows, K) → parents (rows, n); each scheme draws noise of the shape it needs.
 _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
     "multinomial": lambda p, n, rng, _: _schemes.multinomial(p, exponentials(rng, (len(p), n + 1))),
     "stratified": lambda p, n, rng, _: _schemes.stratified(p, uniforms(rng, (len(p), n))),
@@ -39,49 +39,49 @@ _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
 
 
 def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: Rngs = None) -> Any:
-    r"""Draw the parents of n particles, category i with :math:`n p_i` offspring on average.
+    r"""Draw the parents of n particles; category i has :math:`n p_i` offspring on average.
 
     ======================  ==========================================================
     scheme                  offspring of i
     ======================  ==========================================================
     ``"multinomial"``       n independent draws
     ``"stratified"``        one draw from each n-th part of the cumulative distribution
-    ``"systematic"``        the same with one uniform for all parts: ⌊np⌋ or ⌈np⌉
-    ``"residual"``          ⌊np⌋, the rest by independent draws
+    ``"systematic"``        stratified with one uniform for all parts: ⌊np⌋ or ⌈np⌉
+    ``"residual"``          ⌊np⌋, and the remainder by independent draws
     ``"ssp"``               ⌊np⌋ or ⌈np⌉, negatively associated (Srinivasan's process)
     ======================  ==========================================================
 
     Parameters
     ----------
     dist : Categorical
-        Of log-weights, the particles on the last axis.
+        Its logits are log-weights, with the particles on the last axis.
     n : int
-        How many offspring, 0 or more; it may differ from K.
+        The number of offspring, 0 or more; it may differ from K.
     scheme : str
-        One of these.
+        One of the five above.
     rng
         As for :meth:`Categorical.sample`, but not Keyed.
 
     Returns
     -------
     int64, shape batch_shape + (n,)
-        The parents, sorted in rising order on the last axis; one of weight 0 is never among them.
+        The parents, in increasing order on the last axis; a particle of weight 0 is never one.
 
     Raises
     ------
     ValueError, TypeError
-        For a negative n, another scheme, an rng that is none, or what is no Categorical.
+        For a negative n, an unknown scheme, an invalid rng, or a dist that is not a Categorical.
 
     Notes
     -----
     All are unbiased. Stratified and residual resampling have no larger variance than multinomial
     resampling, for any function of the particles; ssp is consistent in any order of the particles.
     Systematic resampling can be worse than multinomial: of four equal weights it draws (0, 2) or
-    (1, 3) for n = 2, so the mean of f = (1, 0, 1, 0) over the offspring is 1 or 0, of variance 1/4,
-    where independent draws have 1/8. Particles sorted by a state of one dimension avoid that.
+    (1, 3) for n = 2, so the mean of f = (1, 0, 1, 0) over the offspring is 1 or 0: its variance is
+    1/4, against 1/8 with independent draws. Sorting particles by a one-dimensional state avoids it.
 
-    The indices are sorted, so that offspring of one parent are neighbours; permute them where
-    their order must not matter.
+    The indices are sorted, so that offspring of one parent are adjacent; permute them where a
+    random order is needed.
 
     References
     ----------
@@ -125,18 +125,18 @@ def effective_sample_size(dist: Categorical) -> Any:
     Parameters
     ----------
     dist : Categorical
-        Of log-weights.
+        Its logits are log-weights.
 
     Returns
     -------
     float or array, shape batch_shape
-        From 1, one particle has all the weight, to K, all have the same. Particle filters often
-        resample only where it is below K/2; after resampling all weights are equal.
+        From 1 (one particle has all the weight) to K (all weights are equal). Particle filters
+        often resample only where it is below K/2; after resampling all weights are equal.
 
     Raises
     ------
     TypeError
-        For what is no Categorical.
+        For a dist that is not a Categorical.
 
     References
     ----------

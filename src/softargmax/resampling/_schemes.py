@@ -1,8 +1,8 @@
-"""Weights + noise → parents: the five resampling schemes as functions of NumPy rows.
+"""Probabilities + noise → parents: the five resampling schemes as functions of NumPy rows.
 
-``p`` are rows (rows, K) of probabilities in float64. A function answers with the sorted parents,
-int64 (rows, n); no noise makes one of probability 0 a parent. Arrays of n or K numbers are few and
-used again, since fresh memory costs more than the arithmetic: the noise is used up.
+``p`` holds probabilities (rows, K) in float64. Each function returns the sorted parents, int64
+(rows, n); a category of probability 0 is never a parent, whatever the noise. Arrays of n or K
+numbers are reused, since allocation costs more than the arithmetic: the noise is overwritten.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from softargmax._rows.blocks import BELOW_ONE
 from softargmax._rows.inversion import cumulative
 from softargmax._rows.memory import blocks
 
-_SLACK = 2.0**-49  # how far from a whole number, relatively, rounding may have moved np
+_SLACK = 2.0**-49  # relative tolerance within which np counts as an integer
 
 
 @ignore_fp_errors
 def multinomial(p: Any, waits: Any) -> Any:
     """n independent draws, sorted; ``waits`` are exponentials (rows, n + 1).
 
-    The first n arrivals of a Poisson process, over the next one, are sorted uniforms.
+    The first n arrival times of a Poisson process, divided by the next one, are sorted uniforms.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def multinomial(p: Any, waits: Any) -> Any:
 
 @ignore_fp_errors
 def stratified(p: Any, u: Any) -> Any:
-    """One draw from each of n equal strata; ``u`` are uniforms (rows, n), the places in them.
+    """One draw from each of n equal strata; ``u`` are uniforms (rows, n), positions within them.
 
     Examples
     --------
@@ -60,9 +60,9 @@ def stratified(p: Any, u: Any) -> Any:
 
 @ignore_fp_errors
 def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
-    """Equally spaced draws with one offset a row, ``u`` (rows, 1): ⌊np⌋ or ⌈np⌉ of each.
+    """Equally spaced draws with one offset per row, ``u`` (rows, 1): ⌊np⌋ or ⌈np⌉ of each.
 
-    Whole offspring are set apart first, so that the rounding of long sums cannot touch them.
+    The integer parts ⌊np⌋ are set aside first, so that rounding in long sums cannot affect them.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     level = np.cumsum(part, axis=-1)
     level -= u
     reached = _replaced(level, lambda x: np.minimum(np.ceil(x, out=x).astype(np.int64), left))
-    for row in np.flatnonzero(reached[:, -1] < left[:, 0]):  # by rounding one is missing
+    for row in np.flatnonzero(reached[:, -1] < left[:, 0]):  # rounding has lost one
         free = (part[row] > 0) & (np.diff(reached[row], prepend=0) == 0)
         reached[row, np.flatnonzero(free)[-1] :] += 1
     reached += np.cumsum(whole, axis=-1, out=whole)
@@ -109,8 +109,8 @@ def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float = _SLACK)
 def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     """⌊np⌋ or ⌈np⌉ of each by Srinivasan's process; ``u`` are uniforms (rows, K - 1).
 
-    The remainders duel in pairs: one of the two becomes 0 or 1, the other takes what is left of
-    their sum into the next round of a knockout.
+    The fractional parts are paired in a knockout: one of each pair becomes 0 or 1, and the other
+    carries the rest of their sum into the next round.
 
     Examples
     --------
@@ -130,10 +130,10 @@ def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
         first, second = index[:, : 2 * pairs : 2], index[:, 1 : 2 * pairs : 2]
         both = a + b
         full = both >= 1
-        # The odds that the first is the one who ends, if at 1, or goes on, if one ends at 0.
+        # Unnormalized probability that the first becomes 1 (full), or goes on as the second is 0.
         stake = np.where(full, 1 - b, a)
         chosen = u[:, used : used + pairs] * np.where(full, 2 - both, both) < stake
-        chosen |= b == 0  # which the product of a subnormal number may miss
+        chosen |= b == 0  # which a product with subnormal numbers may miss
         used += pairs
         on = np.where(chosen != full, first, second)
         who, pair = np.nonzero(full)
@@ -147,9 +147,9 @@ def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
 
 
 def _split(p: Any, n: int, slack: float) -> tuple[Any, Any, Any]:
-    """⌊np⌋, the remainders in [0, 1) and how many offspring they are owed, (rows, 1).
+    """⌊np⌋, the fractional parts in [0, 1), and how many offspring those share, (rows, 1).
 
-    What is a whole number but for rounding is one: else it would be left to luck.
+    An np that is an integer up to rounding counts as one; else its offspring would be random.
     """
     part, whole = p * n, np.empty(p.shape, np.int64)
     for some in blocks(p.shape[-1], len(p)):
@@ -159,7 +159,7 @@ def _split(p: Any, n: int, slack: float) -> tuple[Any, Any, Any]:
         np.copyto(rest, 0, where=rest <= floor * slack)
         whole[:, some] = floor
     left = n - whole.sum(axis=-1, keepdims=True)
-    # Unless that adds up: the numbers are then too many or too large for their precision.
+    # If the sums disagree, redo these rows without slack: K or n is too large for the precision.
     many = np.flatnonzero(np.abs(part.sum(axis=-1) - left[:, 0]) > 0.01)
     if many.size:
         part[many] = p[many] * n
@@ -172,11 +172,11 @@ def _split(p: Any, n: int, slack: float) -> tuple[Any, Any, Any]:
 def _merged(cdf: Any, times: Any) -> Any:
     """How many sorted ``times`` (rows, n + 1), the last of them 1, are below each value of cdf.
 
-    A table of n buckets says where to begin, and so many more steps are few.
+    A table of n buckets gives each search its starting point, so that few more steps are needed.
     """
     rows, length = times.shape
     lead = np.arange(rows)[:, None] * length
-    before = np.zeros(times.size + 1, np.int64)  # how many are in the buckets before
+    before = np.zeros(times.size + 1, np.int64)  # how many are in earlier buckets
     for some in blocks(length, rows):
         bucket = (times[:, some] * (length - 1)).astype(np.int64)
         bucket += lead
@@ -203,7 +203,7 @@ def _merged(cdf: Any, times: Any) -> Any:
 
 
 def _replaced(x: Any, function: Callable[[Any], Any]) -> Any:
-    """Integers computed from floats (rows, K) a block of columns at a time, in their memory."""
+    """Integers computed in place from floats (rows, K), a block of columns at a time."""
     out = x.view(np.int64)
     for some in blocks(x.shape[-1], len(x)):
         out[:, some] = function(x[:, some])
@@ -211,7 +211,7 @@ def _replaced(x: Any, function: Callable[[Any], Any]) -> Any:
 
 
 def _parents(reached: Any, n: int) -> Any:
-    """The parents (rows, n), from the number of offspring of each category and those before it."""
+    """The parents (rows, n), from the cumulative numbers of offspring over the categories."""
     rows = len(reached)
     place = reached[:, :-1]
     if rows > 1:

@@ -1,9 +1,9 @@
-"""Temperature against step: schedules that are values, pure functions of the step.
+"""Temperature schedules: immutable objects that are pure functions of the step.
 
-Each is a frozen dataclass, to be compared, hashed, pickled and printed, and to be called with a
-step or an array of steps. It keeps no count of its own, so that a run that resumes from a
-checkpoint goes on where it stopped. They serve wherever a function ``count -> value`` is expected,
-optax's places included, and for other rates than temperatures: the ε of ε-greedy, a learning rate.
+Each is a frozen dataclass that can be compared, hashed, pickled and printed, and that is called
+with a step or an array of steps. It holds no counter, so a run resumed from a checkpoint continues
+where it stopped. Schedules serve wherever a function ``count -> value`` is expected, as in optax,
+and for rates other than temperatures: the ε of ε-greedy, a learning rate.
 """
 
 from softargmax.schedules._ramps import (

@@ -1,9 +1,9 @@
-"""Temperature against step: schedules that are values, pure functions of the step.
+"""Temperature schedules: immutable objects that are pure functions of the step.
 
-Each is a frozen dataclass, to be compared, hashed, pickled and printed, and to be called with a
-step or an array of steps. It keeps no count of its own, so that a run that resumes from a
-checkpoint goes on where it stopped. They serve wherever a function ``count -> value`` is expected,
-optax's places included, and for other rates than temperatures: the ε of ε-greedy, a learning rate.
+Each is a frozen dataclass that can be compared, hashed, pickled and printed, and that is called
+with a step or an array of steps. It holds no counter, so a run resumed from a checkpoint continues
+where it stopped. Schedules serve wherever a function ``count -> value`` is expected, as in optax,
+and for rates other than temperatures: the ε of ε-greedy, a learning rate.
 """
 
 import math
@@ -15,12 +15,12 @@ from softargmax.schedules._schedule import Schedule
 
 @dataclass(frozen=True, repr=False)
 class Constant(Schedule):
-    """Always the same value.
+    """The same value at every step.
 
     Parameters
     ----------
     value : float
-        In [0, inf]; a temperature of 0 is arg max, of inf the uniform distribution.
+        In [0, inf]. As a temperature, 0 is arg max and inf the uniform distribution.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class _Ramp(Schedule):
-    """From ``start`` to ``stop`` within ``steps``, both ends exact."""
+    """A ramp from ``start`` to ``stop`` over ``steps`` steps, exact at both ends."""
 
     start: float
     stop: float
@@ -50,11 +50,11 @@ class _Ramp(Schedule):
         self._check(start="[0, inf)", stop="[0, inf)", steps="(0, inf)")
 
     def _done(self, t: Array, xp: Namespace) -> Array:
-        """t / steps, 1 past the end."""
+        """The completed fraction t / steps of the ramp, 1 past its end."""
         return xp.where(t < self.steps, t / self.steps, xp.ones_like(t))
 
     def _between(self, left: Array, xp: Namespace) -> Array:
-        """stop + (start - stop)·left, for 1 ≥ left ≥ 0; rounding never leads outside."""
+        """stop + (start - stop)·left for left in [0, 1], clipped against rounding errors."""
         value = self.stop + (self.start - self.stop) * left
         value = xp.where(left == 1, self.start, value)
         return xp.clip(value, min(self.start, self.stop), max(self.start, self.stop))
@@ -62,7 +62,7 @@ class _Ramp(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Linear(_Ramp):
-    r"""In a straight line: :math:`T = stop + (start - stop)(1 - t / steps)`.
+    r"""A linear ramp: :math:`T = stop + (start - stop)(1 - t / steps)`.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Linear(_Ramp):
 
 @dataclass(frozen=True, repr=False)
 class Polynomial(_Ramp):
-    r"""As a power of what is left: :math:`T = stop + (start - stop)(1 - t / steps)^{power}`.
+    r"""A polynomial ramp: :math:`T = stop + (start - stop)(1 - t / steps)^{power}`.
 
     Parameters
     ----------
@@ -133,16 +133,16 @@ class Cosine(_Ramp):
     """
 
     def _at(self, t: Array, xp: Namespace) -> Array:
-        # (1 + cos πx) / 2 as a square, which keeps its digits where it ends in 0.
+        # (1 + cos πx) / 2 as a square, which does not cancel as it approaches 0.
         half = xp.sin((1 - self._done(t, xp)) * (math.pi / 2))
         return self._between(half * half, xp)
 
 
 @dataclass(frozen=True, repr=False)
 class Geometric(_Ramp):
-    r"""By the same factor at every step: :math:`T = start\,(stop / start)^{t / steps}`.
+    r"""A constant factor per step: :math:`T = start\,(stop / start)^{t / steps}`.
 
-    The classical cooling of simulated annealing, and optax's exponential decay.
+    The classical cooling schedule of simulated annealing; optax calls it exponential decay.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class Geometric(_Ramp):
 
 @dataclass(frozen=True, repr=False)
 class LinearColdness(_Ramp):
-    r"""Coldness in a straight line: :math:`1/T = (1 - t/steps) / start + (t/steps) / stop`.
+    r"""A linear ramp of the coldness: :math:`1/T = (1 - t/steps) / start + (t/steps) / stop`.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class LinearColdness(_Ramp):
     Raises
     ------
     ValueError
-        For stop = 0: no straight line leads to an infinite coldness.
+        For a start or stop of 0, where the coldness is infinite.
 
     Examples
     --------
@@ -200,17 +200,17 @@ class LinearColdness(_Ramp):
         cold, warm = min(self.start, self.stop), max(self.start, self.stop)
         ratio = 1.0 if cold == warm else cold / warm
         part = (done, 1 - done) if cold == self.stop else (1 - done, done)
-        value = cold / (part[0] + part[1] * ratio)  # relative to the colder: nothing overflows
+        value = cold / (part[0] + part[1] * ratio)  # scaled by the colder end: nothing overflows
         value = xp.clip(value, cold, warm)
         return xp.where(done == 0, self.start, xp.where(done == 1, self.stop, value))
 
 
 @dataclass(frozen=True, repr=False)
 class Logarithmic(Schedule):
-    r"""The cooling that is slow enough: :math:`T = scale / \log(1 + t)`, inf at step 0.
+    r"""Logarithmic cooling: :math:`T = scale / \log(1 + t)`, inf at step 0.
 
-    With a scale of at least the depth of the deepest local minimum that is not global, simulated
-    annealing ends in a global one with probability 1.
+    If scale is at least the depth of the deepest local minimum that is not global, the probability
+    that simulated annealing is in a global minimum tends to 1.
 
     Parameters
     ----------
@@ -239,10 +239,11 @@ class Logarithmic(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class GeneralizedAnnealing(Schedule):
-    r"""The cooling of Tsallis: :math:`T = start\,(2^{q-1} - 1) / ((2 + t)^{q-1} - 1)`.
+    r"""Generalized annealing: :math:`T = start\,(2^{q-1} - 1) / ((2 + t)^{q-1} - 1)`.
 
-    Its limit at q = 1, :math:`start \log 2 / \log(2 + t)`, is classical annealing; q = 2 is fast
-    (Cauchy) annealing, start / (1 + t).
+    This is the cooling schedule of Tsallis and Stariolo. Its limit at q = 1,
+    :math:`start \log 2 / \log(2 + t)`, is classical annealing; q = 2 is fast (Cauchy) annealing,
+    start / (1 + t).
 
     Parameters
     ----------
@@ -253,7 +254,7 @@ class GeneralizedAnnealing(Schedule):
 
     Notes
     -----
-    Steps count from 0, as SciPy's ``dual_annealing`` does, whose default q (``visit``) is 2.62.
+    Steps count from 0, as in SciPy's ``dual_annealing``, whose default q (``visit``) is 2.62.
 
     References
     ----------
@@ -276,6 +277,6 @@ class GeneralizedAnnealing(Schedule):
         power, log = self.q - 1, xp.log(2 + t)
         if power == 0:
             ratio = math.log(2) / log
-        else:  # expm1, since (2 + t)^power - 1 loses its digits where q is next to 1
+        else:  # expm1, since (2 + t)^power - 1 cancels for q near 1
             ratio = math.expm1(power * math.log(2)) / xp.expm1(power * log)
         return xp.where(t == 0, self.start, self.start * ratio)

@@ -1,4 +1,4 @@
-"""What all schedules have: they are called, joined, repeated and read by remaining progress."""
+"""The base class of schedules; joined, cyclic and remaining-progress schedules."""
 
 import math
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ def _literal(x: Any) -> str:
 
 
 class Printed:
-    """A repr that makes the object again, infinities included."""
+    """A mixin whose repr evaluates to an equal object, infinities included."""
 
     def __repr__(self) -> str:
         values = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
@@ -37,12 +37,12 @@ class Printed:
 
 
 class Schedule(Printed, ABC):
-    """A temperature for every step, what all classes of this module are.
+    """Base class of all schedules: a temperature for every step.
 
-    A step is any real number from 0 up, or an array of them in any namespace, fractional or traced.
-    The answer is computed in float64 where the namespace has it. Past its end a schedule holds its
-    last value. A negative, NaN or infinite step is a ValueError; where steps cannot be seen (under
-    ``jax.jit``) a negative one counts as 0.
+    A step is a real number ≥ 0, fractions included, or an array of them from any array library,
+    traced or not. Values are computed in float64 where the library has it. Past its end a schedule
+    holds its last value. A negative, NaN or infinite step is a ValueError; under ``jax.jit``, where
+    steps cannot be inspected, a negative one counts as 0.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class Schedule(Printed, ABC):
 
     @ignore_fp_errors
     def __call__(self, step: ArrayLike) -> Any:
-        if type(step) in _SCALARS and 0 <= step <= 2**53:  # most calls; the checks cost more
+        if type(step) in _SCALARS and 0 <= step <= 2**53:  # fast path: the checks cost more
             return unwrap(self._at(np.float64(step), np))
         xp = namespace_of(step)
         t = numbers_in(step, "step", "[0, inf)", xp, step)
@@ -64,10 +64,10 @@ class Schedule(Printed, ABC):
 
     @abstractmethod
     def _at(self, t: Array, xp: Namespace) -> Array:
-        """The value at steps t ≥ 0 of the namespace's widest floating dtype."""
+        """The values at steps t ≥ 0, given in the namespace's widest floating dtype."""
 
     def then(self, other: "Schedule", at: float) -> "Joined":
-        """This schedule before step ``at``, and from there on ``other``, from its own step 0.
+        """This schedule before step ``at``; from there on ``other``, starting at its own step 0.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Schedule(Printed, ABC):
         Raises
         ------
         ValueError, TypeError
-            For another ``at``, or for an ``other`` that is no schedule.
+            For an ``at`` out of range, or an ``other`` that is not a Schedule.
 
         Examples
         --------
@@ -93,7 +93,7 @@ class Schedule(Printed, ABC):
         return Joined(self, other, at)
 
     def by_remaining(self, total_steps: float) -> "ByRemaining":
-        """The same as a function of the remaining progress, 1 at the start and 0 at the end.
+        """This schedule as a function of the remaining progress, 1 at the start and 0 at the end.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Schedule(Printed, ABC):
         Raises
         ------
         ValueError, TypeError
-            For other total_steps.
+            For an invalid total_steps.
 
         Examples
         --------
@@ -120,13 +120,13 @@ class Schedule(Printed, ABC):
 
 @dataclass(frozen=True, repr=False)
 class ByRemaining(Printed):
-    """A schedule as a function of the remaining progress, as Stable-Baselines3 calls it.
+    """A schedule as a function of the remaining progress, as Stable-Baselines3 expects it.
 
     Parameters
     ----------
     schedule : Schedule
     total_steps : float
-        In (0, inf). At a remaining progress r the step is (1 - r)·total_steps; r may be negative.
+        In (0, inf). At remaining progress r the step is (1 - r)·total_steps; r may be negative.
 
     Examples
     --------
@@ -143,18 +143,18 @@ class ByRemaining(Printed):
         self._check(total_steps="(0, inf)")
 
     def __call__(self, remaining: ArrayLike) -> Any:
-        """The value where this part of the run remains; more than 1 is a ValueError."""
+        """The value at a remaining progress ≤ 1; a larger one is a ValueError."""
         xp = namespace_of(remaining)
         part = numbers_in(remaining, "remaining", "(-inf, 1]", xp, remaining)
         step = (1 - part) * self.total_steps
-        whole = xp.round(step)  # what the caller's 1 - step / total_steps was rounded from
+        whole = xp.round(step)  # the step from which the caller computed 1 - step / total_steps
         slack = 4 * float(xp.finfo(part.dtype).eps) * self.total_steps
         return self.schedule(unwrap(xp.where(xp.abs(step - whole) <= slack, whole, step)))
 
 
 @dataclass(frozen=True, repr=False)
 class Joined(Schedule):
-    """One schedule before a step, another from there on: what :meth:`Schedule.then` makes.
+    """One schedule before a step and another from it on, as :meth:`Schedule.then` returns.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ class Joined(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Cycle(Schedule):
-    r"""A schedule over and over, with warm restarts.
+    r"""A schedule repeated periodically, with warm restarts.
 
     .. math:: schedule(t \bmod period) \cdot decay^{\lfloor t / period \rfloor}
 
@@ -197,7 +197,7 @@ class Cycle(Schedule):
     period : float
         In (0, inf).
     decay : float
-        In (0, inf), 1 by default: each round is this much of the one before.
+        In (0, inf), 1 by default: the factor from each period to the next.
 
     References
     ----------
@@ -221,5 +221,5 @@ class Cycle(Schedule):
     def _at(self, t: Array, xp: Namespace) -> Array:
         value = self.schedule._at(t % self.period, xp)
         scaled = value * self.decay ** (t // self.period)
-        # A factor that under- or overflows leaves 0 and inf what they are.
+        # 0 and inf stay what they are even where the factor under- or overflows.
         return xp.where((value == 0) | (value == math.inf), value, scaled)

@@ -1,4 +1,4 @@
-"""Find a temperature: for a given entropy, for calibrated probabilities, by feedback."""
+"""Find a temperature: for a given entropy, by calibration on labels, or by feedback."""
 
 from softargmax.temperatures._calibration import FittedTemperature, fit_temperature
 from softargmax.temperatures._controller import EntropyController

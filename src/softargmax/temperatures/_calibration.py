@@ -1,4 +1,4 @@
-"""Temperature scaling: the temperature that makes probabilities fit labels best."""
+"""Temperature scaling: the maximum-likelihood temperature of logits, given labels."""
 
 import math
 from collections.abc import Callable
@@ -38,33 +38,33 @@ class FittedTemperature(NamedTuple):
     (2.7307, 0.7986, 0.5623)
     """
 
-    temperature: float  # 0 where the labels are separable, inf where no T helps
+    temperature: float  # 0 if every label is an arg max, inf if the optimal 1/T is not positive
     standard_error: float  # of T; NaN where T is 0 or inf
     log_loss_before: float  # mean of -log p(label) in nats at T = 1
-    log_loss_after: float  # the same at the fitted temperature
+    log_loss_after: float  # the mean log loss at the fitted temperature
 
 
 @ignore_fp_errors
 def fit_temperature(
     logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None
 ) -> FittedTemperature:
-    r"""The temperature of the highest likelihood: the calibration of a classifier's logits.
+    r"""The maximum-likelihood temperature, which calibrates a classifier's logits.
 
     .. math:: T = \arg\min_T \; -\sum_r w_r \log p_r(y_r), \qquad p_r \propto e^{z_r / T}
 
     Parameters
     ----------
     logits : array, shape (..., K)
-        A row of scores for each label.
+        One row of scores for each label.
     labels : array of integers, shape (...)
-        What was right, in 0 … K-1, with a logit above -inf.
+        The correct categories, in 0 … K-1, each with a logit above -inf.
     weights : array, shape (...), optional
         How many times each row counts, 1 by default.
 
     Returns
     -------
     FittedTemperature
-        ``temperature``; its ``standard_error`` by the Fisher information,
+        ``temperature``; its ``standard_error`` from the Fisher information,
         :math:`T^2 / \sqrt{\sum w \operatorname{Var} z}`; ``log_loss_before`` at T = 1 and
         ``log_loss_after``, weighted means in nats.
 
@@ -72,16 +72,16 @@ def fit_temperature(
     ------
     ValueError
         For labels outside 0 … K-1 or the support, shapes that do not fit, negative weights or
-        none above 0, bad logits.
+        none above 0, or invalid logits.
     TypeError
-        For labels that are no integers.
+        For labels that are not integers.
 
     Notes
     -----
-    The loss is convex in β = 1/T and its one minimum is found by SciPy's ``brentq`` on its slope,
-    in float64. T = 0 says that every label has the largest logit of its row, where the likelihood
-    rises for ever; T = inf that the best β is not positive: the logits say nothing, or less.
-    Labels of the rows are taken as independent.
+    The loss is convex in β = 1/T; its minimum is found in float64 by SciPy's ``brentq`` on the
+    derivative. T = 0 means that every label has the largest logit of its row, so the likelihood
+    never stops increasing with β; T = inf that the optimal β is not positive: the logits are
+    uninformative or misleading. The labels are assumed independent.
 
     References
     ----------
@@ -118,7 +118,7 @@ def fit_temperature(
     def slope(b: float) -> float:
         return float(counts @ (mean(b) - own))
 
-    # Rounding leaves a slope that should be 0 this far from it.
+    # How far rounding may move a slope that is exactly 0.
     flat = mean(0.0)
     rounding = 8 * np.finfo(np.float64).eps * float(counts @ (0 - flat - own))
     if float(counts @ (flat - own)) >= -rounding:
@@ -126,15 +126,15 @@ def fit_temperature(
     if not own.any():
         return FittedTemperature(0.0, math.nan, before, loss(Categorical(rows, 0)))
     b = _root(slope, d)
-    near = np.maximum(d * b, -1000)  # what is further away has no probability
-    information = float(counts @ Categorical(near).variance(near)) * heaviest  # in log β
+    near = np.maximum(d * b, -1000)  # further below, the probability is 0
+    information = float(counts @ Categorical(near).variance(near)) * heaviest  # about log β
     temperature = float(unit / b)
     error = temperature / math.sqrt(information) if information else math.inf
     return FittedTemperature(temperature, error, before, loss(Categorical(rows, temperature)))
 
 
 def _data(logits: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
-    """Rows of logits in float64, their labels and weights, those of weight 0 left out."""
+    """Rows of logits in float64 with their labels and weights, without those of weight 0."""
     xp = namespace_of(logits)
     if any(map(is_traced, (logits, labels, weights))):
         raise TypeError("logits, labels and weights must be known, got a traced array")
@@ -170,8 +170,8 @@ def _data(logits: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
 
 
 def _root(slope: Callable[[float], float], d: Any) -> float:
-    """Where a rising function of b > 0, negative at 0, is 0; ``d`` says on which scale to look."""
-    from scipy.optimize import brentq  # slow to load, and not for everyone
+    """The root b > 0 of an increasing function, negative at 0; ``d`` sets the search's scale."""
+    from scipy.optimize import brentq  # slow to load, and rarely needed
 
     gaps = -d[(d < 0) & (d > -math.inf)]
     start = -math.log(float(np.median(gaps)))

@@ -1,4 +1,4 @@
-"""A temperature by feedback, which keeps an entropy near a target."""
+"""Feedback control of a temperature, which keeps an entropy near a target."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,21 +19,21 @@ from softargmax._arrays.namespaces import (
 
 @dataclass(frozen=True)
 class EntropyController:
-    r"""A temperature that keeps the entropy of a policy near a target, by feedback.
+    r"""A feedback controller: its temperature keeps the entropy of a policy near a target.
 
     .. math:: \log T \leftarrow \log T + rate \cdot (target \cdot \log n - H)
 
     Parameters
     ----------
     target : float
-        In [0, 1]: the entropy wanted, as a part of the largest possible, log n.
+        In [0, 1]: the target entropy as a fraction of its maximum, log n.
     rate : float
         In (0, inf), the step size.
 
     Notes
     -----
     A pair of pure functions: ``state = init()`` and ``temperature, state = step(entropy, state,
-    num_legal=n)``. The state is log T, a number, or an array with one a row.
+    num_legal=n)``. The state is log T: a number, or an array with one per row.
 
     References
     ----------
@@ -61,7 +61,7 @@ class EntropyController:
         object.__setattr__(self, "rate", number(self.rate, "rate", "(0, inf)"))
 
     def init(self) -> float:
-        """The state to begin with: log T = 0.
+        """The initial state: log T = 0.
 
         Examples
         --------
@@ -80,11 +80,11 @@ class EntropyController:
         Parameters
         ----------
         entropy : float or array
-            The entropy H in nats of the policy at the present temperature.
+            The entropy H in nats of the policy at the current temperature.
         state : float or array
-            log T, from :meth:`init` or from the step before.
+            log T, from :meth:`init` or the previous step.
         num_legal : int or array
-            n, how many actions are legal. The three broadcast.
+            n, the number of legal actions. The three arguments broadcast.
 
         Returns
         -------
@@ -94,8 +94,8 @@ class EntropyController:
         Raises
         ------
         ValueError, TypeError
-            For an entropy or a state that is not finite, no legal action, shapes that do not
-            broadcast, or what is not a real number.
+            For an entropy or a state that is not finite, a num_legal below 1, shapes that do not
+            broadcast, or arguments that are not real numbers.
 
         Examples
         --------

@@ -1,8 +1,8 @@
-"""The temperature at which a row's entropy, likeliest probability or effective size has a value.
+"""Solve for the temperature at which a row has a given entropy, largest probability or ESS.
 
-All of them are Rényi entropies, R_α = log Σ p^α / (1 - α): the entropy is α = 1, log 1/Σp² is
-α = 2 and log 1/max p is α = ∞. Each falls from log n at coldness 0, n the legal categories, to
-log k at infinite coldness, k the tied maximisers. It is solved for by Newton steps in a bracket.
+All three are Rényi entropies, R_α = log Σ p^α / (1 - α): the entropy is α = 1, log 1/Σp² is
+α = 2 and log 1/max p is α = ∞. Each falls from log n at coldness 0 to log k at infinite coldness,
+with n legal categories, k of them tied for the maximum. The solver is Newton's method in a bracket.
 """
 
 import math
@@ -17,15 +17,13 @@ from softargmax._rows.memory import blocks
 Order = Literal["1", "2", "inf"]
 
 _EPS = float(np.finfo(np.float64).eps)
-_DEAD = -1e122  # its exp is 0 at every coldness that is tried
+_DEAD = -1e122  # exp(β·_DEAD) is 0 at every coldness β tried
 _COLDEST = 1e307
-_HOTTEST = (
-    1e-18  # over the span of a row: there entropies differ from log n by less than their rounding
-)
+_HOTTEST = 1e-18  # over the span of a row: at this coldness entropies equal log n up to rounding
 
 
 class Match(NamedTuple):
-    """Temperatures, NaN where there is none, and how many categories are tied and legal."""
+    """Temperatures, NaN where no solution exists, and the numbers of tied and legal categories."""
 
     temperature: Any
     tied: Any
@@ -36,10 +34,10 @@ class Match(NamedTuple):
 def match(
     z: Any, keep: Any, excess: Callable[[Any, slice], Any], order: Order, eps: float = 0.0
 ) -> Match:
-    """The temperature of every row (rows, K) at which its Rényi entropy has a value.
+    """The temperature of every row (rows, K) at which its Rényi entropy has a target value.
 
-    The value is given by its excess over log k, a function of the ties k of some rows and their
-    slice; ``eps`` is the precision in which it was given, where that is less than float64's.
+    ``excess(k, rows)`` is that value minus log k, for a slice of the rows and their numbers k of
+    ties; ``eps`` is the relative precision of the target if it is coarser than float64's.
     """
     rows, width = z.shape
     found = Match(np.empty(rows), np.empty(rows), np.empty(rows))
@@ -53,20 +51,20 @@ def match(
 
 
 class _Ladder(NamedTuple):
-    """Rows of scores below their top; what is tied with it or illegal is taken out."""
+    """Scores relative to the maximum of their row; tied maxima and illegal ones are excluded."""
 
-    d: Any  # the scores, in units of ``unit``; _DEAD (-inf in wild rows) where they are taken out
+    d: Any  # the scores, in units of ``unit``; _DEAD (-inf in wild rows) where excluded
     unit: Any  # 1, or more where a difference might overflow
-    span: Any  # from the top to the lowest legal score
-    tied: Any  # k, how many share the top
-    legal: Any  # n
-    mean: Any  # of the scores
+    span: Any  # from the maximum to the lowest legal score
+    tied: Any  # k, how many are tied for the maximum
+    legal: Any  # n, how many are legal
+    mean: Any  # of the legal scores
     variance: Any
-    wild: bool  # scores of such different sizes that their squares may overflow
+    wild: bool  # scores of such different magnitudes that their squares may overflow
 
     @classmethod
     def of(cls, z: Any, keep: Any) -> "_Ladder":
-        """From rows in float64, which are overwritten."""
+        """Make one from rows in float64, which are overwritten."""
         rows, width = z.shape
         top, low = z.max(axis=-1), z.min(axis=-1)
         legal = np.full(rows, float(width))
@@ -95,7 +93,7 @@ class _Ladder(NamedTuple):
         return cls(z, unit, span, ties, legal, mean, variance, wild)
 
     def rows(self, chosen: Any) -> "_Ladder":
-        """Some of the rows."""
+        """The chosen rows alone."""
         if chosen.all():
             return self
         parts = {name: part[chosen] for name, part in self._asdict().items() if name != "wild"}
@@ -103,10 +101,10 @@ class _Ladder(NamedTuple):
 
 
 def _solve(ladder: _Ladder, excess: Any, order: Order, eps: float) -> Any:
-    """Temperatures for the excess over log k; NaN where no temperature has it."""
+    """Temperatures for the excess over log k; NaN where no solution exists."""
     cap = np.log1p((ladder.legal - ladder.tied) / ladder.tied)
     slack = 4 * eps * (1 + np.log(ladder.legal))
-    # Values next to 0 can be told apart where k = 1; elsewhere log k has been rounded.
+    # Where k = 1, log k = 0 is exact and so are small excesses; elsewhere log k was rounded.
     cold = (excess <= np.where(ladder.tied == 1, 0, slack)) & (excess >= -slack)
     hot = np.abs(excess - cap) <= slack
     temperature = np.full(len(excess), math.nan)
@@ -120,7 +118,7 @@ def _solve(ladder: _Ladder, excess: Any, order: Order, eps: float) -> Any:
 
 
 class _Newton:
-    """Newton's method on log β for some rows, those that have converged dropped."""
+    """Newton's method on log β for many rows at once; rows are dropped as they converge."""
 
     def __init__(self, ladder: _Ladder, cap: Any, goal: Any, order: Order) -> None:
         self.d, self.tied, self.wild = ladder.d, ladder.tied, ladder.wild
@@ -128,12 +126,12 @@ class _Newton:
         self.squares = self.d * self.d if order == "1" and not self.wild else self.d
         self.buffer = np.empty_like(self.d)
         nearest = -self.d.max(axis=-1)
-        self.high = np.minimum(750 / nearest, _COLDEST)  # every exp is 0
+        self.high = np.minimum(750 / nearest, _COLDEST)  # where every exp is 0
         self.low = np.maximum(_HOTTEST / ladder.span, 1 / _COLDEST)
         if self.wild:
             self.b = np.sqrt(self.low) * np.sqrt(self.high)
             return
-        # What an expansion about β = 0 says.
+        # Initial guess: the expansion about β = 0.
         if order == "inf":
             first = (cap - goal) / -ladder.mean
         else:
@@ -143,7 +141,7 @@ class _Newton:
     def solve(self) -> Any:
         result = self.b.copy()
         rows = np.arange(len(result))
-        for _ in range(200):  # a bisection of the bracket would take 60
+        for _ in range(200):  # bisection alone would take 60
             excess, slope = self._measure()
             done = self._step(excess, slope)
             result[rows] = self.b
@@ -155,11 +153,11 @@ class _Newton:
         return result
 
     def _measure(self) -> tuple[Any, Any]:
-        """The Rényi entropy less log k, and its derivative in log β."""
+        """The Rényi entropy minus log k, and its derivative with respect to log β."""
         b, k, e = self.b, self.tied, self.buffer[: len(self.d)]
         np.multiply(self.d, b[:, None], out=e)
         if self.wild:
-            x = np.maximum(e, -800)  # β·d, so that no square overflows
+            x = np.maximum(e, -800)  # β·d, clipped so that no square overflows
             scale, d = 1.0, x
             squares = x * x if self.order == "1" else x
         else:
@@ -178,13 +176,13 @@ class _Newton:
         return 2 * np.log1p(s / k) - np.log1p(s2 / k), 2 * (mean - mean2)
 
     def _step(self, excess: Any, slope: Any) -> Any:
-        """Move on to a better coldness, within the bracket; which rows have converged."""
+        """Move to a better coldness within the bracket; return which rows have converged."""
         b, cap, goal = self.b, self.cap, self.goal
         hot = excess > goal
         self.low = np.where(hot, b, self.low)
         self.high = np.where(hot, self.high, b)
-        # y = log(excess / (cap - excess)) is straight in log β where it is hot (y > 0), and in β
-        # where it is cold.
+        # y = log(excess / (cap - excess)) is linear in log β at high temperature (y > 0), and in β
+        # at low temperature.
         rest = np.maximum(cap - excess, _EPS * cap)
         y, aim = np.log(excess) - np.log(rest), np.log(goal) - np.log(cap - goal)
         delta = (aim - y) * excess * rest / (slope * cap)
@@ -193,7 +191,7 @@ class _Newton:
         new = b * np.where(bent, np.exp(np.minimum(delta, 700)), straight)
         inside = (new > self.low) & (new < self.high)
         halfway = np.sqrt(self.low) * np.sqrt(self.high)
-        # One step more, and the error is its square; or no digits are left to gain.
+        # The error after this step is about delta², or the excess is exact up to rounding.
         close = (np.abs(delta) < 1e-9) | (np.abs(excess - goal) <= 4 * _EPS * goal)
         narrow = self.high - self.low <= 2 * _EPS * self.high
         landed = np.clip(np.where(np.isnan(new), b, new), self.low, self.high)

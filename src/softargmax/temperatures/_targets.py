@@ -1,4 +1,4 @@
-"""Temperatures for an entropy, a perplexity, a largest probability, an effective sample size."""
+"""Temperatures for a given entropy, perplexity, largest probability or effective sample size."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ from softargmax._core.inputs import checked_state, meet_batch
 from softargmax._rows.rows import as_rows
 from softargmax.temperatures import _solver
 
-_Ends = Callable[[Any, Any], tuple[Any, Any]]  # the range, from the ties k and the legal n
+_Ends = Callable[[Any, Any], tuple[Any, Any]]  # (k ties, n legal) → the attainable range
 
 
 def temperature_for_entropy(
@@ -38,31 +38,32 @@ def temperature_for_entropy(
         Real scores; -inf puts a category outside the support.
     entropy : float or array
         H in nats, in [log k, log n]: n categories are legal, k of them tied for the largest logit.
-        It meets the batch as a temperature does.
+        Broadcasts against the batch axes alone.
     mask : array of bool (or 0 and 1), shape (..., K), optional
-        The legal categories. (With any other prior the entropy need not rise with T.)
+        The legal categories. (With a general prior the entropy need not increase with T.)
 
     Returns
     -------
     float or array, the broadcast of the batch axes
-        Temperatures in [0, inf], in float64 where there is one: 0 where H = log k, inf where
-        H = log n. No gradient flows through them.
+        Temperatures in [0, inf], in float64 where the array library has it: 0 where H = log k, inf
+        where H = log n. No gradient flows through them.
 
     Raises
     ------
     ValueError
-        For an H that no temperature has, with the range that there is, or for bad logits or masks.
+        For an H that no temperature attains (the message gives the range), or invalid logits or
+        mask.
     TypeError
         For arguments that are not real numbers.
 
     Notes
     -----
-    The entropy rises strictly with T between its limits. It is found by Newton's method on log β
-    within a bracket, in float64, to a few units in its last place.
+    The entropy increases strictly with T between its limits. Newton's method on log β within a
+    bracket, in float64, meets it to a few units in its last place.
 
     References
     ----------
-    The perplexities of t-SNE are set so: van der Maaten & Hinton (2008), *Visualizing data using
+    t-SNE sets its perplexities in this way: van der Maaten & Hinton (2008), *Visualizing data using
     t-SNE*, JMLR 9.
 
     Examples
@@ -90,12 +91,12 @@ def temperature_for_perplexity(
     logits, mask
         As for :func:`temperature_for_entropy`.
     perplexity : float or array
-        In [k, n], n the legal categories, k those of them that are tied for the largest logit.
+        In [k, n]: n categories are legal, k of them tied for the largest logit.
 
     Returns
     -------
     float or array
-        As :func:`temperature_for_entropy` does.
+        As for :func:`temperature_for_entropy`.
 
     Raises
     ------
@@ -123,12 +124,12 @@ def temperature_for_max_prob(
     logits, mask
         As for :func:`temperature_for_entropy`.
     max_prob : float or array
-        In [1/n, 1/k], n the legal categories, k those of them that are tied for the largest logit.
+        In [1/n, 1/k]: n categories are legal, k of them tied for the largest logit.
 
     Returns
     -------
     float or array
-        As :func:`temperature_for_entropy` does.
+        As for :func:`temperature_for_entropy`.
 
     Raises
     ------
@@ -161,12 +162,12 @@ def temperature_for_ess(logits: ArrayLike, ess: ArrayLike, *, mask: ArrayLike | 
     logits, mask
         As for :func:`temperature_for_entropy`; here the logits are log-weights of particles.
     ess : float or array
-        In [k, n], n the legal categories, k those of them that are tied for the largest logit.
+        In [k, n]: n categories are legal, k of them tied for the largest logit.
 
     Returns
     -------
     float or array
-        As :func:`temperature_for_entropy` does.
+        As for :func:`temperature_for_entropy`.
 
     Raises
     ------
@@ -206,11 +207,11 @@ def _temperature(
     excess: Callable[[Any, Any], Any],
     ends: _Ends,
 ) -> Any:
-    """Temperatures where the Rényi entropy less log k is ``excess(target, k)``."""
+    """Temperatures at which the Rényi entropy minus log k is ``excess(target, k)``."""
     given = checked_state(logits, None, None, mask, copy=False, prior_name="mask", beside=(target,))
     xp = given.xp
     goal = real_array(target, name, xp, given.z)
-    # A target of a narrow dtype is as exact as that dtype.
+    # A target is only as precise as its dtype.
     eps = float(xp.finfo(goal.dtype).eps) if kind_of(goal, xp) == "f" else 0.0
     shape = meet_batch(tuple(goal.shape), tuple(given.z.shape[:-1]), name)
     shape = meet_batch(shape, given.batch_shape, name) if given.batch_shape else shape

@@ -1,4 +1,4 @@
-"""Choose tokens: stages that truncate and edit next-token distributions, and their chains."""
+"""Token sampling: stages that truncate or edit next-token distributions, and chains of them."""
 
 from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
 from softargmax.tokens._mirostat import Mirostat

@@ -1,6 +1,6 @@
-"""Edits: stages that change log-probabilities, and normalise them again.
+"""Edits: stages that change log-probabilities and renormalise.
 
-An edit returns logits that are the new log-probabilities, at temperature 1 and without a prior.
+The result has the new log-probabilities as its logits, at temperature 1 and without a prior.
 """
 
 import math
@@ -31,17 +31,17 @@ class Edit(Stage):
 
     @abstractmethod
     def _changes(self, state: State, history: History) -> list[Change]:
-        """What changes, for every row of the batch."""
+        """The changes, one for each row of the batch."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Temperature(Stage):
-    """Rescale what is left: p^(1/t), on the tokens with p > 0.
+    """Apply a temperature: p^(1/t), normalised over the tokens with p > 0.
 
     Parameters
     ----------
     t : float or array
-        In [0, inf]: 0 leaves the likeliest, ties shared, inf makes all tokens that are left alike.
+        In [0, inf]: 0 keeps only the likeliest and its ties, inf makes tokens with p > 0 uniform.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class Temperature(Stage):
 class DynamicTemperature(Stage):
     r"""A temperature that follows the entropy: :math:`low + (high - low)(H / \log n)^{exponent}`.
 
-    n is the number of tokens left; where it is 1 the temperature is low.
+    H is the entropy, n the number of tokens with p > 0; where n = 1, the temperature is ``low``.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class DynamicTemperature(Stage):
         h = np.asarray(h) if xp is np else h
         most = xp.log(xp.where(n > 1, n, 2 * xp.ones_like(n)))
         positive = (n > 1) & (h > 0)
-        share = xp.where(positive, h, most) / most  # 1 stands in where the power has no slope
+        share = xp.where(positive, h, most) / most  # 1 for 0, at which the power has no slope
         share = xp.where(share > 1, xp.ones_like(share), share) ** exponent
         share = xp.where(positive, share, xp.zeros_like(share))
         t = low + (high - low) * share
@@ -114,12 +114,12 @@ class DynamicTemperature(Stage):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LogitBias(Edit):
-    """Add to the log-probabilities of some ids.
+    """Add a bias to the log-probabilities of some tokens.
 
     Parameters
     ----------
     bias : mapping of ids to numbers
-        In nats; -inf bans an id.
+        In nats; -inf bans a token.
 
     Examples
     --------
@@ -149,7 +149,7 @@ class LogitBias(Edit):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ban(Edit):
-    """Tokens that must not come.
+    """Ban tokens: they get probability 0.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ class Ban(Edit):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Allow(Edit):
-    """Tokens of which one has to come: all others are banned.
+    """Allow only these tokens: all others get probability 0.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class Allow(Edit):
 
 
 def banned(ids: Any) -> Change:
-    """The change that takes ids away."""
+    """The change that bans these ids."""
     return Change(ids, None, np.full(len(ids), -math.inf))
 
 

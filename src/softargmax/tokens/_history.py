@@ -10,7 +10,7 @@ from softargmax._core.state import State
 
 
 def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
-    """One 1-d array of ids a row of the batch, the padding left out."""
+    """One 1-d array of ids for each row of the batch, without padding."""
     if history is None:
         raise ValueError(f"history must be given, {stage} looks at the tokens so far")
     batch, rows = state.batch_shape, math.prod(state.batch_shape)
@@ -64,5 +64,5 @@ def _ids(row: Any) -> Any:
 
 
 def window(tokens: Any, last: int | None) -> Any:
-    """The last so many of them."""
+    """The latest ``last`` tokens; None keeps all."""
     return tokens if last is None else tokens[max(0, len(tokens) - last) :]

@@ -1,4 +1,4 @@
-"""Mirostat: truncation by feedback, so that the surprise stays near a target."""
+"""Mirostat: truncation with feedback, which keeps the surprise near a target."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,23 +16,23 @@ from softargmax.tokens._truncations import EpsilonCutoff
 class Mirostat:
     r"""Keep the mean surprise of the tokens near a target (Mirostat 2.0).
 
-    Tokens of a surprise :math:`-\log p` above μ are taken away, one token is drawn, and
+    Tokens with a surprise :math:`-\log p` above μ are dropped, one token is drawn, and
 
     .. math:: \mu \leftarrow \mu - rate \cdot (-\log p'(x) - target),
 
-    p' being the distribution after the truncation.
+    where p' is the distribution after the truncation.
 
     Parameters
     ----------
     target : float
-        In (0, inf), nats; llama.cpp's τ, which is in bits, times log 2.
+        In (0, inf), in nats: llama.cpp's τ, which is in bits, times log 2.
     rate : float
-        In (0, inf): η.
+        The learning rate η, in (0, inf).
 
     Notes
     -----
     A pair of pure functions: ``state = init()`` and ``token, state = step(dist, state, rng=rng)``.
-    The state is μ, a number, or an array with one for each row.
+    The state is μ: a number, or an array with one per row.
 
     References
     ----------
@@ -60,7 +60,7 @@ class Mirostat:
         object.__setattr__(self, "rate", number(self.rate, "rate", "(0, inf)"))
 
     def init(self) -> float:
-        """The state to begin with: μ = 2·target.
+        """The initial state: μ = 2·target.
 
         Examples
         --------
@@ -72,13 +72,13 @@ class Mirostat:
 
     @ignore_fp_errors
     def step(self, dist: Categorical, state: ArrayLike, *, rng: Rngs = None) -> tuple[Any, Any]:
-        """Draw a token of every row, and the next state.
+        """Draw a token for each row, and return it with the next state.
 
         Parameters
         ----------
         dist : Categorical
         state : float or array, which broadcasts to the batch
-            μ, from :meth:`init` or from the step before.
+            μ, from :meth:`init` or the previous step.
         rng
             As for :meth:`Categorical.sample`.
 
@@ -90,7 +90,7 @@ class Mirostat:
         Raises
         ------
         ValueError, TypeError
-            For a state that is not finite or does not fit, or arguments that are none.
+            For a state that is not finite or does not fit the batch, or other invalid arguments.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Penalties: edits that look at the tokens so far."""
+"""Penalties: edits that depend on the tokens so far."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from softargmax.tokens._stage import History
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Penalty(Edit):
-    """An edit of the tokens that came before, in the last so many of them."""
+    """An edit that depends on the history, or on its latest ``last`` tokens."""
 
     last: int | None = field(default=None, kw_only=True)
 
@@ -33,21 +33,21 @@ class Penalty(Edit):
 
     @abstractmethod
     def _change(self, tokens: Any, **settings: Any) -> Change:
-        """What a row of tokens changes."""
+        """The change for the history of one row."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RepetitionPenalty(Penalty):
-    """Multiply the log-probabilities of the tokens that came before by θ.
+    """Multiply the log-probabilities of tokens in the history by θ.
 
-    On log-probabilities, so that it does not depend on the offset of the logits, as it would on
-    logits. It hardly touches likely tokens (1.2·log 0.9 is not far from log 0.9); for those there
-    are :class:`FrequencyPenalty` and :class:`PresencePenalty`.
+    It acts on log-probabilities, not on logits, so that the offset of the logits does not matter.
+    Likely tokens hardly change (1.2·log 0.9 is close to log 0.9); for them use
+    :class:`FrequencyPenalty` or :class:`PresencePenalty`.
 
     Parameters
     ----------
     theta : float or array
-        In (0, inf), 1 being none.
+        In (0, inf); 1 is no penalty.
     last : int, optional
         How many of the latest tokens count; all by default.
 
@@ -73,7 +73,7 @@ class RepetitionPenalty(Penalty):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FrequencyPenalty(Penalty):
-    """Subtract ``alpha`` from a token's log-probability for every time that it came before.
+    """Subtract ``alpha`` from a token's log-probability for each time it occurs in the history.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class FrequencyPenalty(Penalty):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PresencePenalty(Penalty):
-    """Subtract ``alpha`` from the log-probability of every token that came before.
+    """Subtract ``alpha`` from the log-probability of every token in the history.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class PresencePenalty(Penalty):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NoRepeatNgram(Penalty):
-    """No n tokens in a row twice: what would complete such a run again is banned.
+    """Ban tokens that would repeat an n-gram of the history.
 
     Parameters
     ----------
@@ -165,11 +165,11 @@ class NoRepeatNgram(Penalty):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DRY(Penalty):
-    r"""Do not repeat yourself: the longer the run that a token would repeat, the less likely it is.
+    r"""Don't repeat yourself: penalise a token by the length of the sequence it would repeat.
 
-    A token that follows an earlier copy of the latest m tokens, m ≥ allowed_length, loses
-    :math:`multiplier \cdot base^{m - allowed\_length}` nats; m is the longest such run, and it ends
-    at breakers.
+    A token that followed an earlier copy of the latest m tokens, m ≥ allowed_length, loses
+    :math:`multiplier \cdot base^{m - allowed\_length}` nats; m is the length of the longest such
+    copy, and copies do not extend across breakers.
 
     Parameters
     ----------
@@ -178,15 +178,15 @@ class DRY(Penalty):
     base : float or array
         In [1, inf).
     allowed_length : int
-        At least 1: shorter runs may be repeated.
+        At least 1; shorter repetitions are not penalised.
     breakers : sequence of ids
-        Tokens that no run contains, such as line breaks.
+        Tokens that end a repeated sequence, such as line breaks.
     last : int, optional
         How many of the latest tokens count; all by default.
 
     Notes
     -----
-    The rule of p-e-w's DRY sampler, which llama.cpp has too.
+    The rule of p-e-w's DRY sampler, which llama.cpp implements too.
 
     Examples
     --------
@@ -215,11 +215,11 @@ class DRY(Penalty):
         length = np.array([longest[int(i)] for i in ids], np.float64)
         with np.errstate(over="ignore"):
             loss = multiplier * base ** (length - self.allowed_length)
-        # The largest finite loss is a ban in all but name.
+        # Capped to stay finite; a loss of 1e30 nats is a ban in effect.
         return Change(ids, None, -np.minimum(loss, 1e30))
 
     def _longest(self, tokens: Any) -> dict[int, int]:
-        """The longest run that each token would repeat, where it is long enough."""
+        """For each token, the length of the longest sequence it would repeat, if long enough."""
         n = len(tokens)
         stops = np.isin(tokens, self.breakers)
         found: dict[int, int] = {}
@@ -236,9 +236,9 @@ class DRY(Penalty):
 
 
 def _common_suffixes(tokens: list[int]) -> list[int]:
-    """How many of the last tokens are also the last of all but i of them (the Z-function).
+    """The length of the common suffix of tokens and tokens[:n - i], for each i (Z-function).
 
-    Linear, however often the tokens repeat themselves. Gusfield (1997), *Algorithms on Strings,
+    Linear time, however repetitive the tokens. Gusfield (1997), *Algorithms on Strings,
     Trees and Sequences*, §1.4.
     """
     back, n = tokens[::-1], len(tokens)

@@ -1,4 +1,4 @@
-"""Chains in the order, and with the meanings of the parameters, of other projects."""
+"""Chains with the order and the parameters of other projects."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -28,14 +28,14 @@ from softargmax.tokens._xtc import XTC
 
 
 def preset(style: str, **params: Any) -> Chain:
-    """The chain that another project's sampling parameters stand for, in its order.
+    """The chain equivalent to another project's sampling parameters, in that project's order.
 
     Parameters
     ----------
     style : {"transformers", "llama.cpp", "vllm"}
     **params
-        By that project's names and with its meanings, its own "off" included; what is not given is
-        off. In the order of the chain,
+        With that project's names and meanings, including its values for "off"; parameters not given
+        are off. In the order of the chain,
 
         transformers: repetition_penalty, no_repeat_ngram_size, temperature, top_h, top_k, top_p,
         min_p, typical_p, epsilon_cutoff, eta_cutoff;
@@ -55,16 +55,17 @@ def preset(style: str, **params: Any) -> Chain:
     Raises
     ------
     ValueError
-        For another style, or a value outside its range.
+        For an unknown style, or a value outside its range.
     TypeError
         For a parameter that the style does not have.
 
     Notes
     -----
-    Where exact agreement is not wanted: a repetition penalty acts on log-probabilities, so that it
-    does not depend on the offset of the logits; ties stay together; top_h follows its paper; XTC's
-    coin is summed over; a temperature of 0 is arg max with ties shared (vllm: below 1e-5); vLLM's
-    frequency and presence penalties count the tokens that were generated, these the whole history.
+    Deliberate differences: a repetition penalty acts on log-probabilities, so that it does not
+    depend on the offset of the logits; tied tokens are kept or dropped together; top_h follows its
+    paper; XTC's coin is marginalised out; a temperature of 0 (vllm: below 1e-5) is arg max, with
+    ties sharing the probability; frequency and presence penalties count the whole history, where
+    vLLM counts generated tokens only.
 
     Examples
     --------
@@ -93,7 +94,7 @@ def _when(wanted: Any, make: Callable[[], Stage]) -> list[Stage]:
 
 
 def _temperature(t: float, greedy_below: float = 0.0) -> list[Stage]:
-    """None for 1, arg max for 0."""
+    """No stage for 1, arg max for 0."""
     if 0 <= t <= greedy_below:
         return [Temperature(0)]
     return _when(t != 1, lambda: Temperature(t))

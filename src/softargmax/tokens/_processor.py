@@ -1,4 +1,4 @@
-"""Stages within other libraries' loops."""
+"""Stages as logits processors in other libraries' generation loops."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,16 +18,16 @@ class LogitsProcessor:
     Parameters
     ----------
     stage : Stage
-        ``input_ids`` are its history.
+        It receives ``input_ids`` as its history.
 
     Notes
     -----
-    What it returns are normalised log-probabilities, -inf off the support, in the type and dtype
-    of the scores. They stay right whatever the host does next, but hosts truncate again by default.
-    To have the scores left alone, pass to transformers' ``generate`` ``do_sample=True,
-    temperature=1.0, top_k=0, top_p=1.0``, and to llama-cpp-python ``temperature=1.0, top_k=0,
-    top_p=1.0, min_p=0.0, typical_p=1.0, repeat_penalty=1.0``. Padding among the ids counts as
-    history there, since hosts pad with a valid id.
+    It returns normalised log-probabilities, -inf off the support, in the type and dtype of the
+    scores. They are valid logits for whatever the host does next, but hosts truncate again by
+    default. To keep them unchanged, pass ``do_sample=True, temperature=1.0, top_k=0, top_p=1.0`` to
+    transformers' ``generate``, and ``temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, typical_p=1.0,
+    repeat_penalty=1.0`` to llama-cpp-python. Padding in ``input_ids`` counts as history, since
+    hosts pad with a valid id.
 
     Examples
     --------

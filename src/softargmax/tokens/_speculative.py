@@ -1,4 +1,4 @@
-"""Speculative decoding: accept drafted tokens so that the target's distribution comes out."""
+"""Speculative decoding: accept drafted tokens such that the output follows the target."""
 
 import math
 from typing import Any
@@ -21,25 +21,25 @@ def verify(
 ) -> tuple[Any, Any]:
     r"""How many drafted tokens the target accepts, and the token that follows them.
 
-    From the left, a token x that was drawn from p is accepted with probability
+    From left to right, a token x drawn from the draft p is accepted with probability
 
     .. math:: \min(1, q(x) / p(x)),
 
-    q being the target at its place. At the first that is not, the next token is drawn from the
-    residual :math:`(q - p)_+`; after the last, from the last target. So every token that comes out
-    has exactly the target's distribution, whatever the drafts are.
+    where q is the target at the same position. At the first rejection, the next token is drawn from
+    the residual :math:`(q - p)_+`; if all are accepted, from the last target. So every output token
+    has exactly the target's distribution, whatever the draft is.
 
     Parameters
     ----------
     draft_tokens : integers, shape (..., n)
         Drawn from ``draft``; n may be 0.
     draft : Categorical
-        Of batch (..., n).
+        With batch shape (..., n).
     target : Categorical
-        Of batch (..., n + 1), over the same tokens.
+        With batch shape (..., n + 1), over the same tokens.
     rng
-        As for :meth:`Categorical.sample`, one a row of a 1-d batch (...) if wanted. Its streams are
-        its own: they share nothing with what ``sample`` draws from an equal seed.
+        As for :meth:`Categorical.sample`, optionally one per row of a 1-d batch (...). The noise is
+        independent of what ``sample`` draws from the same seed.
 
     Returns
     -------
@@ -50,13 +50,13 @@ def verify(
     Raises
     ------
     ValueError
-        For shapes that do not fit, or tokens that the draft cannot draw.
+        For shapes that do not match, or tokens with probability 0 under the draft.
     TypeError
-        For arguments that are none of these.
+        For arguments of the wrong type.
 
     Notes
     -----
-    The next of n drafts is accepted with probability 1 - TV(p, q).
+    If all tokens before it are accepted, a token is accepted with probability 1 - TV(p, q).
 
     References
     ----------
@@ -100,7 +100,7 @@ def verify(
             "draft_tokens must have a probability above 0 under draft, "
             f"got one with p = 0{checks.in_row(impossible)}"
         )
-    # An exponential wait is above log p - log q with probability min(1, q/p).
+    # An exponential wait exceeds log p - log q with probability min(1, q/p).
     wait = xp.exp(0 - first.gumbels((), (n,)))
     fine = xp.astype(wait >= log_p - log_q, index_dtype(xp))
     accepted = xp.sum(xp.cumulative_prod(fine, axis=-1), axis=-1)
@@ -119,9 +119,9 @@ def _checked(logits: Any) -> State:
 
 
 def _at(x: Any, place: Any, xp: Any) -> Any:
-    """x (…, m, K) at a place of its second last axis, (…, K)."""
+    """x, (…, m, K), at one index of its second-to-last axis: (…, K)."""
     wide = xp.broadcast_to(place, (*place.shape[:-1], x.shape[-1]))
     return xp.take_along_axis(x, wide, axis=-2)[..., 0, :]
 
 
-_VERIFY = 0x76657269  # the tag of its streams
+_VERIFY = 0x76657269  # tag of its random streams

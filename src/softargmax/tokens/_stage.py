@@ -1,4 +1,4 @@
-"""Stages: functions of a distribution, and their chains."""
+"""Stages: functions from distributions to distributions, and chains of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,12 +18,12 @@ History = Any
 class Stage(ABC):
     """A function ``stage(dist, history=None) -> Categorical``; chains of stages are stages.
 
-    ``history`` is the tokens so far, which penalties ask for: integer ids (..., t), oldest first,
-    with the batch axes of the distribution, or a sequence with one 1-d array a row. Negative ids
+    ``history`` holds the tokens so far, which penalties need: integer ids (..., t), oldest first,
+    with the batch axes of the distribution, or a sequence with one 1-d array per row. Negative ids
     are padding.
     """
 
-    # The interval of each parameter that is a number, or an array of the batch's shape.
+    # The interval of each numeric parameter: a number, or an array that fits the batch.
     _intervals: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
@@ -54,18 +54,18 @@ class Stage(ABC):
         return hash(self._identity())
 
     def _identity(self) -> tuple[Any, ...]:
-        """What it is, to be compared and hashed."""
+        """The type and the parameters, for comparison and hashing."""
         return (type(self), *(_hashable(getattr(self, f.name)) for f in fields(self)))
 
     def _fitting(self, name: str, batch: Shape) -> Any:
-        """A parameter, which is a number or fits the batch."""
+        """A parameter: a number, or an array after a check that it fits the batch."""
         value = getattr(self, name)
         if hasattr(value, "shape"):
             check_fits_within(tuple(value.shape), batch, name)
         return value
 
     def _of_rows(self, batch: Shape) -> Callable[[int], dict[str, Any]]:
-        """The parameters of row i, as numbers."""
+        """A function from i to the parameters of row i, as numbers."""
         found: dict[str, Any] = {}
         for name in self._intervals:
             value = self._fitting(name, batch)
@@ -78,7 +78,7 @@ class Stage(ABC):
 
 
 def _setting(x: Any, name: str, interval: str) -> Any:
-    """A number, or an array of numbers, in an interval; whole numbers where it says so."""
+    """A number or an array checked against an interval; integers if the interval says so."""
     whole = interval.startswith("integers ")
     interval = interval.removeprefix("integers ")
     if np.ndim(x) or is_foreign(x):
@@ -93,7 +93,7 @@ def _setting(x: Any, name: str, interval: str) -> Any:
 
 
 def _hashable(x: Any) -> Any:
-    """A parameter as what compares by value."""
+    """A parameter in a hashable form that compares by value."""
     if isinstance(x, dict):
         return frozenset(x.items())
     if hasattr(x, "shape"):
@@ -104,7 +104,7 @@ def _hashable(x: Any) -> Any:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Chain(Stage):
-    """Stages one after the other; what :func:`chain` makes.
+    """Stages applied one after the other; made by :func:`chain`.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class Chain(Stage):
 
     @property
     def final(self) -> bool:
-        """Whether its last stage is."""
+        """Whether the last stage is final."""
         return bool(self.stages) and self.stages[-1].final
 
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
@@ -146,13 +146,13 @@ class Chain(Stage):
 
 
 def chain(*stages: Stage) -> Chain:
-    """One stage that applies these from the left to the right.
+    """One stage that applies the given stages from left to right.
 
     Parameters
     ----------
     *stages : Stage
-        Each receives the normalised distribution that the one before left. None of them at all
-        leaves a distribution as it is.
+        Each receives the normalised distribution that the previous one returned. An empty chain
+        returns its input.
 
     Returns
     -------
@@ -161,9 +161,9 @@ def chain(*stages: Stage) -> Chain:
     Raises
     ------
     TypeError
-        For what is no stage.
+        For anything that is not a stage.
     ValueError
-        For a stage after :class:`XTC`, also within chains: pass it as its ``then``.
+        For a stage after :class:`XTC`, also in nested chains: pass it to XTC as ``then``.
 
     Examples
     --------

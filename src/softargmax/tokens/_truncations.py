@@ -1,4 +1,4 @@
-"""Truncations: stages that keep the likelier tokens and let the rest go."""
+"""Truncations: stages that keep some of the tokens, mostly the likeliest, and drop the others."""
 
 import math
 from abc import abstractmethod
@@ -19,13 +19,13 @@ from softargmax.tokens._stage import History, Stage
 class Truncation(Stage):
     """A stage that keeps the categories whose key reaches a bound; logits and temperature stay.
 
-    The key is d, the centred log-probability whose largest is 0, unless a truncation says
-    otherwise. Where rows are long only the survivors are kept: the next stage and the draw touch
-    them alone. One more truncation is a subclass with its parameter and its ``_bound``.
+    The key is d, the log-probability shifted so that the largest is 0, unless a truncation says
+    otherwise. For long rows only the survivors are stored, so that the next stage and the draw
+    touch only them. To add a truncation, write a subclass with a parameter and a ``_bound``.
     """
 
     min_keep: int = field(default=1, kw_only=True)
-    _exact: ClassVar[bool] = False  # whether the bound is a key itself, met without slack
+    _exact: ClassVar[bool] = False  # whether the bound is itself a key, compared without tolerance
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,26 +40,26 @@ class Truncation(Stage):
 
     @abstractmethod
     def _bound(self, scores: Scores, parameter: Any) -> Any:
-        """The least key that stays; the parameter is one row's, or a column of all rows'."""
+        """The smallest key that is kept; the parameter is that of one row, or a column for all."""
 
-    # What is compared with the bound in place of d.
+    # The key that is compared with the bound; None for d.
     _key: ClassVar[Callable[[Any, Scores], Any] | None] = None
 
     def _least(self, parameter: Any) -> Any:  # noqa: ARG002
-        """How many of the largest keys stay whatever the bound, those tied with the last too."""
+        """How many of the largest keys are kept whatever the bound, besides ties with the last."""
         return self.min_keep
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TopK(Truncation):
-    """The k likeliest tokens, those tied with the k-th included.
+    """Keep the k likeliest tokens, and those tied with the k-th.
 
     Parameters
     ----------
     k : int or array
-        At least 1; beyond K it keeps all.
+        At least 1; above K, all tokens are kept.
     min_keep : int
-        At least so many of the likeliest stay, here as with every truncation.
+        At least this many of the likeliest tokens are kept.
 
     References
     ----------
@@ -87,14 +87,14 @@ class TopK(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TopP(Truncation):
-    """The smallest set of the likeliest tokens whose mass reaches p: nucleus sampling.
+    """Keep the smallest set of likeliest tokens whose mass reaches p: nucleus sampling.
 
-    A token stays if the mass of all strictly likelier ones is below p, so that ties stay together.
+    A token is kept if the mass of all strictly likelier ones is below p, so ties stay together.
 
     Parameters
     ----------
     p : float or array
-        In [0, 1]. p = 1 keeps every token, p = 0 the likeliest.
+        In [0, 1]. p = 1 keeps every token, p = 0 only the likeliest.
     min_keep : int
         As for :class:`TopK`.
 
@@ -120,12 +120,12 @@ class TopP(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MinP(Truncation):
-    """Tokens at least p times as likely as the likeliest.
+    """Keep tokens at least p times as likely as the likeliest.
 
     Parameters
     ----------
     p : float or array
-        In [0, 1]; compared as logarithms.
+        In [0, 1]; the comparison is between logarithms.
     min_keep : int
         As for :class:`TopK`.
 
@@ -150,17 +150,17 @@ class MinP(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Typical(Truncation):
-    """The smallest set of the most typical tokens whose mass reaches ``mass``.
+    """Keep the smallest set of the most typical tokens whose mass reaches ``mass``.
 
-    Typical is a token whose surprise -log p is near the entropy H. It stays if the mass of all
-    that are strictly nearer is below ``mass``; the likeliest token may go.
+    A token is typical if its surprise -log p is close to the entropy H. It is kept if the mass of
+    all strictly more typical tokens is below ``mass``; the likeliest token may be dropped.
 
     Parameters
     ----------
     mass : float or array
         In [0, 1].
     min_keep : int
-        At least so many of those nearest to H stay.
+        At least this many of the most typical tokens are kept.
 
     References
     ----------
@@ -187,7 +187,7 @@ class Typical(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EpsilonCutoff(Truncation):
-    """Tokens of probability at least ε.
+    """Keep tokens of probability at least ε.
 
     Parameters
     ----------
@@ -217,12 +217,12 @@ class EpsilonCutoff(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EtaCutoff(Truncation):
-    r"""Tokens of probability at least :math:`\min(\varepsilon, \sqrt\varepsilon\, e^{-H})`.
+    r"""Keep tokens of probability at least :math:`\min(\varepsilon, \sqrt\varepsilon\, e^{-H})`.
 
     Parameters
     ----------
     eps : float or array
-        ε in [0, 1]; where the entropy H is high, less is asked.
+        ε in [0, 1]; the cutoff is lower where the entropy H is high.
     min_keep : int
         As for :class:`TopK`.
 
@@ -248,10 +248,10 @@ class EtaCutoff(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TopNSigma(Truncation):
-    """Tokens whose score is within n standard deviations of the largest.
+    """Keep tokens whose score is within n standard deviations of the largest.
 
-    The scores are those of the tokens with p > 0, the deviation that of this population; both are
-    in proportion to 1/T, so that the temperature does not matter.
+    The population standard deviation is that of the scores of tokens with p > 0. Scores and
+    deviation both scale as 1/T, so the temperature does not matter.
 
     Parameters
     ----------
@@ -281,10 +281,10 @@ class TopNSigma(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TopH(Truncation):
-    """The longest run of the likeliest tokens whose own entropy is at most a fraction of H.
+    """Keep the longest run of likeliest tokens whose entropy is at most a fraction of H.
 
-    Own means that of the renormalised run. The likeliest token stays, and so do tokens tied with
-    the last of the run.
+    The entropy is that of the renormalised run, H that of the distribution. The likeliest token is
+    always kept, and so are tokens tied with the last of the run.
 
     Parameters
     ----------
@@ -295,8 +295,8 @@ class TopH(Truncation):
 
     Notes
     -----
-    As the paper has it. transformers' ``top_h`` sums the unnormalised terms of its 100 likeliest
-    tokens, and keeps others.
+    As in the paper. transformers' ``top_h`` sums the unnormalised terms of its 100 likeliest
+    tokens, and so keeps a different set.
 
     References
     ----------
@@ -320,7 +320,7 @@ class TopH(Truncation):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PLess(Truncation):
-    """Tokens at least as likely as two draws are to agree: p ≥ Σp².
+    """Keep tokens at least as likely as two draws are to agree: p ≥ Σp².
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Exclude top choices, with its coin summed over."""
+"""Exclude top choices (XTC), with its coin marginalised out."""
 
 import math
 from dataclasses import dataclass, field
@@ -14,25 +14,25 @@ from softargmax.tokens._stage import History, Stage
 
 @dataclass(frozen=True, eq=False, repr=False)
 class XTC(Stage):
-    """Where two or more tokens are likely enough, take all of them away but the least likely.
+    """Where two or more tokens reach a threshold, drop all of them but the least likely.
 
-    Elsewhere a coin decides; here both outcomes are mixed, in the proportion of the coin. So the
-    stage has no state, and a log-probability is that of what is drawn.
+    Other implementations flip a coin whether to do so; here both outcomes are mixed, weighted by
+    the coin's probability. So the stage needs no rng, and its log-probabilities are exact.
 
     Parameters
     ----------
     threshold : float or array
-        In [0, 1]: likely enough is p ≥ threshold.
+        In [0, 1]; a token reaches it if p ≥ threshold.
     probability : float or array
-        In [0, 1], of the coin.
+        In [0, 1]: the probability that the tokens are dropped.
     min_keep : int
-        Where fewer tokens would be left, all stay.
+        Where fewer tokens would be left, all are kept.
     then : Stage, optional
-        What follows, applied to both outcomes before they are mixed. Nothing may follow in a chain.
+        The next stage, applied to both outcomes before they are mixed. XTC must end a chain.
 
     Notes
     -----
-    The rule of p-e-w's XTC sampler, as llama.cpp has it.
+    The rule of p-e-w's XTC sampler, as llama.cpp implements it.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class XTC(Stage):
 
     @property
     def final(self) -> bool:
-        """Nothing follows the mixture."""
+        """True: no stage may follow the mixture."""
         return True
 
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
@@ -75,7 +75,7 @@ class XTC(Stage):
         return of_state(renewal.mixed(state_of(whole), state_of(rest), part, "XTC"))
 
     def _bound(self, scores: Scores, parameter: Any) -> Any:
-        """Where the coin says so, the least of the likely tokens stays, and all that are less."""
+        """The key of the least likely token at the threshold; -inf where too few would be left."""
         least = scores.lowest_from(scores.xp.log(parameter) + scores.log_total)
         few = scores.count_up_to(least) < self.min_keep
         return scores.xp.where(few, -math.inf, 0 - least)
