@@ -345,3 +345,12 @@ def test_columns_never_warn():
         assert Categorical([[0, 1e10], [0, 1]], coldness=1e300).sample(rng=0).tolist() == [1, 1]
         assert Categorical([[0, -1e3], [0, -1e3]]).sample(rng=0).tolist() == [0, 0]
         assert Categorical(np.float32([[0, 1e10]] * 2), coldness=1e37).sample(rng=0).sum() == 2
+
+
+@pytest.mark.parametrize("shape", [np.int64(3), np.prod((2, 3)), np.array(3), (np.int64(2), 3)])
+def test_shapes_of_numpy_integers(shape):
+    dist, rng = Categorical(Z[0]), np.random.default_rng(0)
+    expected = tuple(int(n) for n in shape) if isinstance(shape, tuple) else (int(shape),)
+    assert dist.sample(shape, rng=rng).shape == expected
+    assert dist.sample_and_log_prob(shape, rng=rng)[1].shape == expected
+    assert dist.sample_without_replacement(2, shape, rng=rng).shape == (*expected, 2)
