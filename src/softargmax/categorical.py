@@ -892,9 +892,9 @@ def state_of(dist: Categorical, name: str = "dist") -> State:
     return dist._state
 
 
-def of_state(state: State) -> Categorical:
-    """The distribution of a state: for the library's own rooms."""
-    return Categorical._of(state)
+def of_state(state: State, kind: type[Categorical] = Categorical) -> Categorical:
+    """The distribution of a state, of this class: for the library's own rooms."""
+    return kind._of(state)
 
 
 def _rebuilt(cls: type[Categorical], parts: tuple[Any, ...]) -> Categorical:

@@ -156,3 +156,77 @@ def test_tensors_on_the_cpu_keep_survivors_and_gradients_stay():
         (slope,) = torch.autograd.grad(dist.entropy().sum(), t)
         assert torch.isfinite(slope)
         assert slope != 0
+
+
+def test_unpickled_survivors_are_read_only_and_notebooks_know_their_prior():
+    batch = TopK(3)(Categorical(B, [1.0, 2.0, 3.0], prior=np.arange(1.0, K + 1)))
+    for dist in (batch, pickle.loads(pickle.dumps(batch)), copy.copy(batch), copy.deepcopy(batch)):
+        for array in (dist.logits, dist.temperature, dist.coldness, dist.prior, dist.probs):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+    edited = LogitBias({1: 3.0})(TopK(20)(Categorical(B[0])))
+    assert "given" not in edited._repr_html_()
+    assert "given" in batch._repr_html_()
+
+
+def test_truncations_keep_the_class_and_orders_are_the_dense_ones(sparse, dense):
+    class Sub(Categorical):
+        pass
+
+    for width in (3, K):
+        assert type(TopK(2)(Sub(B[0, :width]))) is Sub
+    for seed in range(20):
+        np.testing.assert_array_equal(
+            sparse.sample_without_replacement(20, 3, rng=seed),
+            dense.sample_without_replacement(20, 3, rng=seed),
+        )
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 1_200), (20_000, 3), (3, 2, 1_200), (2, 9_000, 5)])
+def test_a_temperature_of_one_row_serves_all(shape):
+    z = np.random.default_rng(0).normal(size=shape)
+    for one in ([2.0], np.full((1,) * (len(shape) - 1), 2.0)):
+        dist, scalar = Categorical(z, one), Categorical(z, 2.0)
+        assert dist.batch_shape == shape[:-1]
+        np.testing.assert_array_equal(dist.log_probs, scalar.log_probs)
+        np.testing.assert_array_equal(dist.probs, scalar.probs)
+        np.testing.assert_array_equal(dist.entropy(), scalar.entropy())
+        for n in ((), 3, 1_500):
+            if np.prod(shape) * np.prod(n) < 10**7:
+                np.testing.assert_array_equal(dist.sample(n, rng=0), scalar.sample(n, rng=0))
+        np.testing.assert_array_equal(TopK(2)(dist).probs, TopK(2)(scalar).probs)
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("width", [3, 100, 2_000])
+def test_tensors_without_axes_as_temperatures(width):
+    torch = pytest.importorskip("torch")
+    from softargmax.resampling import resample
+    from softargmax.tokens import RepetitionPenalty, Temperature
+
+    z = B[0, :width]
+    numpys = Categorical(z, 2.0)
+    for heat in (
+        {"temperature": torch.tensor(2.0, dtype=torch.float64)},
+        {"coldness": torch.tensor(0.5, dtype=torch.float64)},
+        {"temperature": torch.tensor(2.0, dtype=torch.float64, requires_grad=True)},
+    ):
+        dist = Categorical(torch.tensor(z), **heat)
+        for shape in ((), 3, 2_000):
+            for more in ({"method": "auto"}, {"method": "alias"}, {"method": "gumbel"}):
+                ours = dist.sample(shape, rng=0, **more)
+                np.testing.assert_array_equal(ours, numpys.sample(shape, rng=0, **more))
+        np.testing.assert_array_equal(dist.sample(3, rng=Keyed(1)), numpys.sample(3, rng=Keyed(1)))
+        np.testing.assert_array_equal(
+            dist.sample_counts(99, rng=0), numpys.sample_counts(99, rng=0)
+        )
+        np.testing.assert_array_equal(
+            dist.sample_without_replacement(2, rng=0), numpys.sample_without_replacement(2, rng=0)
+        )
+        np.testing.assert_array_equal(resample(dist, 9, rng=0), resample(numpys, 9, rng=0))
+        for stage in (Temperature(0.5), RepetitionPenalty(1.5), TopP(0.5)):
+            np.testing.assert_allclose(
+                stage(dist, [1]).probs.detach(), stage(numpys, [1]).probs, rtol=1e-12
+            )
+    rows = Categorical(torch.tensor(B[:, :width]), torch.tensor([1.0, 2.0, 3.0]))
+    assert rows[1].sample(rng=0) == Categorical(B[1, :width], 2.0).sample(rng=0)

@@ -35,7 +35,7 @@ def table(state: State, name: str) -> str | None:
         ("batch shape", str(state.batch_shape)),
         ("categories", f"{state.num_categories:,}"),
         ("dtype", str(state.dtype)),
-        *([("prior", "given")] if state.kept is not None or state.prior is not None else []),
+        *([("prior", "given")] if _has_prior(state) else []),
         (kind, value),
         ("entropy", _range(information.entropy(state), "nats")),
         ("perplexity", _range(information.perplexity(state), "")),
@@ -55,6 +55,10 @@ def _temperature(state: State) -> tuple[str, str]:
         value = np.array2string(to_numpy(value), threshold=8, precision=4, separator=", ")
         value = " ".join(value.split())
     return kind, str(value)
+
+
+def _has_prior(state: State) -> bool:
+    return state.prior is not None if state.kept is None else state.kept.whole is not None
 
 
 def _row(key: str, value: str, tag: str = "td") -> str:

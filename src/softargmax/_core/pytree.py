@@ -30,6 +30,8 @@ def state_of_parts(temperature: Any, coldness: Any, *rest: Any) -> State:
     kept, batch, library = rest
     xp = namespace_of(library)
     cold = inverse(temperature, xp) if coldness is None else coldness
+    for array in (cold, temperature, kept.indices, kept.z, kept.prior, *(kept.whole or ())):
+        read_only(array)
     return State.of_survivors(xp, Temperature(cold, temperature), batch, kept)
 
 

@@ -60,6 +60,12 @@ class Kept(NamedTuple):
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
 
+def _scalar_or_array(x: Array) -> Any:
+    """An array as NumPy's, one without axes as a float."""
+    found = to_numpy(x)
+    return float(found) if found.ndim == 0 else found
+
+
 def starts_of(rows: list[Any]) -> list[int]:
     """Where each of some arrays begins when they are joined, and where the last ends."""
     return list(accumulate(map(len, rows), initial=0))
@@ -210,7 +216,7 @@ class State:
         """This state over NumPy arrays, without a copy where the library allows it."""
         if self.xp is np:
             return self
-        temperature = self.temperature.mapped(to_numpy)
+        temperature = self.temperature.mapped(_scalar_or_array)
         if self.kept is None:
             z = to_numpy(self.z)
             prior = None if self.prior is None else to_numpy(self.prior)

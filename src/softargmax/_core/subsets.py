@@ -97,8 +97,7 @@ def _order_rows(state: State, k: int, size: Shape, rng: Generator) -> Any:
 
 def _by_draws(state: State, k: int) -> bool:
     """Whether k of so many categories come mostly without repeats."""
-    many = state.num_categories >= MANY and 8 * k <= state.num_categories
-    return many and state.kept is None
+    return state.num_categories >= MANY and 8 * k <= state.num_categories
 
 
 def _order_by_draws(state: State, k: int, rng: Generator) -> list[int]:
@@ -106,7 +105,7 @@ def _order_by_draws(state: State, k: int, rng: Generator) -> list[int]:
 
     What these draws do not find is drawn from the categories that are left, by Gumbel-top-k.
     """
-    drawn = state.law.sums().invert(uniforms(rng, (k + k // 4 + 8, 1)))
+    drawn = state.law.invert(uniforms(rng, (k + k // 4 + 8, 1)))
     found = list(dict.fromkeys(drawn.ravel().tolist()))[:k]
     if len(found) == k:
         return found

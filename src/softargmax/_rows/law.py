@@ -38,6 +38,10 @@ class Law(ABC):
     def make_entropy(self) -> Any:
         """H = log1p(s) - Σ p·d, in nats."""
 
+    def invert(self, u: Any) -> Any:
+        """Categories for a few uniforms (n, rows) in [0, 1), by sums of blocks."""
+        return self.sums().invert(u)
+
     def make_cdf(self) -> Any:
         """The cumulative distribution in float64, (rows, K)."""
         return cumulative(as_rows(self.probs, self.batch))

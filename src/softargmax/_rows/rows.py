@@ -57,7 +57,7 @@ def rows_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any
         return Rows(z.reshape(1, -1), temperature, prior, None if top is None else top.reshape(1))
 
     def spread(x: Any) -> Any:
-        return x if x.ndim == 1 == len(batch) else np.broadcast_to(x, batch).reshape(-1)
+        return x if len(batch) == 1 and x.shape == batch else np.broadcast_to(x, batch).reshape(-1)
 
     return Rows(
         as_rows(z, batch),

@@ -36,7 +36,7 @@ class Truncation(Stage):
         name = next(iter(self._intervals), None)
         parameter = None if name is None else self._fitting(name, state.batch_shape)
         rule = Rule(self._bound, self._key, self._least(parameter), self._exact)
-        return of_state(thresholds.truncated(state, rule, parameter))
+        return of_state(thresholds.truncated(state, rule, parameter), type(dist))
 
     @abstractmethod
     def _bound(self, scores: Scores, parameter: Any) -> Any:
