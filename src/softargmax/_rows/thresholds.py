@@ -239,15 +239,17 @@ class RowScores:
         if "d" in self.__dict__ or bound < -1e30:
             with Scratch(len(self.q), bool) as stays:
                 return np.flatnonzero(np.greater_equal(self.d, bound, out=stays))
-        # A look at the scores, a little below the bound, leaves few to be centred.
+        # The scores tell, but for those so close to the bound that rounding matters.
         rise = bound / self.temperature.coldness
         level = float(self.top) + rise
-        level -= 8 * float(np.finfo(self.q.dtype).eps) * (abs(float(self.top)) + abs(rise))
-        near = np.flatnonzero(self.q >= level)
-        gap = self.q[near] - self.top
+        rounding = 8 * float(np.finfo(self.q.dtype).eps) * (abs(float(self.top)) + abs(rise))
+        near = np.flatnonzero(self.q >= level - rounding)
+        scores = self.q[near]
+        if scores.min(initial=math.inf) > level + rounding:
+            return near
+        gap = scores - self.top
         multiply(gap, self.temperature)
-        stays = gap >= bound
-        return near if stays.all() else near[stays]
+        return near[gap >= bound]
 
     def _largest(self, k: int) -> Any:
         """Positions of the k largest scores and of those that are tied with the last of them."""
