@@ -17,6 +17,7 @@ from softargmax._core import information, renewal
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
 from softargmax.categorical import Categorical, of_state, state_of
+from softargmax.tokens._history import ids_of
 from softargmax.tokens._stage import History, Stage
 
 
@@ -135,7 +136,7 @@ class LogitBias(Edit):
         super().__post_init__()
         if not isinstance(self.bias, Mapping):
             raise TypeError(f"bias must be a mapping of ids to numbers, got {self.bias!r}")
-        ids = ids_of(list(self.bias), "bias")
+        ids = ids_of(list(self.bias), "bias").astype(np.int64)
         pairs = sorted(zip(ids.tolist(), self.bias.values(), strict=True))
         values = {i: float(number(b, f"bias of {i}", "[-inf, inf)")) for i, b in pairs}
         object.__setattr__(self, "bias", values)
@@ -221,18 +222,6 @@ class Allow(Edit):
 def banned(ids: Any) -> Change:
     """The change that bans these ids."""
     return Change(ids, None, np.full(len(ids), -math.inf))
-
-
-def ids_of(x: Any, name: str) -> Any:
-    """A 1-d array of ids."""
-    if isinstance(x, set | frozenset):
-        x = sorted(x)
-    found = np.asarray(to_numpy(x) if is_foreign(x) else x)
-    if found.size == 0:
-        return np.empty(0, np.int64)
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be a sequence of integer ids, got {x!r}")
-    return found.astype(np.int64)
 
 
 def _check_ids(ids: Any, width: int, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The tokens so far, as rows of ids."""
+"""Ids of tokens, as users pass them; the tokens so far, as rows of ids."""
 
 import math
 from typing import Any
@@ -7,6 +7,8 @@ import numpy as np
 
 from softargmax._arrays.namespaces import is_foreign, is_traced, to_numpy
 from softargmax._core.state import State
+
+_ROW = "history", "1-d integer ids a row"
 
 
 def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
@@ -45,21 +47,24 @@ def _sequence(history: Any, batch: tuple[int, ...]) -> list[Any]:
             f"history must be integer ids, or one sequence of them a row, got {history!r}"
         ) from None
     if not batch:
-        return [_ids(items)]
+        return [ids_of(items, *_ROW)]
     if len(batch) != 1 or len(items) != batch[0]:
         raise ValueError(
             f"history must have one sequence for each row of a 1-d batch, {batch}, "
             f"got {len(items)}; for other batches pass an array"
         )
-    return [_ids(row) for row in items]
+    return [ids_of(row, *_ROW) for row in items]
 
 
-def _ids(row: Any) -> Any:
-    ids = np.asarray(to_numpy(row) if is_foreign(row) else row)
+def ids_of(x: Any, name: str, expected: str = "a sequence of integer ids") -> Any:
+    """A 1-d array of ids."""
+    if isinstance(x, set | frozenset):
+        x = sorted(x)
+    ids = np.asarray(to_numpy(x) if is_foreign(x) else x)
     if ids.size == 0:
         return np.empty(0, np.int64)
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
-        raise TypeError(f"history must be 1-d integer ids a row, got {row!r}")
+        raise TypeError(f"{name} must be {expected}, got {x!r}")
     return ids
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from softargmax._arrays.checks import count
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
-from softargmax.tokens._edits import Edit, banned, ids_of
-from softargmax.tokens._history import tokens_of, window
+from softargmax.tokens._edits import Edit, banned
+from softargmax.tokens._history import ids_of, tokens_of, window
 from softargmax.tokens._stage import History
 
 
