@@ -639,3 +639,10 @@ def test_llama_cpp(name, scale):
         reference = stage(exact).probs > 0
         assert exact.probs[ours != theirs].sum() < 1e-3
         assert exact.probs[ours != reference].sum() < 1e-3
+
+
+@pytest.mark.parametrize("width", [2, 3000])
+def test_top_h_where_the_entropy_is_next_to_0(width):
+    z = np.full(width, -inf)
+    z[:2] = 0, -38
+    assert TopH(0.5)(Categorical(z)).probs[1] == 0

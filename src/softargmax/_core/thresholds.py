@@ -122,10 +122,12 @@ class ArrayScores:
         eps = float(xp.finfo(wide).eps)
         weights = xp.exp(ordered)
         finite = xp.where(ordered > -math.inf, ordered, xp.zeros_like(ordered))
-        total = xp.cumulative_sum(weights, axis=-1)
-        own = xp.log(total) - xp.cumulative_sum(weights * finite, axis=-1) / total
+        first = xp.arange(weights.shape[-1], device=device_of(weights)) == 0
+        others = xp.where(first, xp.zeros_like(weights), weights)
+        rest = xp.cumulative_sum(others, axis=-1)  # without the first, 1, beside which it drowns
+        own = xp.log1p(rest) - xp.cumulative_sum(weights * finite, axis=-1) / (1 + rest)
         goal = xp.astype(fraction * own[..., -1:], wide)
-        within = own <= goal + 4 * eps * (1 + goal)
+        within = own <= goal * (1 + 8 * eps)
         within = within & (xp.cumulative_sum(xp.astype(~within, index_dtype(xp)), axis=-1) == 0)
         within = within & (weights > 0)
         found = xp.min(xp.where(within, given, xp.zeros_like(given)), axis=-1, keepdims=True)

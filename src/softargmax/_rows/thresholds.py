@@ -203,10 +203,9 @@ class RowScores:
         d = np.sort(self.d)[::-1].astype(np.float64)
         d = d[: np.count_nonzero(d > -745)]
         weights = np.exp(d)
-        total = weights.cumsum()
-        own = np.log(total) - (weights * d).cumsum() / total
-        goal = fraction * self.entropy
-        beyond = own > goal + 4 * _EPS * (1 + goal)
+        rest = np.concatenate([[0.0], weights[1:].cumsum()])
+        own = np.log1p(rest) - (weights * d).cumsum() / (1 + rest)
+        beyond = own > fraction * self.entropy * (1 + 8 * _EPS)
         place = int(beyond.argmax()) if beyond.any() else len(d)
         return float(d[max(place - 1, 0)])
 
