@@ -203,7 +203,7 @@ class RowScores:
         d = np.sort(self.d)[::-1].astype(np.float64)
         d = d[: np.count_nonzero(d > -745)]
         weights = np.exp(d)
-        rest = np.concatenate([[0.0], weights[1:].cumsum()])
+        rest = np.concatenate([[0.0], weights[1:].cumsum()])  # beside 1, the first, it drowns
         own = np.log1p(rest) - (weights * d).cumsum() / (1 + rest)
         beyond = own > fraction * self.entropy * (1 + 8 * _EPS)
         place = int(beyond.argmax()) if beyond.any() else len(d)
