@@ -18,6 +18,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
+from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs, ranking
 from softargmax._core.state import State
 from softargmax.categorical import Categorical, state_of
@@ -66,6 +67,9 @@ class _Terms(NamedTuple):
             weight = xp.astype(state.prior, wide)
             own = own + xp.log(xp.where(alive, weight, xp.ones_like(weight)))
         level = xp.sum(xp.where(index, own, xp.zeros_like(own)), axis=-1, keepdims=True)
+        if xp is not np:  # rows that nobody could check
+            bad = bad_rows(state)
+            p, level = xp.where(bad, math.nan, p), xp.where(bad, math.nan, level)
         return cls(xp, state, p, half_gap, x, level, extremum, coldness)
 
     def mean(self, values: Array) -> Array:

@@ -118,7 +118,10 @@ def in_row(mask: Any) -> str:
 def category(
     x: ArrayLike, xp: Namespace, like: Array, num_categories: int, name: str = "category"
 ) -> Array:
-    """``x`` as an array of categories, integers in 0 … K-1; int64."""
+    """``x`` as an array of categories, integers in 0 … K-1; int64.
+
+    What would be out of range where values cannot be seen is -1.
+    """
     if is_foreign(x) and xp is np:
         x = to_numpy(x)
     array = x if is_foreign(x) else _integers(x, name)
@@ -131,11 +134,10 @@ def category(
         raise ValueError(
             f"{name} must be in 0 … {num_categories - 1}, got {first_of(array, wrong):.0f}"
         )
-    return (
-        array.astype(np.int64)
-        if xp is np
-        else to_namespace(array, xp, _anchor(like, xp), index_dtype(xp))
-    )
+    if xp is np:
+        return array.astype(np.int64)
+    found = to_namespace(array, xp, _anchor(like, xp), index_dtype(xp))
+    return xp.where(wrong, -xp.ones_like(found), found) if is_traced(wrong) else found
 
 
 def _integers(x: ArrayLike, name: str) -> Any:
@@ -246,13 +248,16 @@ def number(x: Any, name: str, interval: str) -> int | float:
 
 
 def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
-    """``x`` as an array of numbers in an interval, in float64 where there is one."""
+    """``x`` as an array of numbers in an interval, in float64 where there is one.
+
+    What would be outside where values cannot be seen is NaN.
+    """
     array = xp.astype(real_array(x, name, xp, like), widest_float(xp))
     wrong = outside(array, interval)
     if any_of(wrong):
         got = repr(first_of(array, wrong)).removesuffix(".0")
         raise ValueError(f"{name} must be in {interval}, got {got}")
-    return array
+    return xp.where(wrong, math.nan, array) if is_traced(wrong) else array
 
 
 def outside(x: Any, interval: str) -> Any:
@@ -281,8 +286,9 @@ def values_of_categories(
 def check_subset(k: int, support: Array) -> None:
     """Check that the support of every row has k categories at least."""
     if is_traced(support):
-        return
-    sizes = np.asarray(np.count_nonzero(to_numpy(support), axis=-1))
+        sizes = np.asarray(support.shape[-1])  # no more than these
+    else:
+        sizes = np.asarray(np.count_nonzero(to_numpy(support), axis=-1))
     if (sizes < k).any():
         raise ValueError(
             f"k must be at most the number of categories in the support, "
@@ -290,9 +296,10 @@ def check_subset(k: int, support: Array) -> None:
         )
 
 
-def check_distinct(indices: Any) -> None:
-    """Check that no index stands twice on the last axis of a NumPy array."""
-    ordered = np.sort(indices, axis=-1)
-    twice = (ordered[..., 1:] == ordered[..., :-1]).any(axis=-1)
-    if twice.any():
+def check_distinct(indices: Array, xp: Namespace) -> Array:
+    """Where an index stands twice on the last axis, which is an error if values can be seen."""
+    ordered = xp.sort(indices, axis=-1)
+    twice = xp.any(ordered[..., 1:] == ordered[..., :-1], axis=-1)
+    if any_of(twice):
         raise ValueError(f"indices must be distinct on the last axis, got a repeat{in_row(twice)}")
+    return twice

@@ -8,6 +8,7 @@ from softargmax._arrays.namespaces import (
     ArrayLike,
     Namespace,
     ignore_fp_errors,
+    is_traced,
     kind_of,
     to_numpy,
     widest_float,
@@ -17,7 +18,10 @@ from softargmax._arrays.namespaces import (
 def checked_weights(
     x: ArrayLike, name: str, xp: Namespace, like: Array, *, copy: bool = False
 ) -> Array:
-    """``x`` as an array of non-negative finite weights, in the dtype given."""
+    """``x`` as an array of non-negative finite weights, in the dtype given.
+
+    What would be wrong where values cannot be seen is NaN.
+    """
     array = real_array(x, name, xp, like, copy=copy)
     check_categories(array, name)
     kind = kind_of(array, xp)
@@ -28,11 +32,16 @@ def checked_weights(
                 f"{name} must be non-negative and finite, "
                 f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
             )
+        if is_traced(wrong):
+            return _spoiled(array, wrong, xp)
     return array
 
 
 def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
-    """``x``, booleans or the numbers 0 and 1, as an array of booleans."""
+    """``x``, booleans or the numbers 0 and 1, as an array of booleans.
+
+    Where values cannot be seen it is an array of weights, NaN for other numbers than 0 and 1.
+    """
     array = real_array(x, name, xp, like)
     check_categories(array, name)
     kind = kind_of(array, xp)
@@ -43,7 +52,13 @@ def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
         raise ValueError(
             f"{name} must be booleans or numbers 0 and 1, got {first_of(array, wrong):g}"
         )
-    return array == 1
+    return _spoiled(array, wrong, xp) if is_traced(wrong) else array == 1
+
+
+def _spoiled(array: Array, wrong: Array, xp: Namespace) -> Array:
+    """Numbers of a floating dtype, NaN where they are wrong."""
+    real = array if kind_of(array, xp) == "f" else xp.astype(array, widest_float(xp))
+    return xp.where(wrong, math.nan, real)
 
 
 def check_positive_rows(weights: Array, xp: Namespace) -> None:
@@ -63,7 +78,7 @@ def log_weights(weights: Array, xp: Namespace, top: Array | None = None) -> Arra
     """
     w = xp.astype(weights, widest_float(xp))
     top = xp.max(w, axis=-1, keepdims=True) if top is None else xp.astype(top, w.dtype)
-    positive = w > 0
+    positive = ~(w <= 0)  # NaN stays NaN
     w = xp.where(positive, w, top)
     ratio = w / top
     # Near 1 only log1p keeps the digits, and a ratio that underflows would be lost.

@@ -45,10 +45,12 @@ def score(state: State, category: ArrayLike) -> Any:
     x = checks.category(category, xp, state.like, state.num_categories)
     p, log_p = probs(state), log_probs(state)
     chosen = xp.arange(state.num_categories, device=device_of(p)) == x[..., None]
-    possible = take(state, xp.astype(state.support, xp.int8), x)[..., None] > 0
+    possible = take(state, xp.astype(state.support, p.dtype), x)[..., None]  # 1, 0 or NaN
     rise = 0 - xp.expm1(log_p)  # 1 - p, with its digits where p is next to 1
     slope = _finite_coldness(state) * xp.where(chosen, rise, 0 - p)
-    return xp.where(possible, slope + 0.0, xp.zeros_like(slope))
+    bad = xp.isnan(possible) | xp.isnan(p[..., :1])
+    slope = xp.where(possible > 0, slope + 0.0, xp.zeros_like(slope))
+    return slope if xp is np else xp.where(bad, math.nan, slope)
 
 
 @ignore_fp_errors

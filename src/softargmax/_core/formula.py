@@ -12,6 +12,7 @@ from softargmax._arrays.namespaces import (
     Array,
     device_of,
     ignore_fp_errors,
+    kind_of,
     to_namespace,
     widest_float,
 )
@@ -36,9 +37,7 @@ def terms_of(state: State) -> Terms:
     y = xp.where(support, z, xp.zeros_like(z))
     high = xp.max(xp.where(support, y, -math.inf), axis=-1, keepdims=True)
     low = xp.min(xp.where(support, y, math.inf), axis=-1, keepdims=True)
-    # Where values cannot be checked (tracers), a bad row has to become NaN, not a mask.
-    bad = ~((high > -math.inf) & (high < math.inf)) | xp.isnan(coldness)
-    bad = bad | xp.any(xp.isnan(z) | (z == math.inf), axis=-1, keepdims=True)
+    bad = bad_rows(state)
     extremum = xp.where(coldness < 0, low, high)
     extremum = xp.where(bad, xp.zeros_like(extremum), extremum)
     y = xp.where(support, y, extremum)
@@ -61,6 +60,20 @@ def terms_of(state: State) -> Terms:
     each = xp.where(top, xp.expm1(xp.where(top, d, zero)), xp.exp(xp.where(top, zero, d)))
     s = xp.sum(xp.where(alive, each, zero), axis=-1, keepdims=True)
     return Terms(d, alive, xp.where(bad, math.nan, s), extremum)
+
+
+def bad_rows(state: State) -> Array:
+    """The rows that would be errors if values could be seen, which nobody has checked, (…, 1).
+
+    Everything that follows from them is NaN, or -1 for categories and counts.
+    """
+    xp, z, prior = state.xp, state.z, state.prior
+    wrong = xp.isnan(z) | (z == math.inf)
+    if prior is not None and kind_of(prior, xp) == "f":
+        wrong = wrong | xp.isnan(prior)
+    bad = xp.any(wrong, axis=-1, keepdims=True)
+    bad = bad | ~xp.any(support_of(z, prior, xp), axis=-1, keepdims=True)
+    return bad | xp.isnan(_column(state, z.dtype))
 
 
 def _column(state: State, dtype: Any) -> Array:
@@ -102,9 +115,9 @@ def entropy(state: State) -> Array:
 
 
 def ranking(state: State) -> Array:
-    """d where p > 0 at any precision, -inf elsewhere."""
-    terms = terms_of(state)
-    return state.xp.where(terms.alive, terms.d, -math.inf)
+    """d where p > 0 at any precision, -inf elsewhere; NaN in a bad row."""
+    xp, terms = state.xp, terms_of(state)
+    return xp.where(xp.isnan(terms.s), math.nan, xp.where(terms.alive, terms.d, -math.inf))
 
 
 @ignore_fp_errors

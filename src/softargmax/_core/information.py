@@ -133,10 +133,13 @@ def quantile(state: State, u: ArrayLike) -> Any:
         law = state.law
         row = np.arange(law.count).reshape(batch)
         return unwrap(search(law.cdf, law.last, points, row))
-    below = xp.astype(_cumulative(state) <= points[..., None], index_dtype(xp))
+    total = _cumulative(state)
+    below = xp.astype(total <= points[..., None], index_dtype(xp))
     index = xp.arange(state.num_categories, device=device_of(state.like))
     last = xp.max(xp.where(probs(state) > 0, index, xp.zeros_like(index)), axis=-1)
-    return xp.minimum(xp.sum(below, axis=-1), xp.astype(last, index_dtype(xp)))
+    found = xp.minimum(xp.sum(below, axis=-1), xp.astype(last, index_dtype(xp)))
+    bad = xp.isnan(points) | xp.isnan(total[..., 0])
+    return xp.where(bad, -xp.ones_like(found), found)
 
 
 def mode(state: State) -> Any:
@@ -146,8 +149,11 @@ def mode(state: State) -> Any:
         law = state.law
         assert isinstance(law, Sparse)
         return unwrap(law.mode())
-    best = xp.argmax(ranking(state), axis=-1)
-    return unwrap(xp.astype(best, index_dtype(xp), copy=False))
+    scores = ranking(state)
+    best = xp.astype(xp.argmax(scores, axis=-1), index_dtype(xp), copy=False)
+    if xp is np:
+        return unwrap(best)
+    return xp.where(xp.isnan(scores[..., 0]), -xp.ones_like(best), best)
 
 
 def top(state: State, k: int) -> tuple[Any, Any]:
@@ -161,6 +167,7 @@ def top(state: State, k: int) -> tuple[Any, Any]:
         indices = orders.largest((rows, falling), k).reshape(*batch, k)
     else:
         indices = xp.argsort(scores, axis=-1, descending=True, stable=True)[..., :k]
+        indices = xp.where(xp.isnan(scores[..., :1]), -xp.ones_like(indices), indices)
     return indices, take(state, log_probs(state), indices, core=1)
 
 
@@ -197,7 +204,7 @@ def kl_divergence(state: State, other: State) -> Any:
 
 def take(state: State, table: Array, x: Array, core: int = 0) -> Array:
     """Entries of a table of shape batch_shape + (K,) at categories whose last ``core`` axes are
-    not the batch's.
+    not the batch's; NaN at -1, which stands for what would be an error if it could be seen.
     """
     xp, batch = state.xp, state.batch_shape
     if xp is np and len(batch) == 1 and core == 0 and x.shape == batch:
@@ -206,8 +213,13 @@ def take(state: State, table: Array, x: Array, core: int = 0) -> Array:
     shape = (*checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
     row = xp.arange(math.prod(batch), device=device_of(table))
     row = xp.reshape(row, (*batch, *([1] * core)))
-    flat = xp.broadcast_to(row * state.num_categories + x, shape)
-    return xp.reshape(xp.take(xp.reshape(table, (-1,)), xp.reshape(flat, (-1,))), shape)
+    if xp is np:
+        flat = np.broadcast_to(row * state.num_categories + x, shape)
+        return table.reshape(-1)[flat]
+    inside = xp.broadcast_to(x >= 0, shape)
+    flat = xp.broadcast_to(row * state.num_categories + xp.where(x < 0, xp.zeros_like(x), x), shape)
+    found = xp.reshape(xp.take(xp.reshape(table, (-1,)), xp.reshape(flat, (-1,))), shape)
+    return xp.where(inside, found, math.nan)
 
 
 def check_pair(state: State, other: State, name: str) -> Namespace:

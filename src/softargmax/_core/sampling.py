@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import Array, Shape, index_dtype, unwrap
+from softargmax._arrays.namespaces import (
+    Array,
+    Shape,
+    index_dtype,
+    is_torch,
+    is_traced,
+    unwrap,
+)
+from softargmax._core import formula
 from softargmax._core.information import log_prob, log_probs, take
-from softargmax._core.state import State, support_of
+from softargmax._core.state import State
 from softargmax._core.variants import rows_of_batch
 from softargmax._random.numpy import Generator, generator, uniform
 from softargmax._random.source import Source
@@ -114,14 +122,16 @@ def draw_on_host(
         return found if bad is None else np.where(bad[..., None], -1, found)
 
     arrays = () if state.kept is not None else (state.z, state.coldness, state.prior)
+    if is_torch(state.xp) and any(map(is_traced, arrays)):
+        raise TypeError("logits must be known, torch.func hides their values")
     return noise.on_host(call, arrays, shape)
 
 
 def _host_of(state: State, z: Any, coldness: Any, prior: Any) -> tuple[State, Any]:
     """The state of arrays that JAX hands to NumPy, and which rows nobody could check before."""
     batch, cold = state.batch_shape, np.asarray(coldness, np.float64)
-    bad = (np.isnan(z) | (z == math.inf)).any(axis=-1) | np.isnan(cold)
-    bad = np.broadcast_to(bad | ~support_of(z, prior, np).any(axis=-1), batch)
+    given = State(np, z, z, Temperature(cold, None), prior, batch)
+    bad = np.broadcast_to(formula.bad_rows(given)[..., 0], batch)
     if bad.any():  # compiled code has no errors: any good row will do instead
         z = np.where(bad[..., None], 0, z)
         prior = None if prior is None else np.where(bad[..., None], 1, prior)

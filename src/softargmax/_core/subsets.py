@@ -12,10 +12,9 @@ from softargmax._arrays.namespaces import (
     Shape,
     device_of,
     ignore_fp_errors,
-    is_traced,
-    to_numpy,
 )
 from softargmax._arrays.weights import log_weights
+from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
 from softargmax._core.sampling import draw_on_host, source
 from softargmax._core.state import State, support_of
@@ -31,18 +30,24 @@ from softargmax._rows.ways import MANY
 def sample_without_replacement(
     state: State, k: int, shape: int | tuple[int, ...], rng: Rngs
 ) -> Any:
-    """k different categories in the order drawn, shape + batch_shape + (k,)."""
+    """k different categories in the order drawn, shape + batch_shape + (k,); -1 beyond the support
+    where its size cannot be seen.
+    """
     k = checks.count(k, "k", 0, 2**62)
     size = checks.sample_shape(shape)
-    if state.batch_shape or not _by_draws(state, k):  # which look only where they find too few
+    looks_later = not state.batch_shape and _by_draws(state, k)  # only where it finds too few
+    if not looks_later:
         checks.check_subset(k, state.support)
-    return draw_on_host(
+    found = draw_on_host(
         state,
         source(state, rng),
         lambda host, rng: _order_rows(host, k, size, rng),
         len(size),
         (*size, *state.batch_shape, k),
     )
+    if looks_later and checks.any_of(found < 0):
+        checks.check_subset(k, state.support)
+    return found
 
 
 def log_prob_ordered(state: State, indices: ArrayLike) -> Any:
@@ -51,10 +56,13 @@ def log_prob_ordered(state: State, indices: ArrayLike) -> Any:
     x = checks.category(indices, xp, state.like, state.num_categories, "indices")
     if x.ndim == 0:
         raise ValueError("indices must have an axis of categories, got shape ()")
-    if not is_traced(x):
-        checks.check_distinct(to_numpy(x))
+    twice = checks.check_distinct(x, xp)
     lead = checks.check_fits(tuple(x.shape[:-1]), state.batch_shape, "indices")
-    return _log_prob_rows(state, x) if xp is np else _log_prob_one_by_one(state, x, lead)
+    if xp is np:
+        return _log_prob_rows(state, x)
+    found = _log_prob_one_by_one(state, x, lead)
+    bad = twice | xp.any(x < 0, axis=-1) | bad_rows(state)[..., 0]
+    return xp.where(bad, math.nan, found)
 
 
 def _log_prob_one_by_one(state: State, x: Array, lead: Shape) -> Array:
@@ -91,8 +99,15 @@ def _order_rows(state: State, k: int, size: Shape, rng: Generator) -> Any:
     for block in blocks(n * rows, num_categories):
         row = np.arange(block.start, block.stop) % rows
         noise = gumbels(rng, (len(row), num_categories)) + log_prior[row]
-        out[block] = orders.largest(orders.ordered_keys(z[row], coldness[row], noise), k)
+        out[block] = _largest(z[row], coldness[row], noise, k)
     return out.reshape(shape)
+
+
+def _largest(z: Any, coldness: Any, noise: Any, k: int) -> Any:
+    """The first k of every row in falling order of β·z + noise; -1 where the noise is -inf."""
+    found = orders.largest(orders.ordered_keys(z, coldness, noise), k)
+    found[np.take_along_axis(noise, found, axis=-1) == -np.inf] = -1
+    return found
 
 
 def _by_draws(state: State, k: int) -> bool:
@@ -109,12 +124,10 @@ def _order_by_draws(state: State, k: int, rng: Generator) -> list[int]:
     found = list(dict.fromkeys(drawn.ravel().tolist()))[:k]
     if len(found) == k:
         return found
-    checks.check_subset(k, state.support)
     z, coldness, log_prior = _ordering(state)
     noise = gumbels(rng, z.shape) + log_prior
     noise[0, found] = -np.inf
-    rest = orders.largest(orders.ordered_keys(z, coldness, noise), k - len(found))[0]
-    return [*found, *rest.tolist()]
+    return [*found, *_largest(z, coldness, noise, k - len(found))[0].tolist()]
 
 
 @ignore_fp_errors

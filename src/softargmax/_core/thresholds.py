@@ -17,7 +17,9 @@ from softargmax._arrays.namespaces import (
     device_of,
     ignore_fp_errors,
     index_dtype,
+    is_foreign,
     is_plain,
+    is_traced,
     to_namespace,
     to_numpy,
     widest_float,
@@ -148,9 +150,9 @@ class ArrayScores:
         if isinstance(k, int) and k == 1:
             return xp.max(key, axis=-1, keepdims=True)
         ordered = xp.sort(key, axis=-1)
-        place = width - np.minimum(np.asarray(k), width)
+        k = np.minimum(k, width) if not is_foreign(k) else xp.where(k > width, width, k)
         index = xp.arange(width, device=device_of(key))
-        chosen = index == to_namespace(place, xp, key)
+        chosen = index == to_namespace(width - k, xp, key)
         return xp.max(xp.where(chosen, ordered, -math.inf), axis=-1, keepdims=True)
 
 
@@ -181,11 +183,14 @@ def goes_row_by_row(state: State) -> bool:
 def truncated(state: State, rule: Rule, parameter: Any) -> State:
     """The survivors of a rule, whose parameter is a number, or an array that fits the batch."""
     if not goes_row_by_row(state):
-        table = ArrayScores(state)
-        least = rule.least[..., None] if isinstance(rule.least, np.ndarray) else rule.least
+        xp, table = state.xp, ArrayScores(state)
+        least = rule.least[..., None] if hasattr(rule.least, "shape") else rule.least
         table.own_key = None if rule.key is None else rule.key(table)
-        bound = rule.bound(table, _column(parameter, state))
-        return masked(state, table.keep(bound, least, exact=rule.exact))
+        column = _column(parameter, state)
+        keep = table.keep(rule.bound(table, column), least, exact=rule.exact)
+        if is_traced(column):  # whose numbers nobody could check are NaN
+            keep = xp.where(xp.isnan(column), math.nan, xp.astype(keep, column.dtype))
+        return masked(state, keep)
     positions = []
     parameters, counts = _each(parameter, state), _each(rule.least, state)
     for scores, own, least in zip(_rows(state), parameters, counts, strict=False):

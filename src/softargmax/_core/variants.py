@@ -14,6 +14,7 @@ from softargmax._arrays.namespaces import (
     copied,
     is_foreign,
     is_plain,
+    kind_of,
     namespace_of,
     read_only,
     to_namespace,
@@ -146,6 +147,9 @@ def masked(state: State, keep: ArrayLike) -> State:
     if state.prior is None:
         prior = copied(mask, xp)
     else:
-        prior = xp.where(mask, state.prior, xp.zeros_like(state.prior))
+        keep = xp.astype(mask, xp.bool)
+        prior = xp.where(keep, state.prior, xp.zeros_like(state.prior))
+        if keep is not mask and kind_of(mask, xp) == "f":  # NaN where nobody could check it
+            prior = xp.where(xp.isnan(mask), math.nan, xp.astype(prior, mask.dtype))
     check_support(state.z, prior, xp, "keep")
     return state.replace(prior=read_only(prior), batch_shape=shape)

@@ -96,6 +96,8 @@ class TorchSource(Source):
         return gumbels(torch_generator(self.rng, device), shape, self.xp.float64, device)
 
     def log_gammas(self, alpha: Array, width: int) -> Array:
+        if is_traced(alpha):
+            raise TypeError("alpha must be known, torch.func hides its values")
         found = log_gammas(self.generator, to_numpy(alpha), (*self.batch, width))
         return to_namespace(found, self.xp, self.like)
 

@@ -122,7 +122,10 @@ def maximal_coupling(
     # P(an exponential wait < log p - log q) = 1 - q/p, accurate where q is close to p.
     wait = xp.exp(0 - third.gumbels(size))
     keep = wait >= log_prob(own, x) - log_prob(other, x)
-    return x, unwrap(xp.where(keep, x, y))
+    y = xp.where(keep, x, y)
+    if xp is not np:  # where nobody could check the pair, both or none
+        x, y = xp.where(y < 0, y, x), xp.where(x < 0, x, y)
+    return x, unwrap(y)
 
 
 def _pair(p: Any, q: Any) -> tuple[State, State]:

@@ -7,6 +7,7 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, is_foreign
 from softargmax._core import sampling
+from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
 from softargmax._core.inputs import meet_batch
 from softargmax._core.state import support_of
@@ -149,9 +150,9 @@ def boltzmann_gumbel(
     untried = legal & fresh
     chosen = xp.where(xp.any(untried, axis=-1, keepdims=True), untried, legal)
     logits = xp.where(chosen, xp.where(fresh, noise, perturbed), -math.inf)
-    wrong = xp.isnan(z) | (z == math.inf) | ~(visits >= 0)
-    bad = ~xp.any(legal, axis=-1) | xp.any(wrong, axis=-1) | ~(spread >= 0)
-    return policy_of(xp.where(bad[..., None], math.nan, logits), z, xp, temperature=0.0)
+    bad = bad_rows(given) | xp.any(xp.isnan(visits), axis=-1, keepdims=True)
+    bad = bad | xp.isnan(spread)[..., None]
+    return policy_of(xp.where(bad, math.nan, logits), z, xp, temperature=0.0)
 
 
 _DIRICHLET = 0x64697269  # the tag of the noise's stream

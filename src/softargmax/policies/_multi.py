@@ -19,6 +19,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
 )
 from softargmax._core import sampling
+from softargmax._core.formula import bad_rows
 from softargmax._core.inputs import checked_state, meet_batch
 from softargmax._core.state import State, support_of
 from softargmax._core.variants import spread
@@ -77,7 +78,8 @@ class MultiCategorical:
         widths = _sizes(sizes, given.z.shape[-1])
         place, real = _places(widths)
         legal = support_of(given.z, given.prior, xp)
-        _check_dimensions(legal, widths)
+        illegal = _check_dimensions(legal, widths)
+        bad = (bad_rows(given) | illegal)[..., None]  # where nobody could check
         full = (*given.batch_shape, *real.shape)
 
         def padded(x: Array) -> Array:
@@ -88,7 +90,7 @@ class MultiCategorical:
         kept = padded(legal) & to_namespace(real, xp, given.z)
         heat = given.temperature.value
         joint = Categorical(
-            xp.where(kept, padded(given.z), -math.inf),
+            xp.where(bad, math.nan, xp.where(kept, padded(given.z), -math.inf)),
             heat if isinstance(heat, float) or heat is None else heat[..., None],
         )
         self.__dict__.update(_joint=joint, _sizes=widths)
@@ -345,7 +347,12 @@ class MultiCategorical:
                     f"action must be in 0 … {size - 1} in dimension {d}, "
                     f"got {checks.first_of(x[..., d], wrong):.0f}"
                 )
-        return x
+        xp = joint.xp
+        if xp is np:
+            return x
+        sizes = to_namespace(np.array(self._sizes), xp, joint.z)
+        inside = xp.all((x >= 0) & (x < sizes), axis=-1, keepdims=True)
+        return xp.where(inside, x, -xp.ones_like(x))
 
 
 def _sizes(sizes: Any, num_categories: int) -> tuple[int, ...]:
@@ -371,9 +378,11 @@ def _places(sizes: tuple[int, ...]) -> tuple[Any, Any]:
     return first[:, None] + np.minimum(column, widths - 1), column < widths
 
 
-def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> None:
+def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> Array:
+    """Where a dimension has no legal category, which is an error if it can be seen, (…, 1)."""
     first = 0
     xp = namespace_of(legal)
+    illegal = ~xp.any(legal, axis=-1, keepdims=True)
     for d, size in enumerate(sizes):
         alive = xp.any(legal[..., first : first + size], axis=-1)
         if checks.any_of(~alive):
@@ -381,7 +390,9 @@ def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> None:
                 f"mask must leave a legal category in every dimension, got none in dimension {d}"
                 f"{checks.in_row(~alive)}"
             )
+        illegal = illegal | ~alive[..., None]
         first += size
+    return illegal
 
 
 def _register(cls: type[MultiCategorical]) -> None:

@@ -9,6 +9,7 @@ import math
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_namespace, widest_float
 from softargmax._arrays.weights import log_weights
+from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
 from softargmax._core.inputs import check_support, meet_batch, plain_state
 from softargmax._core.state import support_of
@@ -134,8 +135,7 @@ def epsilon_greedy(
     zero = xp.zeros_like(n)
     # the probabilities times n, so that the smallest ε does not underflow
     weights = xp.where(best, (1 - part) * (n / k), zero) + xp.where(legal, part, zero)
-    bad = ~xp.all((weights >= 0) & (z < math.inf), axis=-1, keepdims=True)
-    bad = bad | ~((part >= 0) & (part <= 1))
+    bad = bad_rows(given) | xp.isnan(part)
     logits = xp.where(bad, math.nan, log_weights(weights, xp))
     return policy_of(logits, z, xp)
 
@@ -192,7 +192,7 @@ def kl_regularized(
         )
     shape = checks.check_fits(other.batch_shape, given.batch_shape, "reference")
     kept = to_namespace(other.support, xp, z) & support_of(z, None, xp)
-    scores = xp.where(kept, z, -math.inf)
+    scores = xp.where(kept | xp.isnan(z), z, -math.inf)
     check_support(scores, None, xp, "values")
     # In logarithms, since a tiny reference probability may go with a large value.
     log_ref = to_namespace(log_ref, xp, z, z.dtype)

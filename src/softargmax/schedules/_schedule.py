@@ -60,7 +60,10 @@ class Schedule(Printed, ABC):
             return unwrap(self._at(np.float64(step), np))
         xp = namespace_of(step)
         t = numbers_in(step, "step", "[0, inf)", xp, step)
-        return unwrap(self._at(xp.where(t < 0, xp.zeros_like(t), t), xp))
+        found = self._at(xp.where(t < 0, xp.zeros_like(t), t), xp)
+        if xp is np:
+            return unwrap(found)
+        return xp.where(xp.isnan(t), math.nan, found)  # NaN where nobody could check it
 
     @abstractmethod
     def _at(self, t: Array, xp: Namespace) -> Array:

@@ -1,5 +1,6 @@
 """Temperatures for a given entropy, perplexity, largest probability or effective sample size."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -219,9 +220,12 @@ def _temperature(
     def solve(z: Any, goal: Any, keep: Any = None) -> _solver.Match:
         goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
         rows = None if keep is None else as_rows(keep, shape)
+        legal = None if rows is None else rows.astype(bool)
         found = _solver.match(
-            as_rows(z, shape), rows, lambda k, block: excess(goals[block], k), order, eps
+            as_rows(z, shape), legal, lambda k, block: excess(goals[block], k), order, eps
         )
+        if rows is not None:  # NaN where nobody could check it
+            found.temperature[(rows != rows).any(axis=-1)] = math.nan
         return _solver.Match(*(part.reshape(shape) for part in found))
 
     arrays = [detached(x, xp) for x in (given.z, goal, given.prior) if x is not None]

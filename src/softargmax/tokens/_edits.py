@@ -104,7 +104,7 @@ class DynamicTemperature(Stage):
         positive = (n > 1) & (h > 0)
         share = xp.where(positive, h, most) / most  # 1 for 0, at which the power has no slope
         share = xp.where(share > 1, xp.ones_like(share), share) ** exponent
-        share = xp.where(positive, share, xp.zeros_like(share))
+        share = xp.where(positive, share, 0 * exponent * xp.ones_like(share))
         t = low + (high - low) * share
         return of_state(renewal.retempered(state, t, "DynamicTemperature"))
 

@@ -102,7 +102,7 @@ class Mirostat:
         xp = before.xp
         mu = numbers_in(state, "state", "(-inf, inf)", xp, before.like)
         check_fits_within(tuple(mu.shape), before.batch_shape, "state")
-        level = xp.exp(0 - xp.where(mu > 0, mu, xp.zeros_like(mu)))
+        level = xp.exp(0 - xp.where(mu <= 0, xp.zeros_like(mu), mu))
         cut = EpsilonCutoff(float(level) if xp is np and level.ndim == 0 else level)(dist)
         token, log_p = cut.sample_and_log_prob(rng=rng)
         surprise = 0 - xp.astype(xp.asarray(log_p), mu.dtype)

@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, check_instance, count, number, numbers_in
-from softargmax._arrays.namespaces import Shape, is_foreign, namespace_of, to_numpy
+from softargmax._arrays.namespaces import (
+    Shape,
+    is_foreign,
+    is_traced,
+    kind_of,
+    namespace_of,
+    to_numpy,
+)
 from softargmax.categorical import Categorical
 
 History = Any
@@ -83,8 +90,8 @@ def _setting(x: Any, name: str, interval: str) -> Any:
     interval = interval.removeprefix("integers ")
     if np.ndim(x) or is_foreign(x):
         if whole:
-            x = np.asarray(to_numpy(x) if is_foreign(x) else x)
-            if x.dtype.kind not in "iu":
+            x = x if is_traced(x) else np.asarray(to_numpy(x) if is_foreign(x) else x)
+            if kind_of(x, namespace_of(x)) not in "iu":
                 raise TypeError(f"{name} must be integers, got dtype {x.dtype}")
         xp = namespace_of(x)
         found = numbers_in(x, name, interval, xp, x)

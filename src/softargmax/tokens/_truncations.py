@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softargmax._arrays.checks import count
+from softargmax._arrays.namespaces import is_foreign, namespace_of
 from softargmax._core import thresholds
 from softargmax._core.thresholds import Rule, Scores
 from softargmax.categorical import Categorical, of_state, state_of
@@ -80,8 +81,8 @@ class TopK(Truncation):
         return math.inf
 
     def _least(self, parameter: Any) -> Any:
-        if np.ndim(parameter):
-            return np.maximum(parameter, self.min_keep)
+        if np.ndim(parameter) or is_foreign(parameter):
+            return namespace_of(parameter).clip(parameter, self.min_keep, None)
         return max(parameter, self.min_keep)
 
 
