@@ -5,10 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from reference import MP, law, ulps
+from reference import MP, Laws, law, ulps
 from softargmax import Categorical, log_softargmax
 
 PARTS, CASES = range(10), 1_000  # 10,000 cases in all, in parts that cores can share
+BATCH = 50  # cases whose exact laws are found together
 SMALLEST = {np.float64: 1e-300, np.float32: 1e-37}  # below, floats are no longer normal
 
 
@@ -19,6 +20,13 @@ def random_case(rng):
     return z, 10 ** rng.uniform(-3, 3)
 
 
+def batches(rng, dtype, n):
+    """Of n cases: the rows, the others, and the temperatures."""
+    for _ in range(n // BATCH):
+        pairs, temperatures = zip(*(random_case(rng) for _ in range(BATCH)), strict=True)
+        yield *([z[i].astype(dtype) for z in pairs] for i in (0, 1)), temperatures
+
+
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_random_cases_within_their_bars(dtype, part):
@@ -26,31 +34,48 @@ def test_random_cases_within_their_bars(dtype, part):
     worst = dict.fromkeys(["rest", "top", "entropy", "kl"], 0.0)
     eps, smallest = float(np.finfo(dtype).eps), SMALLEST[dtype]
     near_zero = 0
-    for _ in range(CASES):
-        z, t = random_case(rng)
-        z = z.astype(dtype)
-        dist, other = Categorical(z[0], t), Categorical(z[1], t)
-        p, q = law(z[0], t), law(z[1], t)
-        bar = 16 + 2 * p.gap
-        log_probs = dist.log_probs
-        # Rounding the exact values to float64 adds half a unit at most.
-        exact = np.array([float(x) for x in p.log_probs])
-        errors = np.abs(log_probs - exact) / np.spacing(np.abs(exact).astype(dtype))
-        worst["rest"] = max(worst["rest"], (np.delete(errors, p.top).max() + 0.5) / 16)
-        if -p.log_probs[p.top] >= smallest:
-            near_zero += p.log_probs[p.top] > -1e-10
-            error = ulps(log_probs[p.top], p.log_probs[p.top], dtype)
-            worst["top"] = max(worst["top"], error / bar)
-        if p.entropy >= smallest:
-            worst["entropy"] = max(worst["entropy"], ulps(dist.entropy(), p.entropy, dtype) / bar)
-        cross = -MP.fsum(a * b for a, b in zip(p.probs, q.log_probs, strict=True))
-        kl = float(dist.kl_divergence(other))
-        assert kl >= 0
-        limit = (16 + 2 * max(p.gap, q.gap)) * eps * float(p.entropy + cross)
-        error = abs(float(kl - (cross - p.entropy)))
-        worst["kl"] = max(worst["kl"], error / max(limit, smallest))
+    for rows, others, temperatures in batches(rng, dtype, CASES):
+        p, q = Laws(rows, temperatures), Laws(others, temperatures)
+        exact, cross = p.log_probs, p.cross_entropies(q)
+        for i, t in enumerate(temperatures):
+            dist, other = Categorical(rows[i], t), Categorical(others[i], t)
+            bar, top = 16 + 2 * p.gaps[i], p.tops[i]
+            log_probs = dist.log_probs
+            # Rounding the exact values to float64 adds half a unit at most.
+            errors = np.abs(log_probs - exact[i]) / np.spacing(np.abs(exact[i]).astype(dtype))
+            worst["rest"] = max(worst["rest"], (np.delete(errors, top).max() + 0.5) / 16)
+            if p.levels[i] >= smallest:
+                near_zero += p.levels[i] < 1e-10
+                error = ulps(log_probs[top], -p.levels[i], dtype)
+                worst["top"] = max(worst["top"], error / bar)
+            if p.entropies[i] >= smallest:
+                error = ulps(dist.entropy(), p.entropies[i], dtype)
+                worst["entropy"] = max(worst["entropy"], error / bar)
+            kl = float(dist.kl_divergence(other))
+            assert kl >= 0
+            widest = max(p.gaps[i], q.gaps[i])
+            limit = (16 + 2 * widest) * eps * float(p.entropies[i] + cross[i])
+            error = abs(float(kl - (cross[i] - p.entropies[i])))
+            worst["kl"] = max(worst["kl"], error / max(limit, smallest))
     assert max(worst.values()) <= 1, worst
     assert near_zero > CASES / 100  # the hard cases were among them
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_laws_in_pairs_are_those_of_mpmath(dtype):
+    ((rows, others, temperatures),) = batches(np.random.default_rng(23), dtype, BATCH)
+    found, other = Laws(rows, temperatures), Laws(others, temperatures)
+    cross = found.cross_entropies(other)
+    for i, (row, t, log_probs) in enumerate(zip(rows, temperatures, found.log_probs, strict=True)):
+        p, q = law(row, t), law(others[i], t)
+        assert found.tops[i] == p.top
+        assert found.gaps[i] == pytest.approx(p.gap, rel=1e-15, abs=0)
+        np.testing.assert_array_equal(log_probs, [float(x) for x in p.log_probs])
+        wanted = (-p.log_probs[p.top], p.entropy)
+        wanted += (-MP.fsum(a * b for a, b in zip(p.probs, q.log_probs, strict=True)),)
+        for x, exact in zip((found.levels[i], found.entropies[i], cross[i]), wanted, strict=True):
+            if exact >= SMALLEST[np.float64]:
+                assert abs(x - exact) <= exact * MP.mpf(2) ** -90
 
 
 def long_rows(dtype):
@@ -90,17 +115,16 @@ def test_long_rows_within_their_bars(dtype):
     together = log_softargmax(z)
     alone = np.stack([log_softargmax(row) for row in z])
     np.testing.assert_array_equal(z, before)
-    for row, *answers in zip(z, together, alone, strict=True):
-        p = law(row)
-        exact = np.array([float(x) for x in p.log_probs])
-        alive = np.flatnonzero(row > -np.inf)
-        normal = alive[np.abs(exact[alive]) >= SMALLEST[dtype]]
+    p = Laws([row[row > -np.inf] for row in z], np.ones(len(z)))
+    for i, exact in enumerate(p.log_probs):
+        alive = np.flatnonzero(z[i] > -np.inf)
+        normal = np.abs(exact) >= SMALLEST[dtype]
         units = np.spacing(np.abs(exact[normal]).astype(dtype))
-        bars = np.where(normal == p.top, 16 + 2 * p.gap, 16)
-        for found in answers:
+        bars = np.where(np.arange(alive.size) == p.tops[i], 16 + 2 * p.gaps[i], 16)[normal]
+        for found in (together[i], alone[i]):
             np.testing.assert_array_equal(np.flatnonzero(found > -np.inf), alive)
-            errors = np.abs(found[normal].astype(np.float64) - exact[normal]) / units
-            assert (errors + 0.5 <= bars).all(), (errors.max(), row)
+            errors = np.abs(found[alive][normal].astype(np.float64) - exact[normal]) / units
+            assert (errors + 0.5 <= bars).all(), (errors.max(), z[i])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
