@@ -121,7 +121,7 @@ def test_draws_without_replacement_of_many_categories(heavy):
     """The path that leaves out repeats: two heavy categories, and 1,498 light ones as a third."""
     light = (1 - sum(heavy)) / 1498
     weights = np.array([*heavy, *[light] * 1498])
-    dist, n = Categorical.from_weights(weights), 20_000
+    dist, n = Categorical.from_weights(weights), 8_000
     x = dist.sample_without_replacement(3, n, rng=11)
     assert all(len(set(row)) == 3 for row in x.tolist())
     expected = {}
@@ -134,7 +134,7 @@ def test_draws_without_replacement_of_many_categories(heavy):
     groups = np.minimum(x, 2) @ [9, 3, 1]
     probs = np.array(list(expected.values()))
     probs[probs < 1e-12] = 0
-    check_counts(np.bincount(groups, minlength=27), probs / probs.sum(), detects=0.03)
+    check_counts(np.bincount(groups, minlength=27), probs / probs.sum(), detects=0.05)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e-300, 1e-18])

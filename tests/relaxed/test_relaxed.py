@@ -217,17 +217,18 @@ def test_pullbacks_at_the_limits_and_next_to_one_hot():
 def test_gumbel_rao_is_straight_through_with_less_variance():
     """Equal means, smaller variance: the pullback averaged over what leads to the same draw."""
     z, c = np.array([0.2, -0.3, 0.5]), np.array([1.0, -1.0, 2.0])
-    rows = 200_000
+    rows = 100_000
     relaxed = RelaxedCategorical(np.tile(z, (rows, 1)), 0.5)
     rng = np.random.default_rng(1)  # one noise for both halves, also of a generator that moves on
     x, pullback = relaxed.straight_through_with_pullback(rng=rng)
     values = np.array([3.0, -1.0, 0.5])
     cotangent = c * (x @ values)[:, None]
     plain = pullback(cotangent)
-    x, pullback = relaxed.gumbel_rao_with_pullback(30, rng=2)
+    x, pullback = relaxed.gumbel_rao_with_pullback(10, rng=2)
     rao = pullback(c * (x @ values)[:, None])
     spread = np.sqrt(plain.var(0) / rows + rao.var(0) / rows)
     assert (np.abs(plain.mean(0) - rao.mean(0)) < 5 * spread).all()
+    assert spread.max() < 0.0033  # so a difference of 0.024 is found, of means up to 0.24
     assert (rao.var(0) < 0.8 * plain.var(0)).all()
 
 
