@@ -13,7 +13,7 @@ from softargmax import Categorical
 from softargmax import dask as here
 from softargmax.draws import Keyed
 from softargmax.gumbel import Reservoir
-from statistical import check_counts, check_draws
+from statistical import check_counts
 
 da = pytest.importorskip("dask.array")
 cloudpickle = pytest.importorskip("cloudpickle")
