@@ -22,6 +22,7 @@ from softargmax._core.variants import rows_of_batch
 from softargmax._random.numpy import Generator, generator, uniform
 from softargmax._random.source import Source
 from softargmax._random.sources import Rngs, source_of
+from softargmax._random.tags import Tag
 from softargmax._rows.draw import count, draw, draw_one
 from softargmax._rows.rows import Temperature
 from softargmax._rows.short import Short
@@ -29,9 +30,10 @@ from softargmax._rows.short import Short
 _METHODS = ("auto", "inverse", "gumbel", "alias")
 
 
-def source(state: State, rng: Rngs, *, keyed: bool = False) -> Source:
-    """The source of randomness that an ``rng`` argument stands for."""
-    return source_of(rng, state.xp, state.like, state.batch_shape, keyed=keyed)
+def source(state: State, rng: Rngs, tag: Tag | None = None, *, keyed: bool = False) -> Source:
+    """The source of randomness that an ``rng`` argument stands for, under the caller's tag."""
+    made = source_of(rng, state.xp, state.like, state.batch_shape, keyed=keyed)
+    return made if tag is None else made.streams(tag)[0]
 
 
 def sample(
@@ -97,7 +99,7 @@ def sample_counts(state: State, n: int, rng: Rngs) -> Any:
 
     shape = (*state.batch_shape, state.num_categories)
     return draw_on_host(
-        state, source(state, rng), lambda host, rng: count(host.law, n, rng), 0, shape
+        state, source(state, rng, Tag.COUNTS), lambda host, rng: count(host.law, n, rng), 0, shape
     )
 
 

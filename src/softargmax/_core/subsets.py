@@ -21,6 +21,7 @@ from softargmax._core.state import State, support_of
 from softargmax._core.variants import spread
 from softargmax._random.numpy import Generator, gumbels, uniforms
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax._rows import orders
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import as_rows
@@ -40,7 +41,7 @@ def sample_without_replacement(
         checks.check_subset(k, state.support)
     found = draw_on_host(
         state,
-        source(state, rng),
+        source(state, rng, Tag.WITHOUT_REPLACEMENT),
         lambda host, rng: _order_rows(host, k, size, rng),
         len(size),
         (*size, *state.batch_shape, k),

@@ -16,6 +16,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._random.numpy import floating_dtype, generator_of_words
 from softargmax._random.source import Source
+from softargmax._random.tags import Tag
 from softargmax._random.torch import AT_ONCE
 
 _LARGEST = 44.3614  # 64 log 2, the largest Gumbel of 64 random bits
@@ -60,14 +61,15 @@ def gumbels(key: Any, shape: Shape, dtype: Any) -> Array:
     return jax.numpy.minimum(noise, jax.numpy.asarray(_LARGEST, dtype))
 
 
-def gumbel_noise(key: Any, shape: Shape, dtype: Any) -> Array:
+def gumbel_noise(key: Any, tag: Tag, shape: Shape, dtype: Any) -> Array:
     """Standard Gumbels of a floating dtype, JAX's widest for None."""
     jax = sys.modules["jax"]
     kind = jax.dtypes.canonicalize_dtype(floating_dtype(dtype))
     if not jax.dtypes.issubdtype(kind, np.floating):
         raise TypeError(f"dtype must be a floating dtype, got {dtype!r}")
     wide = kind if kind.itemsize >= 4 else np.float32
-    return gumbels(keys_of(key, ()), shape, wide).astype(kind)
+    own = jax.random.fold_in(keys_of(key, ()), tag)
+    return gumbels(own, shape, wide).astype(kind)
 
 
 class JaxSource(Source):
@@ -83,11 +85,12 @@ class JaxSource(Source):
             return None
         return [JaxSource(key, self.xp, self.dtype, ()) for key in self.keys]
 
-    def streams(self, tag: int, count: int) -> list[Source]:
+    def streams(self, tag: Tag, count: int = 1) -> list[Source]:
         jax = sys.modules["jax"]
 
         def split(key: Any) -> Any:
-            return jax.random.split(jax.random.fold_in(key, tag), count)
+            own = jax.random.fold_in(key, tag)
+            return own[None] if count == 1 else jax.random.split(own, count)
 
         keys = split(self.keys) if not self.keys.ndim else jax.vmap(split, out_axes=1)(self.keys)
         return [JaxSource(key, self.xp, self.dtype, self.batch) for key in keys]

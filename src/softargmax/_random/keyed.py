@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.checks import count, natural
-
-DRAWS, RESERVOIR = 0x64726177, 0x72657376  # tags, so that draws and reservoirs share no words
+from softargmax._random.tags import Tag
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,13 @@ class Keyed:
         >>> bool(dist.quantile(Keyed(7).generator().random()) == dist.sample(rng=Keyed(7)))
         True
         """
-        return Words(self.seed, DRAWS, self.start).generator()
+        return Words(self.seed, Tag.KEYED_DRAWS, self.start).generator()
 
 
 class Words:
     """A stream of random 64-bit words; word i depends on the seed, the tag and i alone."""
 
-    def __init__(self, seed: int, tag: int, start: int) -> None:
+    def __init__(self, seed: int, tag: Tag, start: int) -> None:
         self._bits = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(tag,)))
         self._place = 0
         self.skip(start)

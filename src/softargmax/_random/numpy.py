@@ -4,14 +4,18 @@ Noise is float64 whatever the dtype of the distribution: NumPy's float32 exponen
 zeros, and float32 uniforms are coarser than the probabilities that they have to resolve.
 """
 
+import struct
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 from softargmax._arrays.namespaces import Array, Namespace, Shape, to_namespace, to_numpy
 from softargmax._random.keyed import Keyed
 from softargmax._random.source import Source
+from softargmax._random.tags import Tag
 
 Generator: TypeAlias = np.random.Generator
 
@@ -43,6 +47,33 @@ def generator(rng: Any) -> Generator:
 def generator_of_words(words: Any) -> Generator:
     """A generator whose seed is made of integers."""
     return np.random.default_rng([int(word) for word in words])
+
+
+class _Seed(ISeedSequence):
+    """What seeds a bit generator: the 32 bytes of a hash, without hashing them once more."""
+
+    def __init__(self, digest: bytes) -> None:
+        self.digest = digest
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> Any:  # noqa: ARG002
+        """The four words that PCG64 asks for."""
+        return np.frombuffer(self.digest, "<u8").astype(dtype)
+
+
+_hashed = struct.Struct("<2Q2d").pack
+
+
+def tagged(rng: Generator, tag: Tag, count: int = 1) -> list[Generator]:
+    """Generators whose noise nothing but this tag shares with an equal generator.
+
+    Their states are hashes of the tag and of two uniforms: an eighth of the time of SeedSequence.
+    """
+    words = rng.random(), rng.random()
+    found = []
+    for i in range(count):
+        digest = blake2b(_hashed(tag, i, *words), digest_size=32).digest()
+        found.append(Generator(np.random.PCG64(_Seed(digest))))  # type: ignore[arg-type]
+    return found
 
 
 def is_sequence(rng: Any) -> bool:
@@ -100,12 +131,13 @@ def log_gammas(rng: Generator, alpha: Any, shape: Shape) -> Any:
     return np.maximum(high - exponentials(rng, shape) / alpha, -1e308)
 
 
-def gumbel_noise(rng: Any, shape: Shape, dtype: Any) -> Any:
+def gumbel_noise(rng: Any, tag: Tag, shape: Shape, dtype: Any) -> Any:
     """Standard Gumbels of a floating dtype, float64 for None."""
     kind = floating_dtype(dtype)
     if not (kind.kind == "f" or kind.name == "bfloat16"):
         raise TypeError(f"dtype must be a floating dtype, got {dtype!r}")
-    return gumbels(generator(rng), shape).astype(kind, copy=False)
+    own = tagged(generator(rng), tag)[0]
+    return gumbels(own, shape).astype(kind, copy=False)
 
 
 def floating_dtype(dtype: Any) -> Any:
@@ -125,13 +157,9 @@ class HostSource(Source):
     def __init__(self, rng: Generator, xp: Namespace, like: Array, batch: Shape) -> None:
         self.generator, self.xp, self.like, self.batch = rng, xp, like, batch
 
-    def streams(self, tag: int, count: int) -> list[Source]:
-        words = self.generator.integers(2**32, size=4).tolist()
-        seeds = (np.random.SeedSequence(words, spawn_key=(tag, i)) for i in range(count))
-        return [
-            HostSource(np.random.default_rng(seed), self.xp, self.like, self.batch)
-            for seed in seeds
-        ]
+    def streams(self, tag: Tag, count: int = 1) -> list[Source]:
+        made = tagged(self.generator, tag, count)
+        return [HostSource(rng, self.xp, self.like, self.batch) for rng in made]
 
     def gumbels(self, size: Shape, core: Shape = ()) -> Array:
         return self._home(gumbels(self.generator, (*size, *self.batch, *core)))
@@ -157,7 +185,7 @@ class RowSources(Source):
     def rows(self) -> list[Source]:
         return self.sources
 
-    def streams(self, tag: int, count: int) -> list[Source]:
+    def streams(self, tag: Tag, count: int = 1) -> list[Source]:
         found = [source.streams(tag, count) for source in self.sources]
         return [RowSources([row[i] for row in found], self.xp, self.like) for i in range(count)]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from softargmax._arrays.namespaces import Array, Shape
+from softargmax._random.tags import Tag
 
 
 class Source(ABC):
@@ -24,7 +25,7 @@ class Source(ABC):
         return None
 
     @abstractmethod
-    def streams(self, tag: int, count: int) -> "list[Source]":
+    def streams(self, tag: Tag, count: int = 1) -> "list[Source]":
         """Sources of noise that nothing else shares with an equal rng."""
 
     @abstractmethod

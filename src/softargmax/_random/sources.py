@@ -19,6 +19,7 @@ from softargmax._random.numpy import (
     per_row,
 )
 from softargmax._random.source import Source
+from softargmax._random.tags import Tag
 
 Rng: TypeAlias = (
     int
@@ -66,10 +67,10 @@ def _single(rng: Any, xp: Namespace, like: Array, batch: Shape) -> Source:
     return HostSource(generator(rng), xp, like, batch)
 
 
-def gumbels_like_rng(rng: Any, shape: Shape, dtype: Any) -> Array:
+def gumbels_like_rng(rng: Any, tag: Tag, shape: Shape, dtype: Any) -> Array:
     """Standard Gumbels in the namespace of the rng, of a dtype or of the namespace's default."""
     if torch.is_torch_generator(rng):
-        return torch.gumbel_noise(rng, shape, dtype)
+        return torch.gumbel_noise(rng, tag, shape, dtype)
     if jax.is_key(rng):
-        return jax.gumbel_noise(rng, shape, dtype)
-    return gumbel_noise(rng, shape, dtype)
+        return jax.gumbel_noise(rng, tag, shape, dtype)
+    return gumbel_noise(rng, tag, shape, dtype)

@@ -16,8 +16,9 @@ from softargmax._arrays.namespaces import (
     to_namespace,
     to_numpy,
 )
-from softargmax._random.numpy import TINY_WAIT, Generator, HostSource, generator, log_gammas
+from softargmax._random.numpy import TINY_WAIT, Generator, generator, log_gammas, tagged
 from softargmax._random.source import Source
+from softargmax._random.tags import Tag
 
 # Elements of noise that are made at once.
 AT_ONCE = 2**22
@@ -39,7 +40,10 @@ def numpy_generator(rng: Any) -> Generator:
         return generator(rng)
     torch = sys.modules["torch"]
     words = torch.randint(2**63 - 1, (2,), generator=rng, device=rng.device)
-    return np.random.default_rng(words.tolist())
+    wrapping = torch._C._functorch
+    while wrapping.is_functorch_wrapped_tensor(words):  # vmap gives each lane words of its own
+        words = wrapping.get_unwrapped(words)
+    return np.random.default_rng(words.reshape(-1)[:2].tolist())
 
 
 def torch_generator(rng: Any, device: Any) -> Any:
@@ -59,13 +63,14 @@ def gumbels(rng: Any, shape: Shape, dtype: Any, device: Any) -> Array:
     return (-torch.log(torch.clamp(-torch.log1p(-u), min=TINY_WAIT))).to(dtype)
 
 
-def gumbel_noise(rng: Any, shape: Shape, dtype: Any) -> Array:
+def gumbel_noise(rng: Any, tag: Tag, shape: Shape, dtype: Any) -> Array:
     """Standard Gumbels on the generator's device, of PyTorch's default dtype for None."""
     torch = sys.modules["torch"]
     kind = torch.get_default_dtype() if dtype is None else dtype
     if not (isinstance(kind, torch.dtype) and kind.is_floating_point):
         raise TypeError(f"dtype must be a floating dtype of torch, got {dtype!r}")
-    return gumbels(rng, shape, kind, rng.device)
+    own = torch_generator(tagged(numpy_generator(rng), tag)[0], rng.device)
+    return gumbels(own, shape, kind, rng.device)
 
 
 class TorchSource(Source):
@@ -84,12 +89,9 @@ class TorchSource(Source):
             self._host = numpy_generator(self.rng)
         return self._host
 
-    def streams(self, tag: int, count: int) -> list[Source]:
-        host = HostSource(self.generator, self.xp, self.like, self.batch)
-        return [
-            TorchSource(one.generator, self.xp, self.like, self.batch)  # type: ignore[attr-defined]
-            for one in host.streams(tag, count)
-        ]
+    def streams(self, tag: Tag, count: int = 1) -> list[Source]:
+        made = tagged(self.generator, tag, count)
+        return [TorchSource(rng, self.xp, self.like, self.batch) for rng in made]
 
     def gumbels(self, size: Shape, core: Shape = ()) -> Array:
         shape, device = (*size, *self.batch, *core), self.like.device

@@ -12,6 +12,7 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ignore_fp_errors, is_foreign, to_numpy
 from softargmax._random.numpy import Generator
 from softargmax._random.sources import Rng
+from softargmax._random.tags import Tag
 from softargmax._rows.memory import blocks
 from softargmax.annealing import _loop
 from softargmax.categorical import Categorical
@@ -162,7 +163,7 @@ def anneal(
     >>> run, run.best_state
     (AnnealingResult(steps=200, energy=0, best_energy=0), array([1, 2, 0, 2, 1, 2, 0, 2, 0]))
     """
-    first, steps, generator = _loop.begin(resume, AnnealingResult, steps, rng)
+    first, steps, generator = _loop.begin(resume, AnnealingResult, steps, rng, Tag.ANNEALING)
     energies, temperatures = np.empty(steps), _temperatures(schedule, steps)
     checks.check_callable(moves, "moves")
     checks.check_callable(apply, "apply")

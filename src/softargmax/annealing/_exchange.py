@@ -19,6 +19,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._random.numpy import Generator, exponentials
 from softargmax._random.sources import Rng
+from softargmax._random.tags import Tag
 from softargmax.annealing import _loop
 
 
@@ -197,7 +198,7 @@ def replica_exchange(
     >>> Categorical.from_energies(energies, coldness=4).probs.round(2)
     array([0.88, 0.  , 0.  , 0.12])
     """
-    first, steps, generator = _loop.begin(resume, ExchangeResult, steps, rng)
+    first, steps, generator = _loop.begin(resume, ExchangeResult, steps, rng, Tag.EXCHANGE)
     ladder = _checked_ladder(coldness)
     checks.check_callable(energy, "energy")
     checks.check_callable(sweep, "sweep")

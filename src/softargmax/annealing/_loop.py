@@ -9,17 +9,19 @@ from typing import Any, TypeVar
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._random.numpy import Generator, generator
+from softargmax._random.numpy import Generator, generator, generator_of_words, tagged
 from softargmax._random.sources import Rng
+from softargmax._random.tags import Tag
 
 State = TypeVar("State")
 
 
-def begin(resume: Any, kind: type, steps: int, rng: Rng) -> tuple[int, int, Generator]:
+def begin(resume: Any, kind: type, steps: int, rng: Rng, tag: Tag) -> tuple[int, int, Generator]:
     """The number of steps already done, the total number, and the generator to continue with."""
     steps = checks.count(steps, "steps", 0, 2**62)
     if resume is None:
-        return 0, steps, generator(rng)
+        words = tagged(generator(rng), tag)[0].integers(2**63, size=4)
+        return 0, steps, generator_of_words(words)  # whose children can be spawned
     checks.check_instance(resume, kind, "resume")
     done = len(resume.energies)
     if done > steps:

@@ -13,9 +13,8 @@ from softargmax._core.inputs import checked_state
 from softargmax._core.state import State
 from softargmax._core.variants import spread
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, of_state, state_of
-
-_COUPLING = 0x636F7570  # tag of its random streams
 
 
 def residual(p: Categorical, q: Categorical) -> Categorical:
@@ -116,7 +115,7 @@ def maximal_coupling(
     size, xp = checks.sample_shape(shape), own.xp
     batch = np.broadcast_shapes(own.batch_shape, other.batch_shape)
     own, other = spread(own, batch), spread(other, batch)
-    first, second, third = sampling.source(own, rng).streams(_COUPLING, 3)
+    first, second, third = sampling.source(own, rng).streams(Tag.COUPLING, 3)
     x = sampling.sample_from(own, size, first)
     y = sampling.sample_from(residual_of(other, own), size, second)
     # P(an exponential wait < log p - log q) = 1 - q/p, accurate where q is close to p.

@@ -16,6 +16,7 @@ from softargmax._core import sampling
 from softargmax._core.variants import spread
 from softargmax._core.winners import conditional_gumbels as conditional_gumbels_of
 from softargmax._random.sources import Rngs, gumbels_like_rng
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
 
 
@@ -57,7 +58,7 @@ def gumbel_noise(
     array([ 0.3858, -0.0194,  3.9217])
     """
     size = checks.sample_shape(shape)
-    return gumbels_like_rng(rng, size, dtype)
+    return gumbels_like_rng(rng, Tag.GUMBEL_NOISE, size, dtype)
 
 
 @ignore_fp_errors
@@ -175,4 +176,4 @@ def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = N
     x = checks.category(category, state.xp, state.z, state.num_categories)
     lead = checks.check_fits(tuple(x.shape), state.batch_shape, "category")
     wide = spread(state, lead[len(lead) - len(state.batch_shape) :])
-    return conditional_gumbels_of(wide, x, sampling.source(wide, rng))
+    return conditional_gumbels_of(wide, x, sampling.source(wide, rng, Tag.CONDITIONAL_GUMBELS))

@@ -13,11 +13,10 @@ from softargmax._core.inputs import checked_state
 from softargmax._core.state import State
 from softargmax._random.numpy import Generator, HostSource, gumbels, uniforms
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax._rows.inversion import invert
 from softargmax._rows.rows import as_rows
 from softargmax._rows.ways import MANY
-
-_RACE = 0x72616365  # tag of its random streams
 
 
 class Race(NamedTuple):
@@ -55,9 +54,7 @@ def exponential_race(
     shape : int or tuple of ints
         Races run for each row.
     rng
-        As for :meth:`Categorical.sample`, except Keyed. A NumPy Generator is used directly, so one
-        serves a whole walk; with any other rng the noise is independent of what ``sample`` draws
-        from the same seed.
+        As for :meth:`Categorical.sample`, except Keyed.
 
     Returns
     -------
@@ -99,8 +96,7 @@ def exponential_race(
     """
     size = checks.sample_shape(shape)
     state = checked_state(log_rates, None, None, None, copy=False, name="log_rates")
-    xp, source = state.xp, sampling.source(state, rng)
-    first, second = (source, source) if isinstance(rng, Generator) else source.streams(_RACE, 2)
+    xp, (first, second) = state.xp, sampling.source(state, rng).streams(Tag.RACE, 2)
     short = xp is np and state.num_categories < MANY
     if short and isinstance(first, HostSource) and isinstance(second, HostSource):
         return _of_short_rows(state, size, first.generator, second.generator)

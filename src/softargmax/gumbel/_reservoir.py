@@ -9,7 +9,8 @@ import numpy as np
 
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
-from softargmax._random.keyed import RESERVOIR, Words, word_gumbels, words_up_to
+from softargmax._random.keyed import Words, word_gumbels, words_up_to
+from softargmax._random.tags import Tag
 from softargmax._rows import orders
 from softargmax._rows.memory import BLOCK, blocks
 from softargmax._rows.sums import row_sums
@@ -134,7 +135,7 @@ class Reservoir:
             raise ValueError(f"logits must have shape (n,), got shape {given.shape}")
         z = checks.cast(to_numpy(given), np)
         first = checks.count(offset, "offset", 0, 2**63 - 1 - len(z))
-        words = Words(self.seed, RESERVOIR, first)
+        words = Words(self.seed, Tag.RESERVOIR, first)
         new = self
         for some in blocks(len(z), 1, max(BLOCK, 4 * self.k)):
             new = new._seen(z[some], first + some.start, words)

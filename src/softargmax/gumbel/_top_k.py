@@ -16,6 +16,7 @@ from softargmax._arrays.namespaces import (
 from softargmax._core import sampling
 from softargmax._core.information import log_probs
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
 
 
@@ -87,7 +88,7 @@ def gumbel_top_k(
     k = checks.count(k, "k", 1, state.num_categories)
     log_p = log_probs(state)
     checks.check_subset(k, log_p > -math.inf)
-    noise = sampling.source(state, rng).gumbels(size, (state.num_categories,))
+    noise = sampling.source(state, rng, Tag.GUMBEL_TOP_K).gumbels(size, (state.num_categories,))
     log_p = xp.broadcast_to(xp.astype(log_p, noise.dtype), noise.shape)
     perturbed = log_p + noise
     order = (

@@ -12,6 +12,7 @@ from softargmax._core.information import log_probs
 from softargmax._core.inputs import meet_batch
 from softargmax._core.state import support_of
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
 from softargmax.functional import log_softargmax
 from softargmax.policies._values import action_values, policy_of
@@ -66,7 +67,7 @@ def with_dirichlet_noise(
     f = checks.numbers_in(fraction, "fraction", "[0, 1]", xp, state.z)[..., None]
     for x, name in ((a, "alpha"), (f, "fraction")):
         checks.check_fits_within(tuple(x.shape[:-1]), batch, name)
-    noise = sampling.source(state, rng).streams(_DIRICHLET, 1)[0]
+    noise = sampling.source(state, rng, Tag.DIRICHLET)
     own = a if is_foreign(alpha) else np.asarray(alpha, np.float64)[..., None]
     noise = noise.log_gammas(own, state.num_categories)
     support = state.support
@@ -136,7 +137,8 @@ def boltzmann_gumbel(
     spread = checks.numbers_in(scale, "scale", "[0, inf)", xp, z)
     meet_batch(tuple(spread.shape), tuple(z.shape[:-1]), "scale", "values")
     shape = np.broadcast_shapes(given.batch_shape, visits.shape[:-1], spread.shape)
-    noise = sampling.source(given.replace(batch_shape=shape), rng).gumbels((), z.shape[-1:])
+    source = sampling.source(given.replace(batch_shape=shape), rng, Tag.BOLTZMANN_GUMBEL)
+    noise = source.gumbels((), z.shape[-1:])
     fresh, zero = visits == 0, xp.zeros_like(z)
     width = spread[..., None] / xp.sqrt(xp.where(fresh, xp.ones_like(visits), visits))
     legal = support_of(z, given.prior, xp)
@@ -153,6 +155,3 @@ def boltzmann_gumbel(
     bad = bad_rows(given) | xp.any(xp.isnan(visits), axis=-1, keepdims=True)
     bad = bad | xp.isnan(spread)[..., None]
     return policy_of(xp.where(bad, math.nan, logits), z, xp, temperature=0.0)
-
-
-_DIRICHLET = 0x64697269  # the tag of the noise's stream

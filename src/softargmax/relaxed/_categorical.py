@@ -25,6 +25,7 @@ from softargmax._core.state import State
 from softargmax._core.variants import indexed, spread, tempered
 from softargmax._core.winners import conditional_gumbels
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, of_state
 from softargmax.functional import log_softargmax, softargmax
 from softargmax.relaxed import _density
@@ -461,7 +462,8 @@ class RelaxedCategorical:
     def _perturbed(self, shape: int | tuple[int, ...], rng: Rngs) -> Array:
         """log p + noise, shape + batch_shape + (K,); -inf off the support."""
         size, xp = checks.sample_shape(shape), self._state.xp
-        noise = sampling.source(self._state, rng).gumbels(size, (self.num_categories,))
+        source = sampling.source(self._state, rng, Tag.RELAXED)
+        noise = source.gumbels(size, (self.num_categories,))
         noise = xp.astype(noise, self.dtype)
         return cast("Array", self.categorical.log_probs + noise)
 
@@ -470,7 +472,7 @@ class RelaxedCategorical:
         k = checks.count(k, "k", 1, 2**31 - 1)
         size, xp = checks.sample_shape(shape), self._state.xp
         base = spread(tempered(self._state, 1.0, None), self.batch_shape)
-        first, second = sampling.source(base, rng).streams(_RAO, 2)
+        first, second = sampling.source(base, rng).streams(Tag.GUMBEL_RAO, 2)
         x = sampling.sample_from(base, size, first)
         log_p = log_probs(base)
         index = xp.arange(self.num_categories, device=device_of(log_p))
@@ -512,9 +514,6 @@ class RelaxedCategorical:
         checks.check_fits(tuple(array.shape[:-1]), self.batch_shape, name)
         half = getattr(array.dtype, "itemsize", 8) == 2
         return checks.cast(array, state.xp), 2e-2 if half else 1e-3
-
-
-_RAO = 0x72616F  # tag of its random streams
 
 
 def _rebuilt(cls: type[RelaxedCategorical], parts: tuple[Any, ...]) -> RelaxedCategorical:

@@ -16,6 +16,7 @@ from softargmax._core.information import probs
 from softargmax._core.state import State
 from softargmax._random.numpy import Generator, exponentials, uniforms
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import as_rows
 from softargmax.categorical import Categorical, state_of
@@ -115,7 +116,9 @@ def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: 
         return found.reshape(*host.batch_shape, n)
 
     shape = (*state.batch_shape, n)
-    return sampling.draw_on_host(state, sampling.source(state, rng), parents, 0, shape)
+    return sampling.draw_on_host(
+        state, sampling.source(state, rng, Tag.RESAMPLING), parents, 0, shape
+    )
 
 
 @ignore_fp_errors

@@ -7,7 +7,10 @@ import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, number, numbers_in
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, unwrap
+from softargmax._core import sampling
+from softargmax._core.information import log_prob
 from softargmax._random.sources import Rngs
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
 from softargmax.tokens._truncations import EpsilonCutoff
 
@@ -80,7 +83,7 @@ class Mirostat:
         state : float or array, which broadcasts to the batch
             μ, from :meth:`init` or the previous step.
         rng
-            As for :meth:`Categorical.sample`.
+            As for :meth:`Categorical.sample`, except Keyed.
 
         Returns
         -------
@@ -104,6 +107,7 @@ class Mirostat:
         check_fits_within(tuple(mu.shape), before.batch_shape, "state")
         level = xp.exp(0 - xp.where(mu <= 0, xp.zeros_like(mu), mu))
         cut = EpsilonCutoff(float(level) if xp is np and level.ndim == 0 else level)(dist)
-        token, log_p = cut.sample_and_log_prob(rng=rng)
-        surprise = 0 - xp.astype(xp.asarray(log_p), mu.dtype)
+        left = state_of(cut)
+        token = sampling.sample_from(left, (), sampling.source(left, rng, Tag.MIROSTAT))
+        surprise = 0 - xp.astype(xp.asarray(log_prob(left, token)), mu.dtype)
         return token, unwrap(mu - self.rate * (surprise - self.target))

@@ -11,6 +11,7 @@ from softargmax._core.inputs import checked_state
 from softargmax._core.state import State
 from softargmax._core.variants import indexed
 from softargmax._random.sources import Rngs, source_of
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
 from softargmax.gumbel._coupling import residual_of
 
@@ -89,7 +90,7 @@ def verify(
     x = checks.category(draft_tokens, xp, q.like, q.num_categories, "draft_tokens")
     if tuple(x.shape) != (*batch, n):
         raise ValueError(f"draft_tokens must have shape {(*batch, n)}, got {tuple(x.shape)}")
-    first, second = source_of(rng, xp, q.like, batch).streams(_VERIFY, 2)
+    first, second = source_of(rng, xp, q.like, batch).streams(Tag.VERIFICATION, 2)
     if n == 0:
         drawn = sampling.sample_from(indexed(q, (..., 0)), (), second)
         return unwrap(xp.sum(x, axis=-1)), drawn
@@ -122,6 +123,3 @@ def _at(x: Any, place: Any, xp: Any) -> Any:
     """x, (…, m, K), at one index of its second-to-last axis: (…, K)."""
     wide = xp.broadcast_to(place, (*place.shape[:-1], x.shape[-1]))
     return xp.take_along_axis(x, wide, axis=-2)[..., 0, :]
-
-
-_VERIFY = 0x76657269  # tag of its random streams
