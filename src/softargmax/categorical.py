@@ -810,7 +810,7 @@ class Categorical:
         --------
         >>> from softargmax import Categorical
         >>> Categorical.from_weights([1, 0, 3]).sample_counts(10**18, rng=0)
-        array([249999999891848018,                  0, 750000000108151982])
+        array([250000000551756859,                  0, 749999999448243141])
         """
         return sampling.sample_counts(self._state, n, rng)
 

@@ -14,7 +14,8 @@ from numpy.testing import assert_array_equal
 from scipy import stats
 
 from softargmax import Categorical
-from softargmax._random.keyed import DRAWS, RESERVOIR, Words, word_gumbels, words_up_to
+from softargmax._random.keyed import Words, word_gumbels, words_up_to
+from softargmax._random.tags import Tag
 from softargmax.draws import Keyed
 from softargmax.gumbel import Reservoir
 from statistical import check_counts, check_draws
@@ -66,7 +67,7 @@ def test_long_runs_go_by_blocks():
 @pytest.mark.parametrize("seed", [0, 3, 2**200])
 def test_draw_i_inverts_uniform_i_of_philox(seed):
     dist = DISTS["100"]
-    key = np.random.SeedSequence(seed, spawn_key=(DRAWS,))
+    key = np.random.SeedSequence(seed, spawn_key=(Tag.KEYED_DRAWS,))
     u = np.random.Generator(np.random.Philox(key)).random(30)
     assert_array_equal(dist.sample(30, rng=Keyed(seed)), dist.quantile(u))
 
@@ -134,15 +135,15 @@ def test_torch_draws_the_same_and_jax_has_keys_of_its_own():
     st.lists(st.tuples(st.booleans(), st.integers(0, 13)), max_size=12),
 )
 def test_words_are_found_by_number(start, moves):
-    words, place = Words(9, RESERVOIR, start), start
+    words, place = Words(9, Tag.RESERVOIR, start), start
     for take, n in moves:
         if take:
-            alone = [int(Words(9, RESERVOIR, place + i).take(1)[0]) for i in range(n)]
+            alone = [int(Words(9, Tag.RESERVOIR, place + i).take(1)[0]) for i in range(n)]
             assert words.take(n).tolist() == alone
         else:
             words.skip(n)
         place += n
-    assert_array_equal(words.take(3), Words(9, RESERVOIR, place).take(3))
+    assert_array_equal(words.take(3), Words(9, Tag.RESERVOIR, place).take(3))
 
 
 def test_words_of_other_seeds_and_tags_differ():
@@ -177,7 +178,7 @@ def test_no_word_beyond_the_bound_waits_as_short(wait):
 def definition(z, k, seed):
     """The k largest of z + g, by all the noise."""
     z = np.asarray(z, np.float64)
-    noise = word_gumbels(Words(seed, RESERVOIR, 0).take(len(z)))
+    noise = word_gumbels(Words(seed, Tag.RESERVOIR, 0).take(len(z)))
     order = np.argsort(-(z + noise), kind="stable")
     return order[z[order] > -inf][:k]
 
@@ -268,7 +269,7 @@ def test_rare_categories_come_at_their_rate():
 def test_huge_logits_are_ordered_exactly():
     z = np.array([1e17, 1e17, -1e308, 1e17, 1.7e308, 1.7e308])
     drawn = Reservoir(6, seed=0).update(z, 0).indices
-    noise = word_gumbels(Words(0, RESERVOIR, 0).take(6))
+    noise = word_gumbels(Words(0, Tag.RESERVOIR, 0).take(6))
     want = sorted(range(6), key=lambda i: (-z[i], -noise[i]))
     assert drawn.tolist() == want
 
@@ -279,7 +280,7 @@ def test_huge_logits_do_not_depend_on_the_order(size):
     n = 40_000
     z = np.full(n, size)
     for seed in range(40):
-        noise = word_gumbels(Words(seed, RESERVOIR, 0).take(n))
+        noise = word_gumbels(Words(seed, Tag.RESERVOIR, 0).take(n))
         best = int(noise.argmax())
         empty = Reservoir(seed=seed)
         for cut in (1, 2000, 39_999):

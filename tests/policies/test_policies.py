@@ -148,11 +148,12 @@ def test_dirichlet_noise_has_its_law():
 
 def test_dirichlet_noise_is_mixed_in():
     p = Categorical([[0.0, 1.0, 2.0, -inf]] * 2, 0.5)
-    eta = with_dirichlet_noise(p, 0.3, 1, rng=7).probs
-    mixed = with_dirichlet_noise(p, 0.3, 0.25, rng=7).probs
+    rows = [7, 8]
+    eta = with_dirichlet_noise(p, 0.3, 1, rng=rows).probs
+    mixed = with_dirichlet_noise(p, 0.3, 0.25, rng=rows).probs
     assert_allclose(mixed, 0.75 * p.probs + 0.25 * eta, rtol=1e-13)
     assert_allclose(with_dirichlet_noise(p, 0.3, 0, rng=7).log_probs, p.log_probs, rtol=1e-14)
-    both = with_dirichlet_noise(p, [0.3, 9.0], [0.25, 0.0], rng=7).probs
+    both = with_dirichlet_noise(p, [0.3, 9.0], [0.25, 0.0], rng=rows).probs
     assert_allclose(both[0], mixed[0], rtol=1e-13)
     assert_allclose(both[1], p.probs[1], rtol=1e-13)
     # the noise reaches what is legal but has no probability, as after arg max

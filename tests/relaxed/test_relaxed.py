@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import integrate
 
-from softargmax import Categorical, RelaxedCategorical
-from softargmax.gumbel import gumbel_max
+from softargmax import Categorical, RelaxedCategorical, softargmax
+from softargmax.gumbel import gumbel_max, gumbel_noise
 from statistical import check_draws
 
 INF = np.inf
@@ -263,10 +263,16 @@ def test_bad_input():
         relaxed.sample(rng="seed")
 
 
-def test_a_draw_and_its_relaxation_have_one_noise():
+def test_relaxed_draws_share_noise_among_themselves_alone():
     dist = Categorical([0.0, 1.0, 2.0])
-    from softargmax.gumbel import gumbel_noise
-
+    relaxed = dist.relaxed(0.5)
+    hot = relaxed.straight_through(6, rng=3).argmax(-1)
+    for soft in (relaxed.sample, relaxed.log_sample):
+        np.testing.assert_array_equal(soft(6, rng=3).argmax(-1), hot)
+    for pullback in (relaxed.sample_with_pullback, relaxed.straight_through_with_pullback):
+        np.testing.assert_array_equal(pullback(6, rng=3)[0].argmax(-1), hot)
     noise = gumbel_noise((6, 3), rng=3)
-    hot = dist.relaxed(0.5).straight_through(6, rng=3)
-    np.testing.assert_array_equal(hot.argmax(-1), gumbel_max(dist.log_probs, noise))
+    assert (hot != gumbel_max(dist.log_probs, noise)).any()
+    # A draw and its relaxation have one noise where it is passed by hand.
+    soft = softargmax(dist.log_probs + noise, 0.5)
+    np.testing.assert_array_equal(soft.argmax(-1), gumbel_max(dist.log_probs, noise))

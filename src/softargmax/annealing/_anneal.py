@@ -104,7 +104,7 @@ def anneal(
     steps : int
         Steps of the whole run, those of ``resume`` included.
     rng : None, int, SeedSequence, BitGenerator or Generator
-        Source of the one NumPy Generator of the run, which ``moves`` gets too. Ctrl-C rewinds it to
+        Seeds the one NumPy Generator of the run, which ``moves`` gets too. Ctrl-C rewinds that to
         the end of the last whole step, but not the number of children spawned from it.
     progress : bool
         Whether to show a progress bar (of tqdm).
@@ -161,7 +161,7 @@ def anneal(
     ...     return np.where(np.arange(9) == site, colour, colours)
     >>> run = anneal(np.zeros(9, int), moves, apply, Geometric(2, 0.1, steps=200), steps=200, rng=0)
     >>> run, run.best_state
-    (AnnealingResult(steps=200, energy=0, best_energy=0), array([1, 2, 0, 2, 1, 2, 0, 2, 0]))
+    (AnnealingResult(steps=200, energy=0, best_energy=0), array([1, 0, 1, 2, 0, 2, 0, 2, 0]))
     """
     first, steps, generator = _loop.begin(resume, AnnealingResult, steps, rng, Tag.ANNEALING)
     energies, temperatures = np.empty(steps), _temperatures(schedule, steps)

@@ -98,7 +98,7 @@ def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: 
     >>> resample(particles, 8, rng=0)
     array([0, 2, 2, 2, 2, 3, 3, 3])
     >>> resample(particles, 8, scheme="multinomial", rng=0)
-    array([0, 2, 2, 2, 2, 2, 2, 3])
+    array([2, 2, 3, 3, 3, 3, 3, 3])
     """
     state = state_of(dist)
     n = checks.count(n, "n", 0, 2**62)
