@@ -310,7 +310,7 @@ def test_tensors_obey_as_arrays_do(started, traced):
 
         def one(x, call=call):
             rng = torch.Generator().manual_seed(5)
-            return call(lambda z: torch.as_tensor(np.asarray(z)) + x, rng)[0]
+            return call(lambda z: (found := torch.as_tensor(z)) + x.to(found.dtype), rng)[0]
 
         if traced and family in ON_HOST:
             continue
@@ -318,7 +318,7 @@ def test_tensors_obey_as_arrays_do(started, traced):
         if traced:
             torch.func.vmap(one, randomness="different")(torch.zeros(2))
         else:
-            one(0)
+            one(torch.zeros(()))
         streams[name] = list(started)
     rng = torch.Generator().manual_seed(5)
     streams["gumbel_noise"] = record(started, DRAWING["gumbel_noise"][1], None, rng)
@@ -357,11 +357,7 @@ def test_jax_folds_the_tag_into_the_key(monkeypatch, mapped):
             return found
 
         keys = jax.random.split(jax.random.key(5), 2)
-        if mapped:
-            jax.eval_shape(jax.vmap(one), keys)
-        else:
-            jax.eval_shape(one, keys[0])
-            one(keys[0])
+        jax.eval_shape(jax.vmap(one) if mapped else one, keys if mapped else keys[0])
 
 
 # ---------------------------------------------------------------------------- correlations
