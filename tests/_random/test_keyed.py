@@ -238,7 +238,7 @@ def test_long_pieces_skip_noise_that_cannot_win(shape):
 def test_the_best_have_the_law_of_draws_without_replacement():
     """The definition has it over 60,000 seeds, and reservoirs of 2,000 of them are as defined."""
     dist = Categorical.from_weights([1, 0, 3, 4, 2])
-    words = np.stack([Words(seed, RESERVOIR, 0).take(5) for seed in range(60_000)])
+    words = np.stack([Words(seed, Tag.RESERVOIR, 0).take(5) for seed in range(60_000)])
     best = np.argsort(-(dist.logits + word_gumbels(words)), axis=1)
     for k in (1, 2, 4):
         for seed in range(2_000):
@@ -255,7 +255,7 @@ def test_rare_categories_come_at_their_rate():
     z[0] = 0
     rare = 0
     for seed in range(20_000):
-        words = Words(seed, RESERVOIR, 0).take(2001)
+        words = Words(seed, Tag.RESERVOIR, 0).take(2001)
         best = int(words[1:].argmin()) + 1  # the lowest word has the largest noise
         common, best_noise = word_gumbels(words[[0, best]])
         wins = z[best] + best_noise > common
