@@ -147,10 +147,8 @@ def numpy_call(
     ``function`` gets NumPy arrays, and answers with one of this shape and dtype. PyTorch's
     transformations cannot call back, which is a TypeError that speaks of ``names``.
     """
-    traced = any(map(is_traced, arrays))
-    if traced and is_torch(xp):
-        raise TypeError(f"{names} must be known, torch.func hides their values")
-    if traced and is_jax(xp):
+    check_seen(names, xp, *arrays)
+    if is_jax(xp) and any(map(is_traced, arrays)):
         jax = sys.modules["jax"]
         return jax.pure_callback(
             lambda *given: function(*(None if x is None else np.asarray(x) for x in given)),
@@ -161,6 +159,12 @@ def numpy_call(
     like = next((x for x in arrays if is_foreign(x)), None)
     found = function(*(None if x is None else to_numpy(x) for x in arrays))
     return to_namespace(found, xp, like)
+
+
+def check_seen(names: str, xp: Namespace, *arrays: Array | None) -> None:
+    """Check that PyTorch, whose transformations cannot call back, does not hide values."""
+    if is_torch(xp) and any(map(is_traced, arrays)):
+        raise TypeError(f"{names} must be known, torch.func hides their values")
 
 
 def to_numpy(x: Array) -> Any:

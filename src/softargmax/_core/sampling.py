@@ -10,9 +10,8 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
     Shape,
+    check_seen,
     index_dtype,
-    is_torch,
-    is_traced,
     unwrap,
 )
 from softargmax._core import formula
@@ -124,8 +123,7 @@ def draw_on_host(
         return found if bad is None else np.where(bad[..., None], -1, found)
 
     arrays = () if state.kept is not None else (state.z, state.coldness, state.prior)
-    if is_torch(state.xp) and any(map(is_traced, arrays)):
-        raise TypeError("logits must be known, torch.func hides their values")
+    check_seen("logits", state.xp, *arrays)
     return noise.on_host(call, arrays, shape)
 
 
