@@ -1,9 +1,12 @@
 """The table of inputs and results: exact at every temperature, in both dtypes, in any mixture."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from softargmax import Categorical, log_softargmax, smooth_max, softargmax
 
@@ -262,3 +265,67 @@ def test_ties_at_zero_temperature_are_drawn_alike():
         assert values.tolist() == [5, 700, 2999]
         # Each is binomial; 7 standard deviations.
         assert (np.abs(counts - drawn.size / 3) < 7 * np.sqrt(drawn.size * 2 / 9)).all()
+
+
+# ---------------------------------------------------------------------------- subnormal numbers
+
+UNITS = {
+    np.float64: [5e-324, 2.0**-1060, 2.0**-1025, 2.0**-1000],
+    np.float32: [2.0**-149, 2.0**-140],
+}
+
+
+@pytest.mark.parametrize("dtype", UNITS)
+@pytest.mark.parametrize("copies", [1, 50, 1000])
+@settings(max_examples=10)
+@given(t=st.integers(1, 50), high=st.integers(-60, 60))
+def test_subnormal_temperatures_of_subnormal_gaps(dtype, copies, t, high):
+    """1/T is beyond the dtype, but a gap of T is still one unit of d."""
+    for unit in UNITS[dtype]:
+        z = np.tile(np.array([0, high * unit], dtype), copies)
+        p = softargmax([0, high], t)[1] / copies
+        for prior in (None, np.ones(2 * copies), np.ones(2 * copies, bool)):
+            for heat in (t * unit, np.array([1.0, t * unit, 0.0, INF])):
+                dist = Categorical(z, heat, prior=prior)
+                own = dist.probs if np.ndim(heat) == 0 else dist.probs[1]
+                np.testing.assert_allclose(own[1], p, rtol=4e-5 if dtype == np.float32 else 1e-13)
+        if t * unit > np.finfo(np.float64).tiny:  # β fits float64
+            cold = Categorical(z, coldness=-1 / (t * unit)).probs[0]
+            np.testing.assert_allclose(cold, p, rtol=1e-4)
+
+
+def test_draws_and_derived_quantities_at_a_subnormal_temperature():
+    t = 1e-310
+    for copies in (1, 50, 1000):
+        dist = Categorical(np.array([0, 1e-310] * copies), t)
+        n = 1000
+        draws = [
+            dist.sample(n, rng=0),
+            dist.sample(n, rng=0, method="gumbel"),
+            dist.sample(n, rng=0, method="alias"),
+            dist.sample_without_replacement(1, n, rng=0)[:, 0],
+            np.array([dist.sample(rng=np.random.default_rng(i)) for i in range(n)]),
+        ]
+        for x in draws:  # 6 standard deviations: wrong once in 10⁸
+            assert abs((x % 2).mean() - 0.7311) < 6 * math.sqrt(0.2 / n)
+        log_p = -math.log1p(math.exp(-1)) - math.log(copies)
+        assert dist.log_prob_ordered([1]) == pytest.approx(log_p, rel=1e-13)
+        assert smooth_max(dist.logits, t) == pytest.approx(
+            t * math.log(copies * (1 + math.e)), rel=1e-13
+        )
+
+
+@pytest.mark.parametrize("library", ["torch", "array_api_strict"])
+@pytest.mark.frameworks
+def test_subnormal_temperatures_by_the_formula(library):
+    xp = pytest.importorskip(library)
+    for dtype, units in UNITS.items():
+        for unit in units:
+            z = np.array([0, 2, -1], dtype) * dtype(unit)
+            given = xp.asarray(z, dtype=getattr(xp, np.dtype(dtype).name))
+            for heat in (3 * unit, np.array([1.0, 3 * unit, 0.0, INF])):
+                ours = xp.asarray(heat, dtype=xp.float64) if np.ndim(heat) else heat
+                found = np.asarray(Categorical(given, ours).probs)
+                np.testing.assert_allclose(found, Categorical(z, heat).probs, rtol=1e-6)
+            found = smooth_max(given, 3 * unit)
+            np.testing.assert_allclose(float(found), smooth_max(z, 3 * unit), rtol=1e-13)

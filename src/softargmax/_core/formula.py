@@ -8,8 +8,12 @@ branches, the maximum stays inside the graph and the likeliest category stays in
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from softargmax._arrays.namespaces import (
     Array,
+    Namespace,
+    detached,
     device_of,
     ignore_fp_errors,
     kind_of,
@@ -17,6 +21,7 @@ from softargmax._arrays.namespaces import (
     widest_float,
 )
 from softargmax._core.state import State, support_of
+from softargmax._rows.rows import LIFT
 
 
 class Terms(NamedTuple):
@@ -32,7 +37,7 @@ class Terms(NamedTuple):
 def terms_of(state: State) -> Terms:
     """Centre, scale, add the prior, normalise."""
     xp, z = state.xp, state.z
-    coldness = _column(state, z.dtype)
+    coldness = _column(state, widest_float(xp))
     support = support_of(z, state.prior, xp)
     y = xp.where(support, z, xp.zeros_like(z))
     high = xp.max(xp.where(support, y, -math.inf), axis=-1, keepdims=True)
@@ -43,11 +48,11 @@ def terms_of(state: State) -> Terms:
     y = xp.where(support, y, extremum)
     gap = y - extremum
     far = xp.abs(gap) == math.inf
-    cold = xp.abs(coldness) == math.inf
-    b = xp.where(cold | bad, xp.zeros_like(coldness), coldness)
-    near = b * xp.where(far, xp.zeros_like(gap), gap)
-    d = xp.where(far, 2 * (b * (y / 2 - extremum / 2)), near)
-    alive = support & ((gap == 0) | ~cold) & (d > -math.inf)
+    scale = scale_of(state, z.dtype)
+    scale = scale._replace(factor=xp.where(bad, xp.zeros_like(scale.factor), scale.factor))
+    near = scaled(xp.where(far, xp.zeros_like(gap), gap), scale, xp)
+    d = xp.where(far, 2 * (scale.factor * (y / 2 - extremum / 2)), near)
+    alive = support & ((gap == 0) | ~scale.limit) & (d > -math.inf)
     d = xp.where(alive, d, xp.zeros_like(d))
     if state.prior is not None:
         d = xp.where(alive, d + _log_prior(state, support), xp.zeros_like(d))
@@ -74,6 +79,55 @@ def bad_rows(state: State) -> Array:
     bad = xp.any(wrong, axis=-1, keepdims=True)
     bad = bad | ~xp.any(support_of(z, prior, xp), axis=-1, keepdims=True)
     return bad | xp.isnan(_column(state, z.dtype))
+
+
+class Scale(NamedTuple):
+    """β in a dtype, each part with a last axis of 1."""
+
+    factor: Array  # β; 0 where infinite, β / LIFT where it is beyond the dtype
+    beyond: Array | None  # where it is; None where none can be
+    limit: Array  # where β is infinite
+
+
+def scale_of(state: State, dtype: Any) -> Scale:
+    """β as a factor.
+
+    It is beyond the dtype where T is subnormal, or where a float32 cannot hold it: then gaps as
+    small as T are to be multiplied all the same, and no derivative passes, as at infinite β.
+    """
+    xp, (coldness, value) = state.xp, state.temperature
+    known = isinstance(coldness, float)  # what is known is computed by NumPy, which is quicker
+    lib, like = (np, None) if known else (xp, state.z)
+    wide = widest_float(lib)
+    b, t = (
+        None if x is None else to_namespace(x, lib, like, wide)[..., None]
+        for x in (coldness, value)
+    )
+    limit = lib.abs(b) == math.inf
+    if t is not None:
+        limit = limit & (t == 0)
+    most = float(xp.finfo(dtype).max)
+    beyond = (lib.abs(b) > most) & ~limit
+    if known and not beyond[0]:
+        beyond = None
+    factor = lib.where(limit, lib.zeros_like(b), b)
+    if beyond is not None:
+        lifted = detached(b, lib) / LIFT
+        if t is not None:
+            lifted = 1 / (detached(lib.where(beyond, t, lib.ones_like(t)), lib) * LIFT)
+        factor = lib.where(beyond, lib.clip(lifted, -most, most), factor)
+        beyond = to_namespace(beyond, xp, state.z)
+    factor = to_namespace(factor, xp, state.z, dtype)
+    return Scale(factor, beyond, to_namespace(limit, xp, state.z))
+
+
+def scaled(x: Array, scale: Scale, xp: Namespace) -> Array:
+    """β·x, 0 where β is infinite."""
+    if scale.beyond is None:
+        return scale.factor * x
+    near, beyond = xp.where(scale.beyond, xp.zeros_like(x), x), scale.beyond
+    lifted = detached(xp.where(beyond, x, xp.zeros_like(x)), xp) * LIFT
+    return scale.factor * xp.where(beyond, lifted, near)
 
 
 def _column(state: State, dtype: Any) -> Array:
@@ -127,8 +181,12 @@ def smooth_max(state: State) -> Array:
     wide = widest_float(xp)  # where a coldness too small for z's dtype still has its sign
     coldness, s = _column(state, wide), xp.astype(found.s, wide)
     warm = (coldness != 0) & (s != 0)
-    b = xp.where(warm, coldness, xp.ones_like(coldness))
-    half = xp.where(warm, xp.log1p(s) / 2 / b, xp.zeros_like(s))
+    half = xp.where(warm, xp.log1p(s) / 2, xp.zeros_like(s))
+    if state.temperature.value is None:
+        half = half / xp.where(warm, coldness, xp.ones_like(coldness))
+    else:  # 1/T may have overflowed
+        t = to_namespace(state.temperature.value, xp, state.z, wide)[..., None]
+        half = half * xp.where(warm, t, xp.ones_like(t))
     half = xp.where((coldness == 0) & (s != 0), math.inf, half)
     # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
     extremum = xp.astype(found.extremum, wide)

@@ -24,7 +24,7 @@ from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
 from softargmax._rows import orders
 from softargmax._rows.memory import blocks
-from softargmax._rows.rows import as_rows
+from softargmax._rows.rows import LIFT, as_rows
 from softargmax._rows.ways import MANY
 
 
@@ -145,6 +145,7 @@ def _log_prob_rows(state: State, x: Any) -> Any:
     return out.reshape(lead).astype(state.dtype)
 
 
+@ignore_fp_errors
 def _ordering(state: State) -> Any:
     """Rows for ordered draws in float64: β's sign times z, |β| (rows, 1), log π₀ or -inf; kept."""
     if "ordering" not in state.memo:
@@ -157,5 +158,14 @@ def _ordering(state: State) -> Any:
             level = np.zeros(z.shape)
         else:
             level = as_rows(log_weights(prior, np), batch)
+        finite = ~np.broadcast_to(state.temperature.infinite, batch).reshape(-1, 1)
+        beyond = (finite & np.isinf(cold))[:, 0]
+        if beyond.any():  # 1/T has overflowed: gaps and T in smaller units
+            t = np.broadcast_to(state.temperature.value, batch).reshape(-1, 1)
+            gap = (z[beyond] - z[beyond].max(axis=-1, keepdims=True)) * LIFT
+            z[beyond] = np.where(
+                support[beyond], np.maximum(gap, -np.finfo(gap.dtype).max), -np.inf
+            )
+            cold = np.where(beyond[:, None], 1 / (t * LIFT), cold)
         state.memo["ordering"] = z, np.abs(cold), np.where(support, level, -np.inf)
     return state.memo["ordering"]

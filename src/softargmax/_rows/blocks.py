@@ -35,7 +35,9 @@ class Weights(NamedTuple):
             z = rows.z
             top = z.max(axis=-1, initial=-np.inf) if rows.top is None else rows.top
             coldness = rows.temperature.coldness
-            if type(coldness) is float and coldness in (0, np.inf):
+            if type(coldness) is float and (
+                coldness == 0 or (coldness == np.inf and rows.temperature.infinite)
+            ):
                 return cls(z, top[:, None], z.dtype.type(coldness))
             coldness = _plain_coldness(rows, top)
             if coldness is not None:

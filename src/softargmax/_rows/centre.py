@@ -83,7 +83,7 @@ def _add_log_weights(d: Any, weights: Any) -> None:
 def _scale(gap: Any, temperature: Temperature) -> None:
     """β·gap in place, for gaps ≤ 0 and |β|; a gap of 0 stays 0 and one of -inf stays -inf."""
     coldness = np.abs(temperature.coldness)
-    cold = np.isinf(np.asarray(coldness, gap.dtype))
+    cold = np.asarray(temperature.infinite)
     special = cold | (coldness == 0)
     if not special.any():
         multiply(gap, Temperature(coldness, temperature.value))
@@ -116,6 +116,9 @@ def multiply(gap: Any, temperature: Temperature) -> None:
     else:
         narrow = np.asarray(coldness, gap.dtype)
         exact = bool((narrow.astype(np.float64) == coldness).all())
+    if value is not None and np.isinf(coldness).any():  # 1/T has overflowed
+        np.divide(gap, value, out=gap, dtype=np.float64, casting="same_kind")
+        return
     factor = narrow if exact else coldness
     dtype = gap.dtype if exact else np.float64
     np.multiply(gap, factor, out=gap, dtype=dtype, casting="same_kind")

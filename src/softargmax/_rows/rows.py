@@ -1,5 +1,6 @@
 """What rows are made of: logits, temperatures, priors."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,6 +23,11 @@ class Temperature(NamedTuple):
     def shape(self) -> Shape:
         return tuple(getattr(self.coldness, "shape", ()))
 
+    @property
+    def infinite(self) -> Any:
+        """Where β is infinite: not where 1/T has but overflowed."""
+        return abs(self.coldness) == math.inf if self.value is None else self.value == 0
+
     def mapped(self, function: Callable[[Any], Any]) -> "Temperature":
         """With ``function`` applied to the arrays; floats stay."""
         if type(self.coldness) is float:
@@ -30,6 +36,7 @@ class Temperature(NamedTuple):
 
 
 ONE = Temperature(1.0, 1.0)
+LIFT = 2.0**126  # what brings a subnormal temperature, or a gap as small, into the normal range
 
 
 class Rows(NamedTuple):

@@ -35,7 +35,7 @@ class Short(Law):
         coldness, value = temperature
         if type(coldness) is not float:
             return None
-        at_limit = coldness == 0 or coldness == math.inf
+        at_limit = coldness == 0 or (coldness == math.inf and not value)
         if not (at_limit or 1e-30 <= coldness <= 1e30):
             return None
         logits = z.tolist()
