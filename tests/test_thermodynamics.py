@@ -181,6 +181,36 @@ def test_limits():
     assert internal_energy(far) == pytest.approx(-1.7e308 * math.tanh(1.7), rel=1e-12)
 
 
+def test_degeneracies_keep_their_digits():
+    """p is g / Σg at T = inf, not the exponential of a logarithm."""
+    for g in (1e-30, 1e-200, 5e-324):
+        hot = Categorical.from_energies([0.0, 1.0], inf, degeneracies=[1, g])
+        assert internal_energy(hot) == g
+    # A ground state far below the likeliest level leaves the mean its digits.
+    deep = Categorical.from_energies([-1e20, 1.0, 2.0], inf, degeneracies=[1e-40, 1, 1])
+    assert internal_energy(deep) == pytest.approx(1.5 - 5e-21, rel=1e-15)
+    assert free_energy(
+        Categorical.from_energies([-1e20, 1.0], inf, degeneracies=[1e-40, 1])
+    ) == pytest.approx(1 - 1e-20, rel=1e-15)
+
+
+@given(
+    st.lists(st.integers(-500, 500), min_size=1, max_size=5),
+    st.integers(1, 2000),
+    st.sampled_from([5e-324, 2.0**-1060, 2.0**-1030, 2.0**-1000, 1.0, 2.0**1000]),
+)
+def test_units_do_not_matter(energies, t, unit):
+    """Subnormal temperatures too, whose inverse is beyond float64."""
+    dist = Categorical.from_energies(np.array(energies) * unit, t * unit)
+    same = Categorical.from_energies(np.array(energies, float), t)
+    for function in (log_partition, heat_capacity, entropy):
+        assert function(dist) == pytest.approx(function(same), rel=1e-13, abs=1e-300)
+    for function in (internal_energy, free_energy):
+        assert function(dist) == pytest.approx(
+            float(mpmath.mpf(function(same)) * unit), rel=1e-12, abs=4 * 5e-324 * len(energies)
+        )
+
+
 def test_shapes_dtypes_and_signs():
     ladder = Categorical(np.float32([[0, 1, 2], [3, 1, 1]]), np.full((2,), 0.5))
     for function in ALL:

@@ -13,13 +13,14 @@ import numpy as np
 from softargmax._arrays.namespaces import (
     Array,
     Namespace,
+    device_of,
     ignore_fp_errors,
     to_namespace,
     unwrap,
     widest_float,
 )
-from softargmax._core.formula import bad_rows
-from softargmax._core.information import log_probs, ranking
+from softargmax._core.formula import bad_rows, scale_of, scaled
+from softargmax._core.information import log_probs
 from softargmax._core.state import State
 from softargmax.categorical import Categorical, state_of
 
@@ -30,16 +31,20 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_SAFE = 600.0  # exponents whose exponentials, and the inverses of these, are normal in float64
+
+
 class _Terms(NamedTuple):
     """Terms that all functions share; arrays without a category axis have shape (…, 1)."""
 
     xp: Namespace
     state: State
     p: Array
-    half_gap: Array  # (logits - extremum) / 2 where p > 0, else 0
-    x: Array  # β·gap where p > 0, else 0
-    level: Array  # log Σ g·exp(β·gap)
-    extremum: Array  # of the logits over the support: minus the energy of the ground state
+    gap: Array  # logits minus the likeliest one, in units of ``unit``; 0 where p = 0
+    x: Array  # β·gap
+    level: Array  # log Σ g·exp(x)
+    likeliest: Array  # the logit of the likeliest category
+    unit: Array  # 1, or 2 where a gap might overflow
     coldness: Array
 
     @classmethod
@@ -47,30 +52,46 @@ class _Terms(NamedTuple):
         state = state_of(dist)
         xp = state.xp
         wide = widest_float(xp)
-        support = state.support
-        z = xp.astype(state.z, wide)
-        coldness = to_namespace(state.coldness, xp, state.z, wide)[..., None]
-        # With the degeneracies taken out, d is β·gap, its limits included.
-        d, log_p = ranking(state.replace(prior=support)), log_probs(state)
-        alive = (log_p > -math.inf) & (d > -math.inf)
-        zero = xp.zeros_like(z)
-        high = xp.max(xp.where(support, z, -math.inf), axis=-1, keepdims=True)
-        low = xp.min(xp.where(support, z, math.inf), axis=-1, keepdims=True)
-        extremum = xp.where(coldness < 0, low, high)
-        x = xp.where(alive, xp.astype(d, wide), zero)
-        half_gap = xp.where(alive, z / 2 - extremum / 2, zero)  # halved, lest it overflow
-        p = xp.where(alive, xp.exp(xp.where(alive, xp.astype(log_p, wide), zero)), zero)
-        # log Σ g·exp(x) = x + log g - log p at any category; most accurate at the likeliest.
-        index = xp.arange(z.shape[-1]) == xp.argmax(log_p, axis=-1, keepdims=True)
-        own = x - xp.where(alive, xp.astype(log_p, wide), zero)
+        log_p = xp.astype(log_probs(state), wide)
+        alive = log_p > -math.inf
+        log_p = xp.where(alive, log_p, xp.zeros_like(log_p))
+        top = xp.argmax(xp.where(alive, log_p, -math.inf), axis=-1, keepdims=True)
+        top = xp.arange(log_p.shape[-1], device=device_of(log_p)) == top
+
+        def of_top(values: Array) -> Array:
+            own = xp.where(top, values, xp.zeros_like(values))
+            return xp.sum(own, axis=-1, keepdims=True)
+
+        # All is measured from the likeliest category: from any other, sums would cancel where
+        # degeneracies outweigh energies.
+        p = xp.where(alive, xp.exp(log_p), xp.zeros_like(log_p))
+        alive = alive & (p != 0)
+        z = xp.where(alive, xp.astype(state.z, wide), xp.zeros_like(p))
+        likeliest = of_top(z)
+        huge = xp.max(xp.abs(z), axis=-1, keepdims=True) > xp.finfo(wide).max / 4
+        unit = xp.where(huge, xp.full_like(likeliest, 2.0), 1.0)
+        gap = xp.where(alive, z, likeliest) / unit - likeliest / unit
+        x = scaled(gap, scale_of(state, wide), xp) * unit
+        level = 0 - of_top(log_p)
         if state.prior is not None:
             weight = xp.astype(state.prior, wide)
-            own = own + xp.log(xp.where(alive, weight, xp.ones_like(weight)))
-        level = xp.sum(xp.where(index, own, xp.zeros_like(own)), axis=-1, keepdims=True)
+            weight = xp.where(alive, weight, xp.ones_like(weight))
+            own = of_top(weight)
+            level = level + xp.log(own)
+            # g·exp(x) where it is safe: g has more digits than its logarithm.
+            safe = alive & (xp.abs(x) < _SAFE) & (weight > own * math.exp(-_SAFE))
+            each = weight / own * xp.exp(xp.where(safe, x, xp.zeros_like(x)))
+            p = xp.where(safe, each * of_top(p), p)
         if xp is not np:  # rows that nobody could check
             bad = bad_rows(state)
             p, level = xp.where(bad, math.nan, p), xp.where(bad, math.nan, level)
-        return cls(xp, state, p, half_gap, x, level, extremum, coldness)
+        coldness = to_namespace(state.coldness, xp, state.z, wide)[..., None]
+        return cls(xp, state, p, gap, x, level, likeliest, unit, coldness)
+
+    @property
+    def energy(self) -> Array:
+        """Σ p·E."""
+        return -self.unit * (self.likeliest / self.unit + self.mean(self.gap))
 
     def mean(self, values: Array) -> Array:
         """Σ p·v, (…, 1)."""
@@ -119,8 +140,10 @@ def log_partition(dist: Categorical) -> Any:
     """
     t = _Terms.of(dist)
     xp = t.xp
-    rest = (t.extremum == 0) | (t.coldness == 0)
-    product = xp.where(rest, xp.zeros_like(t.extremum), t.coldness * t.extremum)
+    scale = scale_of(t.state, t.p.dtype)
+    high = (t.likeliest > 0) == (t.coldness > 0)
+    end = xp.where(high, xp.full_like(t.level, math.inf), -math.inf)
+    product = xp.where(scale.limit & (t.likeliest != 0), end, scaled(t.likeliest, scale, xp))
     return t.answer(product + t.level)
 
 
@@ -156,12 +179,17 @@ def free_energy(dist: Categorical) -> Any:
     """
     t = _Terms.of(dist)
     xp = t.xp
-    hot = t.coldness == 0
-    safe = xp.where(hot, xp.ones_like(t.coldness), t.coldness)
+    hot, value = t.coldness == 0, t.state.temperature.value
     flat = hot & (xp.abs(t.level) <= 4 * xp.finfo(t.level.dtype).eps)
     endless = xp.where(t.level > 0, -math.inf, xp.full_like(t.level, math.inf))
-    rise = xp.where(hot, xp.where(flat, -2 * t.mean(t.half_gap), endless), -(t.level / safe))
-    return t.answer(rise - t.extremum)
+    level = xp.where(hot, xp.zeros_like(t.level), t.level)
+    if value is None:
+        rise = level / xp.where(hot, xp.ones_like(t.coldness), t.coldness)
+    else:  # 1/T may have overflowed
+        warmth = to_namespace(value, xp, t.state.z, level.dtype)[..., None]
+        rise = level * xp.where(hot, xp.ones_like(warmth), warmth)
+    free = xp.where(hot, endless, 0 - t.likeliest - rise)
+    return t.answer(xp.where(flat | xp.isnan(t.level), t.energy, free))
 
 
 @ignore_fp_errors
@@ -194,7 +222,7 @@ def internal_energy(dist: Categorical) -> Any:
     array([-1.    , -0.7616,  0.    ])
     """
     t = _Terms.of(dist)
-    return t.answer(-2 * (t.extremum / 2 + t.mean(t.half_gap)))
+    return t.answer(t.energy)
 
 
 @ignore_fp_errors
