@@ -115,10 +115,11 @@ def mixed(one: State, other: State, part: Any, stage: str) -> State:
     xp, left, right = one.xp, log_probs(one), log_probs(other)
     part = xp.asarray(part, dtype=left.dtype) if isinstance(part, float | int) else part[..., None]
     left, right = left + xp.log1p(0 - part), right + xp.log(part)
-    alive = (left > -math.inf) | (right > -math.inf)
+    here, there = left > -math.inf, right > -math.inf
     zero = xp.zeros_like(left)
-    both = xp.logaddexp(xp.where(alive, left, zero), xp.where(alive, right, zero))
-    return normalised(xp.where(alive, both, -math.inf), stage)
+    both = xp.logaddexp(xp.where(here, left, zero), xp.where(there, right, zero))
+    one_alone = xp.where(here, left, right)
+    return normalised(xp.where(here & there, both, one_alone), stage)
 
 
 def _mixed_row(p: _Scored, q: _Scored, part: float, width: int) -> _Scored:
