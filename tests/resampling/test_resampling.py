@@ -582,3 +582,11 @@ def test_other_namespaces(library):
     if library == "jax":
         with pytest.raises(TypeError, match="traced"):
             jax.jit(lambda e: next_coldness(e, 0.0, target=0.5))(dist.logits)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_effective_sample_size_of_equal_weights_is_their_number(dtype):
+    for n in (*range(1, 130), 1000, 99_999):
+        assert effective_sample_size(Categorical(np.full(n, 0.3, dtype))) == n
+    some = np.where(np.arange(49) % 3, -np.inf, 2.0).astype(dtype)
+    assert effective_sample_size(Categorical([some, some])).tolist() == [17, 17]

@@ -7,6 +7,7 @@ import numpy as np
 
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
+    detached,
     ignore_fp_errors,
     unwrap,
     widest_float,
@@ -155,6 +156,9 @@ def effective_sample_size(dist: Categorical) -> Any:
     state = state_of(dist)
     xp = state.xp
     p = xp.astype(probs(state), widest_float(xp))
-    size = 1 / xp.sum(p * p, axis=-1)
+    # Relative to the largest, so that n equal weights are 1 each and give exactly n.
+    w = p / detached(xp.max(p, axis=-1, keepdims=True), xp)
+    total = xp.sum(w, axis=-1)
+    size = total / (xp.sum(w * w, axis=-1) / total)
     most = xp.full_like(size, float(state.num_categories))
     return unwrap(xp.astype(xp.where(size > most, most, size), state.dtype))
