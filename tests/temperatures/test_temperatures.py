@@ -483,3 +483,18 @@ def test_jax_arrays_are_answered_in_kind_and_under_jit():
     assert_allclose(
         step(0.3, 0.0), EntropyController(0.5, 0.1).step(0.3, 0.0, num_legal=4), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_gaps_so_small_that_a_coldness_overflows(name):
+    find, value, *_ = FINDERS[name]
+    row = np.array([0.0, 3.0, 7.0])
+    t = 2.0
+    goal = value(Categorical(row, t))
+    for unit in (2.0**-1025, 2.0**-1040, 2.0**-930):
+        found = find(row * unit, goal)
+        assert found == pytest.approx(t * unit, rel=1e-8)
+        # a category that is far away, or a tie, does not hide the small gaps
+        far = find([*(row * unit), -1e200], goal)
+        assert far == pytest.approx(t * unit, rel=1e-8)
+    assert_allclose(find([row, row * 2.0**-1030], goal), [t, t * 2.0**-1030], rtol=1e-8)

@@ -13,6 +13,7 @@ import numpy as np
 
 from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._rows.memory import blocks
+from softargmax._rows.rows import LIFT
 
 Order = Literal["1", "2", "inf"]
 
@@ -54,7 +55,7 @@ class _Ladder(NamedTuple):
     """Scores relative to the maximum of their row; tied maxima and illegal ones are excluded."""
 
     d: Any  # the scores, in units of ``unit``; _DEAD (-inf in wild rows) where excluded
-    unit: Any  # 1, or more where a difference might overflow
+    unit: Any  # 1, more where a difference might overflow, less where a coldness might
     span: Any  # from the maximum to the lowest legal score
     tied: Any  # k, how many are tied for the maximum
     legal: Any  # n, how many are legal
@@ -86,9 +87,14 @@ class _Ladder(NamedTuple):
         ties = np.count_nonzero(tied, axis=-1) - (width - legal)
         mean, second = z.sum(axis=-1) / legal, np.vecdot(z, z) / legal
         np.copyto(z, _DEAD, where=tied)
-        wild = bool((span > 1e100).any() or (z.max(axis=-1) > -1e-100).any())
+        nearest = -z.max(axis=-1)
+        wild = bool((span > 1e100).any() or (nearest < 1e-100).any())
         if wild:
             np.copyto(z, -math.inf, where=tied)
+            tiny = (nearest < 1e-280) & (span < 1e250)  # 1/T may overflow
+            z[tiny] *= LIFT
+            span[tiny] *= LIFT
+            unit[tiny] = 1 / LIFT
         variance = np.maximum(second - mean * mean, second * _EPS)
         return cls(z, unit, span, ties, legal, mean, variance, wild)
 
