@@ -8,6 +8,7 @@ import pytest
 
 from softargmax import Categorical, log_softargmax
 from softargmax._rows.memory import Scratch
+from softargmax.policies import MultiCategorical
 
 MIB = 2**20
 
@@ -61,6 +62,36 @@ def test_log_probabilities_cost_themselves_and_a_block(workers):
 def test_a_few_draws_of_many_rows_keep_no_sums(num_categories):
     ladder = Categorical(np.linspace(0, 3, num_categories), np.linspace(0.1, 2, 10_000))
     assert peak(lambda: ladder.tempered(ladder.temperature).sample(2, rng=0)) < 4 * MIB
+
+
+def test_a_row_of_a_batch_costs_its_own():
+    """Not a copy of what the rows of the batch share, in any library."""
+    xp = pytest.importorskip("array_api_strict")
+    rows, width = 300, 1000
+    z, mask = np.zeros((rows, width)), np.ones((1, width), bool)
+    for dist in (Categorical(z, prior=mask), Categorical(xp.asarray(z), prior=xp.asarray(mask))):
+        for index in (7, slice(3, 5), [7, 8]):
+            assert peak(lambda dist=dist, index=index: dist[index]) < 40 * width * 8
+
+
+def test_quantiles_cost_their_points_and_one_row():
+    xp = pytest.importorskip("array_api_strict")
+    n, width = 2000, 5000
+    dist = Categorical(xp.asarray(np.linspace(0, 3, width)))
+    u = xp.asarray(np.linspace(0, 1, n))
+    assert peak(lambda: dist.quantile(u)) < 20 * 8 * (n + width)  # 80 MB where they are combined
+
+
+@pytest.mark.parametrize("sizes", [[2] * 4000 + [4000], [*range(1, 120)] * 2])
+def test_factors_of_different_sizes_cost_little_more_than_their_logits(sizes):
+    logits = np.zeros(sum(sizes))
+    action = np.zeros(len(sizes), int)
+
+    def use():
+        policy = MultiCategorical(logits, sizes)
+        return policy.probs, policy.sample_and_log_prob(rng=0), policy.score(action)
+
+    assert peak(use) < 60 * logits.nbytes
 
 
 def taken(size, dtype=np.float64):

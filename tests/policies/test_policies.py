@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 from softargmax import Categorical
+from softargmax.draws import Keyed
 from softargmax.policies import (
     MultiCategorical,
     action_mask_from_info,
@@ -289,6 +290,76 @@ def test_multi_of_falling_sizes():
     multi = MultiCategorical(LOGITS[0], (4, 3, 1), temperature=0.5)
     exact = [Categorical(part, 0.5).probs for part in np.split(LOGITS[0], [4, 7])]
     assert_allclose(multi.probs, np.concatenate(exact), rtol=1e-14)
+
+
+WIDE = (2, 5000, 3, 40, 1, 700)  # too different for one padded batch
+
+
+def test_multi_of_one_large_dimension():
+    """Whatever dimensions are computed together, each is its own distribution."""
+    rng = np.random.default_rng(5)
+    logits, ends = rng.standard_normal((2, sum(WIDE))), np.cumsum(WIDE)[:-1]
+    mask = rng.random(logits.shape) < 0.7
+    mask[:, [0, *ends]] = True
+    t = np.array([0.5, 2.0])
+    multi = MultiCategorical(logits, WIDE, temperature=t, mask=mask)
+    pieces = zip(np.split(logits, ends, -1), np.split(mask, ends, -1), strict=True)
+    alone = [Categorical(z, t, prior=m) for z, m in pieces]
+    assert_allclose(multi.probs, np.concatenate([d.probs for d in alone], -1), rtol=1e-13)
+    assert_allclose(multi.log_probs, np.concatenate([d.log_probs for d in alone], -1), rtol=1e-13)
+    assert_array_equal(multi.mode(), np.stack([d.mode() for d in alone], -1))
+    assert_allclose(multi.entropy(), sum(d.entropy() for d in alone), rtol=1e-13)
+    gradients = np.concatenate([d.entropy_gradient() for d in alone], -1)
+    assert_allclose(multi.entropy_gradient(), gradients, atol=1e-14)
+    for i, d in enumerate(alone):
+        one = multi.dimension(i)
+        assert one.num_categories == 5000
+        assert_allclose(one.probs[:, : WIDE[i]], d.probs, rtol=1e-13)
+        assert not one.probs[:, WIDE[i] :].any()
+    x, log_p = multi.sample_and_log_prob((3,), rng=0)
+    assert x.shape == (3, 2, len(WIDE))
+    expected = sum(d.log_prob(x[..., i]) for i, d in enumerate(alone))
+    assert_allclose(log_p, expected, rtol=1e-12)
+    scores = [d.score(x[..., i]) for i, d in enumerate(alone)]
+    assert_allclose(multi.score(x), np.concatenate(scores, -1), atol=1e-14)
+    assert_allclose(multi.kl_divergence(multi.tempered(1.0)).shape, (2,))
+    other = sum(d.kl_divergence(d.tempered([1.0, 3.0])) for d in alone)
+    assert_allclose(multi.kl_divergence(multi.tempered([1.0, 3.0])), other, rtol=1e-12)
+    assert_allclose(multi[1].probs, multi.probs[1], rtol=1e-13)
+    copied = pickle.loads(pickle.dumps(multi))
+    assert_array_equal(copied.sample(4, rng=3), multi.sample(4, rng=3))
+    assert_array_equal(multi.sample(4, rng=[1, 2])[:, 1], multi[1].sample(4, rng=2))
+    keyed = multi.sample(5, rng=Keyed(3))
+    later = multi.sample(3, rng=Keyed(3, start=2 * 2 * len(WIDE)))
+    assert_array_equal(keyed[2:], later)
+    with pytest.raises(ValueError, match="in dimension 3"):
+        multi.log_prob([0, 0, 0, 40, 0, 0])
+
+
+def test_draws_of_large_and_small_dimensions_are_independent():
+    sizes = (2, 3000, 2)
+    z = np.zeros(3004)
+    z[4:3002] = -math.inf  # two of the 3,000 are left
+    for n, rng in ((20_000, 0), (20_000, Keyed(1))):
+        x = MultiCategorical(z, sizes).sample(n, rng=rng)
+        cells = np.ravel_multi_index(x.T, (2, 2, 2))
+        check_draws(cells, np.full(8, 1 / 8), detects=0.2)
+
+
+@pytest.mark.frameworks
+def test_multi_of_one_large_dimension_elsewhere():
+    logits = np.random.default_rng(5).standard_normal(sum(WIDE))
+    exact = MultiCategorical(logits, WIDE)
+    torch = pytest.importorskip("torch")
+    ours = MultiCategorical(torch.tensor(logits), WIDE)
+    assert_allclose(ours.probs, exact.probs, rtol=1e-13)
+    assert_array_equal(ours.sample(3, rng=0), exact.sample(3, rng=0))
+    jax = pytest.importorskip("jax")
+
+    z = np.zeros(3004)
+    z[4:3002] = -math.inf
+    x = MultiCategorical(jax.numpy.asarray(z), (2, 3000, 2)).sample(2000, rng=jax.random.key(0))
+    check_draws(np.ravel_multi_index(np.asarray(x).T, (2, 2, 2)), np.full(8, 1 / 8), detects=0.6)
 
 
 def test_multi_draws():

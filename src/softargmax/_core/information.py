@@ -134,12 +134,28 @@ def quantile(state: State, u: ArrayLike) -> Any:
         row = np.arange(law.count).reshape(batch)
         return unwrap(search(law.cdf, law.last, points, row))
     total = _cumulative(state)
-    below = xp.astype(total <= points[..., None], index_dtype(xp))
+    found = _count_up_to(state, total, points)
     index = xp.arange(state.num_categories, device=device_of(state.like))
     last = xp.max(xp.where(probs(state) > 0, index, xp.zeros_like(index)), axis=-1)
-    found = xp.minimum(xp.sum(below, axis=-1), xp.astype(last, index_dtype(xp)))
+    found = xp.minimum(found, xp.astype(last, index_dtype(xp)))
     bad = xp.isnan(points) | xp.isnan(total[..., 0])
     return xp.where(bad, -xp.ones_like(found), found)
+
+
+def _count_up_to(state: State, rising: Array, points: Array) -> Array:
+    """How many values of each rising row are at most a point, by bisection.
+
+    The array API searches one row alone, and to compare all values with all points would hold both.
+    """
+    xp, width = state.xp, state.num_categories
+    low = xp.zeros(points.shape, dtype=index_dtype(xp), device=device_of(points))
+    high = xp.full_like(low, width)
+    for _ in range(width.bit_length()):
+        middle = (low + high) // 2
+        value = take(state, rising, xp.clip(middle, max=width - 1))
+        below = (value <= points) & (low < high)
+        low, high = xp.where(below, middle + 1, low), xp.where(below, high, middle)
+    return low
 
 
 def mode(state: State) -> Any:

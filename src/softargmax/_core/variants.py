@@ -47,8 +47,8 @@ def indexed(state: State, index: Any) -> State:
 def _indexed_survivors(state: State, index: Any, shape: Shape, temperature: Any) -> State:
     kept, batch = state.kept, state.batch_shape
     assert kept is not None
-    rows = np.arange(math.prod(batch)).reshape(batch)[index]
-    places = [np.arange(kept.starts[i], kept.starts[i + 1]) for i in np.ravel(rows)]
+    rows = _row_numbers(batch, index)
+    places = [np.arange(kept.starts[i], kept.starts[i + 1]) for i in rows]
     some = kept.take(places)
     if kept.whole is not None:
         logits, z, prior = _taken_rows(*kept.whole, batch, index)
@@ -78,20 +78,66 @@ def _spread_rows(logits: Array, z: Array, shape: Shape, xp: Namespace) -> tuple[
 
 
 def _taken(x: Array, batch: Shape, index: Any, core: int) -> Any:
-    """What an index of the batch takes of ``x`` (batch axes, then ``core`` axes), as a copy."""
-    xp, tail = namespace_of(x), tuple(x.shape[x.ndim - core :])
-    full = xp.broadcast_to(x, (*batch, *tail))
-    if xp is np:
-        parts = index if isinstance(index, tuple) else (index,)
-        if core and any(part is Ellipsis for part in parts):
-            parts = (*parts, slice(None))
-        taken = np.array(full[parts])
+    """What an index of the batch takes of ``x`` (batch axes, then ``core`` axes), as a copy.
+
+    Only the axes that x has are indexed: of an axis of length 1 there is one row for all.
+    """
+    xp, lead = namespace_of(x), tuple(x.shape[: x.ndim - core])
+    parts = _basic(index, batch)
+    if parts is None or (xp is not np and any(_falls(part) for part in parts)):
+        own = np.broadcast_to(np.arange(math.prod(lead)).reshape(lead), batch)[index]
+        rows = xp.reshape(x, (math.prod(lead), *x.shape[x.ndim - core :]))
+        flat = to_namespace(np.array(own).ravel(), xp, x)
+        taken = xp.reshape(xp.take(rows, flat, axis=0), (*np.shape(own), *rows.shape[1:]))
     else:
-        position = np.arange(math.prod(batch)).reshape(batch)[index]
-        flat = to_namespace(np.ravel(position), xp, x)
-        rows = xp.reshape(full, (math.prod(batch), *tail))
-        taken = xp.reshape(xp.take(rows, flat, axis=0), (*np.shape(position), *tail))
+        taken = copied(x[(*_of_own_axes(parts, batch, lead), ...)], xp)
     return float(taken) if taken.ndim == 0 and xp is np else read_only(taken)
+
+
+def _basic(index: Any, batch: Shape) -> list[Any] | None:
+    """An index of integers, slices and None, one part an axis; None for any other index."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    dots = [i for i, part in enumerate(parts) if part is Ellipsis]
+    if not all(part is Ellipsis or part is None or _counts(part) for part in parts):
+        return None
+    place = dots[0] if dots else len(parts)
+    rest = len(batch) - sum(map(_counts, parts))
+    return [*parts[:place], *[slice(None)] * rest, *parts[place + 1 :]]
+
+
+def _counts(part: Any) -> bool:
+    """Whether a part of an index stands for one axis."""
+    if isinstance(part, bool | np.bool):
+        return False
+    return isinstance(part, slice | int | np.integer)
+
+
+def _falls(part: Any) -> bool:
+    return isinstance(part, slice) and part.step is not None and part.step < 0
+
+
+def _of_own_axes(parts: list[Any], batch: Shape, lead: Shape) -> list[Any]:
+    """The parts for an operand with axes ``lead``, which broadcast to the batch."""
+    found: list[Any] = []
+    axis = -1
+    for part in parts:
+        axis += part is not None
+        own = axis - len(batch)  # from the end, where the axes of both meet
+        if axis < 0 or own < -len(lead):
+            continue  # an axis that it lacks
+        if part is None or lead[own] == batch[axis]:
+            found.append(part)
+        else:
+            found.append(slice(None) if isinstance(part, slice) else 0)
+    return found
+
+
+def _row_numbers(batch: Shape, index: Any) -> Any:
+    """The numbers of the rows that an index takes of a batch, in order."""
+    if len(batch) == 1 and _counts(index):
+        some = range(batch[0])[index]
+        return some if isinstance(some, range) else [some]
+    return np.ravel(np.arange(math.prod(batch)).reshape(batch)[index])
 
 
 def rows_of_batch(state: State) -> list[State]:

@@ -12,19 +12,21 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Shape,
+    device_of,
     is_foreign,
     namespace_of,
+    read_only,
     register_pytree,
     to_namespace,
     unwrap,
 )
-from softargmax._core import sampling
 from softargmax._core.formula import bad_rows
 from softargmax._core.inputs import checked_state, meet_batch
 from softargmax._core.state import State, support_of
 from softargmax._core.variants import spread
 from softargmax._random.sources import Rngs, source_of
 from softargmax.categorical import Categorical, of_state, state_of
+from softargmax.policies._factors import Factors, Group
 
 
 class MultiCategorical:
@@ -62,8 +64,7 @@ class MultiCategorical:
     (array([1, 1]), -2.1008)
     """
 
-    _joint: Categorical  # batch + (dimensions,), padded to the largest size
-    _sizes: tuple[int, ...]
+    _factors: Factors
 
     def __init__(
         self,
@@ -76,37 +77,22 @@ class MultiCategorical:
         given = checked_state(logits, temperature, None, mask, copy=False, prior_name="mask")
         xp = given.xp
         widths = _sizes(sizes, given.z.shape[-1])
-        place, real = _places(widths)
-        legal = support_of(given.z, given.prior, xp)
-        illegal = _check_dimensions(legal, widths)
-        bad = (bad_rows(given) | illegal)[..., None]  # where nobody could check
-        full = (*given.batch_shape, *real.shape)
-
-        def padded(x: Array) -> Array:
-            index = to_namespace(place.ravel(), xp, given.z)
-            spread = xp.reshape(xp.take(x, index, axis=-1), (*x.shape[:-1], *real.shape))
-            return xp.broadcast_to(spread, full)
-
-        kept = padded(legal) & to_namespace(real, xp, given.z)
-        heat = given.temperature.value
-        joint = Categorical(
-            xp.where(bad, math.nan, xp.where(kept, padded(given.z), -math.inf)),
-            heat if isinstance(heat, float) or heat is None else heat[..., None],
-        )
-        self.__dict__.update(_joint=joint, _sizes=widths)
+        illegal = _check_dimensions(support_of(given.z, given.prior, xp), widths)
+        bad = bad_rows(given) | illegal  # where nobody could check
+        self.__dict__.update(_factors=Factors.of(given, widths, bad))
         if xp is not np:
             _register(type(self))
 
     @classmethod
-    def _of(cls, joint: Categorical, sizes: tuple[int, ...]) -> Self:
+    def _of(cls, factors: Factors) -> Self:
         made = cls.__new__(cls)
-        made.__dict__.update(_joint=joint, _sizes=sizes)
+        made.__dict__.update(_factors=factors)
         return made
 
     @property
     def _state(self) -> State:
-        """The state of the joint distribution."""
-        return state_of(self._joint)
+        """What all dimensions have in common."""
+        return self._factors.first
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a MultiCategorical is immutable: tempered(…) returns a new one")
@@ -114,18 +100,18 @@ class MultiCategorical:
     def __repr__(self) -> str:
         return (
             f"MultiCategorical(batch_shape={self.batch_shape}, sizes={self.sizes}, "
-            f"dtype={self._joint.dtype})"
+            f"dtype={self._state.dtype})"
         )
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of categories of each dimension."""
-        return self._sizes
+        return self._factors.sizes
 
     @property
     def batch_shape(self) -> Shape:
         """The broadcast of the batch axes of logits, temperature and mask."""
-        return self._joint.batch_shape[:-1]
+        return self._state.batch_shape[:-1]
 
     def __len__(self) -> int:
         if not self.batch_shape:
@@ -136,7 +122,7 @@ class MultiCategorical:
         """Index the batch as a NumPy array of shape batch_shape."""
         index = index if isinstance(index, tuple) else (index,)
         dots = () if any(part is Ellipsis for part in index) else (Ellipsis,)
-        return self._of(self._joint[(*index, *dots, slice(None))], self._sizes)
+        return self._of(self._factors.mapped(lambda dist: dist[(*index, *dots, slice(None))]))
 
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
@@ -150,18 +136,27 @@ class MultiCategorical:
         >>> MultiCategorical([0.0, 0.0, 0.0, 0.0, 0.0], sizes=(2, 3)).dimension(0).probs
         array([0.5, 0.5, 0. ])
         """
-        d = checks.count(d, "d", 0, len(self._sizes) - 1)
-        return self._joint[..., d]
+        d = checks.count(d, "d", 0, len(self.sizes) - 1)
+        group = next(group for group in self._factors.groups if d in group.members)
+        found = group.dist[..., group.members.index(d)]
+        missing = max(self.sizes) - found.num_categories
+        if not missing:
+            return found
+        state = state_of(found)
+        shape = (*state.z.shape[:-1], missing)
+        none = state.xp.full(shape, -math.inf, dtype=state.z.dtype, device=device_of(state.z))
+        z = state.xp.concat([state.z, none], axis=-1)
+        return of_state(state.replace(logits=read_only(z), z=z))
 
     @property
     def probs(self) -> Array:
         """The probabilities of all dimensions, concatenated as the logits are, batch + (K,)."""
-        return self._flat(self._joint.probs)
+        return self._factors.flat(lambda dist, _: dist.probs)
 
     @property
     def log_probs(self) -> Array:
         """The log-probabilities in nats, laid out as :attr:`probs`."""
-        return self._flat(self._joint.log_probs)
+        return self._factors.flat(lambda dist, _: dist.log_probs)
 
     def tempered(self, temperature: ArrayLike) -> Self:
         """This distribution at another temperature, which replaces the current one.
@@ -173,12 +168,16 @@ class MultiCategorical:
         array([0. , 1. , 0.5, 0.5])
         """
         if not np.ndim(temperature):
-            return self._of(self._joint.tempered(temperature), self._sizes)
+            return self._of(self._factors.mapped(lambda dist: dist.tempered(temperature)))
         heat: Any = temperature if is_foreign(temperature) else np.asarray(temperature)
         batch = tuple(self._state.z.shape[:-2])
         shape = meet_batch(tuple(heat.shape), batch, "temperature")
-        joint = of_state(spread(self._state, (*shape, len(self._sizes))))
-        return self._of(joint.tempered(heat[..., None]), self._sizes)
+
+        def tempered(dist: Categorical) -> Categorical:
+            whole = spread(state_of(dist), (*shape, dist.batch_shape[-1]))
+            return of_state(whole).tempered(heat[..., None])
+
+        return self._of(self._factors.mapped(tempered))
 
     # ------------------------------------------------------------------ draws
 
@@ -211,10 +210,8 @@ class MultiCategorical:
         source = source_of(rng, joint.xp, joint.z, self.batch_shape, keyed=True)
         rows = source.rows()
         if not rows:  # one source for the whole batch, or an empty batch
-            return sampling.sample_from(joint, size, source, "whole" if source.keyed else "auto")
-        drawn = [
-            sampling.sample_from(row._state, size, one) for row, one in zip(self, rows, strict=True)
-        ]
+            return self._factors.draw(size, source)
+        drawn = [row._factors.draw(size, one) for row, one in zip(self, rows, strict=True)]
         return joint.xp.stack(drawn, axis=len(size))
 
     def sample_and_log_prob(
@@ -243,7 +240,7 @@ class MultiCategorical:
         >>> MultiCategorical([0.0, 1.0, 2.0, 0.0, 0.0], sizes=(2, 3)).mode()
         array([1, 0])
         """
-        return self._joint.mode()
+        return self._factors.each(lambda dist, _: dist.mode())
 
     # ------------------------------------------------------------------ information
 
@@ -271,7 +268,8 @@ class MultiCategorical:
         >>> policy.log_prob([[0, 2], [1, 1]]).round(4)
         array([-1.7918, -1.7918])
         """
-        return self._summed(self._joint.log_prob(self._action(action)))
+        x, factors = self._action(action), self._factors
+        return self._summed(factors.each(lambda dist, some: dist.log_prob(factors.pick(x, some))))
 
     def entropy(self) -> Any:
         """The joint entropy in nats, shape batch_shape.
@@ -282,7 +280,7 @@ class MultiCategorical:
         >>> MultiCategorical([0.0, 0.0, 0.0, 0.0, 0.0], sizes=(2, 3)).entropy().round(4)
         np.float64(1.7918)
         """
-        return self._summed(self._joint.entropy())
+        return self._summed(self._factors.each(lambda dist, _: dist.entropy()))
 
     def kl_divergence(self, other: "MultiCategorical") -> Any:
         """KL(self ‖ other) in nats, for two distributions of equal sizes.
@@ -297,7 +295,10 @@ class MultiCategorical:
         checks.check_instance(other, MultiCategorical, "other")
         if other.sizes != self.sizes:
             raise ValueError(f"other must have sizes {self.sizes}, got {other.sizes}")
-        return self._summed(self._joint.kl_divergence(other._joint))
+        others = iter(other._factors.groups)
+        return self._summed(
+            self._factors.each(lambda dist, _: dist.kl_divergence(next(others).dist))
+        )
 
     def score(self, action: ArrayLike) -> Array:
         """The gradient of the joint log-probability, ∂ log π(action)/∂ logits, (..., K).
@@ -308,7 +309,8 @@ class MultiCategorical:
         >>> MultiCategorical([0.0, 0.0, 1.0, 1.0], sizes=(2, 2)).score([0, 1])
         array([ 0.5, -0.5, -0.5,  0.5])
         """
-        return self._flat(self._joint.score(self._action(action)))
+        x, factors = self._action(action), self._factors
+        return factors.flat(lambda dist, some: dist.score(factors.pick(x, some)))
 
     def entropy_gradient(self) -> Array:
         """The gradient of the joint entropy, ∂H/∂ logits, batch_shape + (K,).
@@ -319,28 +321,21 @@ class MultiCategorical:
         >>> MultiCategorical([0.0, 1.0, 1.0, 1.0], sizes=(2, 2)).entropy_gradient().round(4)
         array([ 0.1966, -0.1966,  0.    ,  0.    ])
         """
-        return self._flat(self._joint.entropy_gradient())
+        return self._factors.flat(lambda dist, _: dist.entropy_gradient())
 
     def _summed(self, x: Array) -> Any:
         return unwrap(self._state.xp.sum(x, axis=-1))
 
-    def _flat(self, x: Array) -> Array:
-        """Concatenate the dimensions of an array (…, dimensions, largest), without the padding."""
-        xp = self._state.xp
-        places = np.flatnonzero(_places(self._sizes)[1])
-        rows = xp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
-        return xp.take(rows, to_namespace(places, xp, self._state.z), axis=-1)
-
     def _action(self, action: ArrayLike) -> Array:
         joint = self._state
-        x = checks.category(action, joint.xp, joint.z, joint.num_categories, "action")
-        if x.ndim == 0 or x.shape[-1] != len(self._sizes):
+        x = checks.category(action, joint.xp, joint.z, max(self.sizes), "action")
+        if x.ndim == 0 or x.shape[-1] != len(self.sizes):
             raise ValueError(
-                f"action must have {len(self._sizes)} dimensions on its last axis, "
+                f"action must have {len(self.sizes)} dimensions on its last axis, "
                 f"got shape {tuple(x.shape)}"
             )
         checks.check_fits(tuple(x.shape[:-1]), self.batch_shape, "action")
-        for d, size in enumerate(self._sizes):
+        for d, size in enumerate(self.sizes):
             wrong = x[..., d] >= size
             if checks.any_of(wrong):
                 raise ValueError(
@@ -350,7 +345,7 @@ class MultiCategorical:
         xp = joint.xp
         if xp is np:
             return x
-        sizes = to_namespace(np.array(self._sizes), xp, joint.z)
+        sizes = to_namespace(np.array(self.sizes), xp, joint.z)
         inside = xp.all((x >= 0) & (x < sizes), axis=-1, keepdims=True)
         return xp.where(inside, x, -xp.ones_like(x))
 
@@ -368,14 +363,6 @@ def _sizes(sizes: Any, num_categories: int) -> tuple[int, ...]:
             f"got {found}, in all {sum(found)}"
         )
     return found
-
-
-def _places(sizes: tuple[int, ...]) -> tuple[Any, Any]:
-    """The index in the concatenation of each padded category, and which are not padding."""
-    column = np.arange(max(sizes))
-    widths = np.array(sizes)[:, None]
-    first = np.cumsum(widths) - widths[:, 0]
-    return first[:, None] + np.minimum(column, widths - 1), column < widths
 
 
 def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> Array:
@@ -399,8 +386,11 @@ def _register(cls: type[MultiCategorical]) -> None:
     """Register the class as a JAX pytree."""
     register_pytree(
         cls,
-        lambda multi: ((multi._joint,), multi.sizes),
-        lambda sizes, parts: cls._of(parts[0], sizes),
+        lambda multi: (
+            tuple(group.dist for group in multi._factors.groups),
+            (multi.sizes, tuple(group.members for group in multi._factors.groups)),
+        ),
+        lambda known, parts: cls._of(Factors(known[0], tuple(map(Group, known[1], parts)))),
     )
 
 
