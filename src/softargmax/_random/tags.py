@@ -18,6 +18,7 @@ class Tag(IntEnum):
     COUPLING = int.from_bytes(b"coup")
     DIRICHLET = int.from_bytes(b"diri")
     EXCHANGE = int.from_bytes(b"exch")
+    FACTORS = int.from_bytes(b"fact")
     GUMBEL_NOISE = int.from_bytes(b"gumb")
     GUMBEL_RAO = int.from_bytes(b"grao")
     GUMBEL_TOP_K = int.from_bytes(b"topk")

@@ -11,10 +11,10 @@ from softargmax._core import sampling
 from softargmax._core.information import quantile
 from softargmax._core.state import State, support_of
 from softargmax._random.source import Source
+from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
 
 _FEW = 4096  # padded categories that are worth no second batch
-_TAG = 0x66616374
 
 
 class Group(NamedTuple):
@@ -112,7 +112,7 @@ class Factors(NamedTuple):
             return self.each(lambda dist, some: quantile(state_of(dist), self.pick(u, some)))
         sources = [source] * len(self.groups)
         if source.native:  # which answers every call alike
-            sources = [source, *source.streams(_TAG, len(self.groups) - 1)]
+            sources = [source, *source.streams(Tag.FACTORS, len(self.groups) - 1)]
         remaining = iter(sources)
         return self.each(
             lambda dist, _: sampling.sample_from(state_of(dist), size, next(remaining))
