@@ -190,7 +190,7 @@ Z[::7] = -inf
 @pytest.mark.parametrize("k", [1, 2, 50, 2571])
 def test_a_reservoir_holds_the_best_scores(k):
     for seed in range(5):
-        drawn = Reservoir(k, seed=seed).update(Z, 0)
+        drawn = Reservoir(seed, k).update(Z, 0)
         assert_array_equal(drawn.indices, definition(Z, k, seed))
         assert drawn.indices.dtype == np.int64
         assert drawn.log_partition == pytest.approx(np.log(np.exp(Z).sum()), rel=1e-14)
@@ -205,7 +205,7 @@ def test_pieces_in_any_order_and_merged_in_any_way(k, cuts, random):
     ends = sorted({0, len(Z), *cuts})
     pieces = list(itertools.pairwise(ends))
     random.shuffle(pieces)
-    empty, whole = Reservoir(k, seed=3), Reservoir(k, seed=3).update(Z, 0)
+    empty, whole = Reservoir(3, k), Reservoir(3, k).update(Z, 0)
     one = empty
     for low, high in pieces:
         one = one.update(Z[low:high], low)
@@ -229,7 +229,7 @@ def test_long_pieces_skip_noise_that_cannot_win(shape):
     elif shape != "flat":
         z = np.linspace(0, 90 if shape == "rising" else -90, n, dtype=np.float32)
     for k in (1, 20):
-        got = Reservoir(k, seed=k).update(z[:100_003], 0).update(z[100_003:], 100_003)
+        got = Reservoir(k, k).update(z[:100_003], 0).update(z[100_003:], 100_003)
         assert_array_equal(got.indices, definition(z, k, k))
         exact = float(z.max()) + math.log(np.exp(z.astype(float) - float(z.max())).sum())
         assert got.log_partition == pytest.approx(exact, abs=1e-6)
@@ -242,7 +242,7 @@ def test_the_best_have_the_law_of_draws_without_replacement():
     best = np.argsort(-(dist.logits + word_gumbels(words)), axis=1)
     for k in (1, 2, 4):
         for seed in range(2_000):
-            drawn = Reservoir(k, seed=seed).update(dist.logits[2:], 2).update(dist.logits[:2], 0)
+            drawn = Reservoir(seed, k).update(dist.logits[2:], 2).update(dist.logits[:2], 0)
             assert_array_equal(drawn.indices, best[seed, :k])
         orders, codes = np.array(list(itertools.permutations(range(5), k))), 5 ** np.arange(k)
         counts = np.bincount(best[:, :k] @ codes, minlength=5**k)
@@ -261,14 +261,14 @@ def test_rare_categories_come_at_their_rate():
         wins = z[best] + best_noise > common
         rare += wins
         if wins or seed < 2_000:
-            assert Reservoir(seed=seed).update(z, 0).indices == (best if wins else 0)
+            assert Reservoir(seed).update(z, 0).indices == (best if wins else 0)
     assert stats.binom.cdf(rare, 20_000, 1e-3 / 1.001) > 5e-7
     assert stats.binom.sf(rare - 1, 20_000, 1e-3 / 1.001) > 5e-7
 
 
 def test_huge_logits_are_ordered_exactly():
     z = np.array([1e17, 1e17, -1e308, 1e17, 1.7e308, 1.7e308])
-    drawn = Reservoir(6, seed=0).update(z, 0).indices
+    drawn = Reservoir(0, 6).update(z, 0).indices
     noise = word_gumbels(Words(0, Tag.RESERVOIR, 0).take(6))
     want = sorted(range(6), key=lambda i: (-z[i], -noise[i]))
     assert drawn.tolist() == want
@@ -282,7 +282,7 @@ def test_huge_logits_do_not_depend_on_the_order(size):
     for seed in range(40):
         noise = word_gumbels(Words(seed, Tag.RESERVOIR, 0).take(n))
         best = int(noise.argmax())
-        empty = Reservoir(seed=seed)
+        empty = Reservoir(seed)
         for cut in (1, 2000, 39_999):
             forth = empty.update(z[:cut], 0).update(z[cut:], cut)
             back = empty.update(z[cut:], cut).update(z[:cut], 0)
@@ -291,7 +291,7 @@ def test_huge_logits_do_not_depend_on_the_order(size):
 
 def test_repeats_among_the_best_are_found():
     for k in (1, 3):
-        once = Reservoir(k, seed=0).update(np.arange(6.0), 0)
+        once = Reservoir(0, k).update(np.arange(6.0), 0)
         with pytest.raises(ValueError, match="categories must not come twice"):
             once.update(np.arange(6.0), 0)
         with pytest.raises(ValueError, match="categories must not come twice"):
@@ -305,7 +305,7 @@ def test_repeats_among_the_best_are_found():
 def test_dtypes(dtype):
     z = np.arange(10).astype(dtype)
     before = z.copy()
-    drawn = Reservoir(4, seed=0).update(z, 0)
+    drawn = Reservoir(0, 4).update(z, 0)
     assert_array_equal(drawn.indices, definition(z, 4, 0))
     assert_array_equal(z, before)
 
@@ -313,12 +313,12 @@ def test_dtypes(dtype):
 def test_other_namespaces():
     for library in ("torch", "jax.numpy"):
         xp = pytest.importorskip(library)
-        drawn = Reservoir(4, seed=0).update(xp.arange(10.0), 0)
+        drawn = Reservoir(0, 4).update(xp.arange(10.0), 0)
         assert_array_equal(drawn.indices, definition(np.arange(10), 4, 0))
 
 
 def test_a_reservoir_is_a_value():
-    drawn = Reservoir(2, seed=1).update(Z, 0)
+    drawn = Reservoir(1, 2).update(Z, 0)
     before = drawn.indices
     drawn.indices[:] = 0
     drawn.update([99.0], 5000)
@@ -329,12 +329,12 @@ def test_a_reservoir_is_a_value():
         assert_array_equal(twin.indices, before)
         assert twin.log_partition == drawn.log_partition
         assert_array_equal(twin.update([9.0], 5000).indices, drawn.update([9.0], 5000).indices)
-    assert repr(Reservoir(9, seed=1)) == "Reservoir(k=9, seed=1, missing=9, log_partition=-inf)"
+    assert repr(Reservoir(1, 9)) == "Reservoir(seed=1, k=9, missing=9, log_partition=-inf)"
     assert "indices=[" in repr(drawn)
 
 
 def test_bad_input():
-    empty = Reservoir(2, seed=0)
+    empty = Reservoir(0, 2)
     assert_array_equal(empty.update([], 0).update([-inf, 1.0, 2.0], 0).indices.shape, (2,))
     with pytest.raises(ValueError, match=r"k must be at most the number .* got k=2 for 1"):
         _ = empty.update([-inf, 0.0], 4).indices
@@ -355,13 +355,13 @@ def test_bad_input():
     full = empty.update([0.0, 1.0], 0)
     with pytest.raises(ValueError, match="categories must not come twice"):
         full.merge(full)
-    with pytest.raises(ValueError, match="other must have k=2 and seed=0, got k=2 and seed=1"):
-        full.merge(Reservoir(2, seed=1))
+    with pytest.raises(ValueError, match="other must have seed=0 and k=2, got seed=1 and k=2"):
+        full.merge(Reservoir(1, 2))
     with pytest.raises(TypeError, match="other must be a Reservoir, got int"):
         full.merge(3)
     with pytest.raises(ValueError, match="k must be 1 or more"):
-        Reservoir(0, seed=0)
+        Reservoir(0, 0)
     with pytest.raises(TypeError, match="seed must be an integer, got None"):
-        Reservoir(seed=None)
+        Reservoir(None)
     with pytest.raises(TypeError, match="seed"):
-        Reservoir(3)
+        Reservoir()

@@ -545,7 +545,7 @@ def test_winners_of_conditional_noise(lib, temperature):
 
 def test_couplings_and_top_k(lib):
     p, q = Categorical(lib.array(Z), 1.0), Categorical(lib.array(Z), 3.0)
-    x, y = maximal_coupling(p, q, rng=lib.rng(0), shape=100_000)
+    x, y = maximal_coupling(p, q, 100_000, rng=lib.rng(0))
     distance = np.abs(np.asarray(p.probs) - np.asarray(q.probs)).sum(-1) / 2
     for row in range(3):
         differ = int((x != y)[:, row].sum())

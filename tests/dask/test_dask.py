@@ -80,19 +80,19 @@ def test_expectation_and_its_error():
 
         values = f(draws)
         for chunks in (7919, 250_000, -1):
-            found = here.expectation(f, dist, n, chunks=chunks, seed=2)
+            found = here.expectation(dist, f, n, chunks=chunks, seed=2)
             assert found.mean.shape == values.shape[1:]
             mean, error = dask.compute(*found)
             assert_allclose(mean, values.mean(axis=0), rtol=1e-11)
             assert_allclose(error, values.std(axis=0, ddof=1) / math.sqrt(n), rtol=1e-9)
-    mean, error = dask.compute(*here.expectation(lambda x: x, DIST, n, seed=0))
+    mean, error = dask.compute(*here.expectation(DIST, lambda x: x, n, seed=0))
     assert abs(mean - DIST.expectation(np.arange(50))) < 6 * error
     assert error == pytest.approx(math.sqrt(DIST.variance(np.arange(50)) / n), rel=0.02)
 
 
 def test_the_error_keeps_its_digits_far_from_zero():
     mean, error = dask.compute(
-        *here.expectation(lambda x: 1e9 + x, DIST, 10_000, chunks=33, seed=0)
+        *here.expectation(DIST, lambda x: 1e9 + x, 10_000, chunks=33, seed=0)
     )
     draws = DIST.sample(10_000, rng=Keyed(0), method="alias")
     assert error == pytest.approx(draws.std(ddof=1) / 100, rel=1e-6)
@@ -106,21 +106,21 @@ def test_chunks_may_be_empty_and_values_of_any_real_dtype():
         counts = here.sample_counts(DIST, 10, chunks=chunks, seed=0).compute()
         assert_array_equal(counts, np.bincount(draws, minlength=50))
         for f in (lambda x: x, lambda x: x > 20, lambda x: np.float32(0.1) * x.astype(np.float32)):
-            mean, error = dask.compute(*here.expectation(f, DIST, 10, chunks=chunks, seed=0))
+            mean, error = dask.compute(*here.expectation(DIST, f, 10, chunks=chunks, seed=0))
             values = f(draws).astype(float)
             assert mean == pytest.approx(values.mean(), rel=1e-12)
             assert error == pytest.approx(values.std(ddof=1) / math.sqrt(10), rel=1e-12)
 
 
 def test_infinite_values_do_not_warn():
-    found = here.expectation(lambda x: np.where(x > 20, inf, 0), DIST, 1000, chunks=100, seed=0)
+    found = here.expectation(DIST, lambda x: np.where(x > 20, inf, 0), 1000, chunks=100, seed=0)
     mean, error = dask.compute(*found)
     assert mean == inf
     assert math.isnan(error)
 
 
 def test_workers_look_at_the_shape_of_values():
-    found = here.expectation(lambda x: np.zeros((len(x), 1 + (len(x) > 1))), DIST, 10, seed=0)
+    found = here.expectation(DIST, lambda x: np.zeros((len(x), 1 + (len(x) > 1))), 10, seed=0)
     with pytest.raises(ValueError, match="f must return values of one shape"):
         dask.compute(*found)
 
@@ -147,7 +147,7 @@ def test_the_distribution_and_f_are_in_the_graph_once():
     made = (
         here.sample(big, 1000, chunks=10, seed=0),
         here.sample_counts(big, 1000, chunks=10, seed=0),
-        here.expectation(lambda x: table[x], big, 1000, chunks=10, seed=0).mean,
+        here.expectation(big, lambda x: table[x], 1000, chunks=10, seed=0).mean,
     )
     for array in made:
         heavy = sum(len(cloudpickle.dumps(task)) > 500_000 for task in dict(array.dask).values())
@@ -180,7 +180,7 @@ Z[::9] = -inf
 
 @pytest.mark.parametrize("k", [None, 1, 40, 4444])
 def test_sharded_draws_are_the_same_for_all_chunks(k):
-    want = Reservoir(k or 1, seed=2).update(Z, 0).indices
+    want = Reservoir(2, k or 1).update(Z, 0).indices
     for chunks in (5000, 1000, 333, (1, 4000, 999)):
         found = here.sample_sharded(da.from_array(Z, chunks=chunks), k=k, seed=2)
         assert found.shape == (() if k is None else (k,))
@@ -209,7 +209,7 @@ def test_many_shards_that_are_made_where_they_are_read():
     want = here.sample_sharded(logits(1_000_000), k=5, seed=0).compute()
     assert_array_equal(here.sample_sharded(logits(777_777), k=5, seed=0).compute(), want)
     whole = np.asarray(logits(10_000_000))
-    assert_array_equal(Reservoir(5, seed=0).update(whole, 0).indices, want)
+    assert_array_equal(Reservoir(0, 5).update(whole, 0).indices, want)
 
 
 # ---------------------------------------------------------------------------- two processes
@@ -237,12 +237,12 @@ def test_two_processes_draw_the_same(client):
             assert_array_equal(got, want)
     counts = client.compute(here.sample_counts(DIST, 100_000, chunks=999, seed=1)).result()
     assert_array_equal(counts, here.sample_counts(DIST, 100_000, seed=1).compute())
-    found = here.expectation(np.sqrt, DIST, 100_000, chunks=999, seed=1)
+    found = here.expectation(DIST, np.sqrt, 100_000, chunks=999, seed=1)
     mean, error = client.gather(client.compute(list(found)))
     assert_allclose((mean, error), dask.compute(*found), rtol=1e-12)
     logits = da.from_array(Z, chunks=700)
     got = client.compute(here.sample_sharded(logits, k=9, seed=2)).result()
-    assert_array_equal(got, Reservoir(9, seed=2).update(Z, 0).indices)
+    assert_array_equal(got, Reservoir(2, 9).update(Z, 0).indices)
 
 
 def slowly(x):
@@ -268,7 +268,7 @@ def test_bad_input():
     for call in (
         here.sample,
         here.sample_counts,
-        lambda d, n, **o: here.expectation(abs, d, n, **o),
+        lambda d, n, **o: here.expectation(d, abs, n, **o),
     ):
         with pytest.raises(ValueError, match=r"n must be .* or more, got -1"):
             call(DIST, -1, seed=0)
@@ -287,13 +287,13 @@ def test_bad_input():
             with pytest.raises(TypeError, match="chunks must be 'auto', -1, or positive ints"):
                 call(DIST, 9, chunks=chunks, seed=0)
     with pytest.raises(ValueError, match="n must be 2 or more"):
-        here.expectation(abs, DIST, 1, seed=0)
+        here.expectation(DIST, abs, 1, seed=0)
     with pytest.raises(TypeError, match="f must be callable, got 3"):
-        here.expectation(3, DIST, 9, seed=0)
+        here.expectation(DIST, 3, 9, seed=0)
     with pytest.raises(ValueError, match="f must return one value for each draw"):
-        here.expectation(np.sum, DIST, 9, seed=0)
+        here.expectation(DIST, np.sum, 9, seed=0)
     with pytest.raises(TypeError, match="values of f must be real numbers"):
-        here.expectation(lambda x: None, DIST, 9, seed=0)
+        here.expectation(DIST, lambda x: None, 9, seed=0)
 
 
 def test_bad_shards():

@@ -167,7 +167,7 @@ def test_maximal_coupling_has_its_marginals_and_differs_as_rarely_as_can_be(heat
     z = np.array([[0.0, 1.0, 2.0, -INF], [1.0, 0.0, 0.0, 3.0]])
     p, q = Categorical(z, heat[0]), Categorical(z[:, ::-1] if heat[0] == 1 else z, heat[1])
     n = 100_000
-    x, y = maximal_coupling(p, q, rng=5, shape=n)
+    x, y = maximal_coupling(p, q, n, rng=5)
     assert x.shape == y.shape == (n, 2)
     check_draws(x, p.probs, detects=0.013)
     check_draws(y, q.probs, detects=0.013)
@@ -179,10 +179,10 @@ def test_maximal_coupling_has_its_marginals_and_differs_as_rarely_as_can_be(heat
 
 def test_equal_distributions_are_coupled_always_and_streams_are_their_own():
     p = Categorical(np.arange(50.0) % 7)
-    x, y = maximal_coupling(p, p, rng=0, shape=1000)
+    x, y = maximal_coupling(p, p, 1000, rng=0)
     np.testing.assert_array_equal(x, y)
     assert (x == p.sample(1000, rng=0)).mean() < 0.2
-    again = maximal_coupling(p, p, rng=np.random.default_rng(0), shape=1000)[0]
+    again = maximal_coupling(p, p, 1000, rng=np.random.default_rng(0))[0]
     np.testing.assert_array_equal(x, again)
     wide = maximal_coupling(p, p.tempered([1.0, 2.0, 3.0]), rng=0)
     assert wide[0].shape == wide[1].shape == (3,)

@@ -30,7 +30,7 @@ class Estimate(NamedTuple):
     --------
     >>> from softargmax import Categorical
     >>> from softargmax.dask import expectation
-    >>> estimate = expectation(lambda x: x == 1, Categorical([0.0, 0.0]), 10_000, seed=0)
+    >>> estimate = expectation(Categorical([0.0, 0.0]), lambda x: x == 1, 10_000, seed=0)
     >>> float(estimate.standard_error.compute().round(4))
     0.005
     """
@@ -39,7 +39,7 @@ class Estimate(NamedTuple):
     standard_error: "da.Array"
 
 
-def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da.Array":
+def sample(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto") -> "da.Array":
     """n independent draws as a Dask array, the same for any chunks and workers.
 
     Parameters
@@ -49,10 +49,10 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
         For logits too large for that, use :func:`sample_sharded`.
     n : int
         Draws per row of the batch.
-    chunks : int, tuple of ints or "auto"
-        Chunks of the first axis, as Dask takes them; the batch axes are not chunked.
     seed : int
         Non-negative.
+    chunks : int, tuple of ints or "auto"
+        Chunks of the first axis, as Dask takes them; the batch axes are not chunked.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def sample(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da
     return drawn
 
 
-def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int) -> "da.Array":
+def sample_counts(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto") -> "da.Array":
     """The counts of each category among the draws of :func:`sample`, in bounded memory.
 
     If the counts need not be those of these very draws, ``dist.sample_counts(n)`` has the same
@@ -105,7 +105,7 @@ def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int)
 
     Parameters
     ----------
-    dist, n, chunks, seed
+    dist, n, seed, chunks
         As for :func:`sample`; each task counts one chunk and holds only a block of its draws at a
         time. "auto" makes at least 64 chunks of n ≥ 2²⁴ draws.
 
@@ -140,7 +140,7 @@ def sample_counts(dist: Categorical, n: int, *, chunks: Any = "auto", seed: int)
 
 
 def expectation(
-    f: Callable[[Any], Any], dist: Categorical, n: int, *, chunks: Any = "auto", seed: int
+    dist: Categorical, f: Callable[[Any], Any], n: int, *, seed: int, chunks: Any = "auto"
 ) -> Estimate:
     r"""The mean of f over the draws of :func:`sample` and its standard error, in bounded memory.
 
@@ -152,11 +152,13 @@ def expectation(
 
     Parameters
     ----------
+    dist : Categorical
+        As for :func:`sample`.
     f : callable
         Maps draws, an int64 array (m,) + batch_shape, to m real values or arrays of values,
         (m, ...). The workers call it; it is also called once at first, with one draw, to learn the
         shape.
-    dist, n, chunks, seed
+    n, seed, chunks
         As for :func:`sample`, n at least 2.
 
     Returns
@@ -180,14 +182,14 @@ def expectation(
     >>> from softargmax import Categorical
     >>> from softargmax.dask import expectation
     >>> rolls = Categorical.from_weights([[1] * 6, [1] * 6])  # two dice
-    >>> most = expectation(lambda x: x.max(axis=-1) + 1, rolls, 1_000_000, seed=0)
+    >>> most = expectation(rolls, lambda x: x.max(axis=-1) + 1, 1_000_000, seed=0)
     >>> mean, error = dask.compute(*most)
     >>> mean.round(4), error.round(4), round(161 / 36, 4)
     (np.float64(4.4745), np.float64(0.0014), 4.4722)
     """
     array, delayed = _dask()
-    checks.check_callable(f, "f")
     host, parts, key = _plan(dist, n, 2, chunks, seed, kept=False)
+    checks.check_callable(f, "f")
     shape = _tasks.values_of(f, _tasks.drawn(host, 0, 1, seed)).shape[1:]
     summed, function = delayed(_tasks.summed, pure=False), delayed(f, traverse=False, pure=False)
     sums = [summed(function, shape, key, *part, seed) for part in parts]
@@ -198,7 +200,7 @@ def expectation(
     return Estimate(found[0], found[1])
 
 
-def sample_sharded(logits: "da.Array", *, k: int | None = None, seed: int) -> "da.Array":
+def sample_sharded(logits: "da.Array", k: int | None = None, *, seed: int) -> "da.Array":
     """Draw from logits that are chunked along the categories, without ever gathering them.
 
     Every chunk fills a :class:`softargmax.gumbel.Reservoir`, and the reservoirs are merged: an
@@ -237,7 +239,7 @@ def sample_sharded(logits: "da.Array", *, k: int | None = None, seed: int) -> "d
     >>> import dask.array as da
     >>> from softargmax.dask import sample_sharded
     >>> logits = da.linspace(0, 8, 1000, chunks=100)
-    >>> sample_sharded(logits, k=3, seed=0).compute(), sample_sharded(logits, seed=0).compute()
+    >>> sample_sharded(logits, 3, seed=0).compute(), sample_sharded(logits, seed=0).compute()
     (array([952, 793, 909]), np.int64(952))
     """
     array, delayed = _dask()
@@ -253,7 +255,7 @@ def sample_sharded(logits: "da.Array", *, k: int | None = None, seed: int) -> "d
     if logits.dtype.kind not in "biuf":
         raise TypeError(f"logits must be real numbers, got dtype {logits.dtype}")
     size = 1 if k is None else checks.count(k, "k", 1, logits.shape[0])
-    empty = Reservoir(size, seed=seed)
+    empty = Reservoir(seed, size)
     offsets = np.cumsum((0, *logits.chunks[0])).tolist()
     update, merge = delayed(Reservoir.update, pure=False), delayed(_tasks.joined, pure=False)
     filled = [

@@ -70,7 +70,7 @@ def _log_excess(log_p: Array, log_q: Array, xp: Namespace) -> Array:
 
 
 def maximal_coupling(
-    p: Categorical, q: Categorical, *, rng: Rngs = None, shape: int | tuple[int, ...] = ()
+    p: Categorical, q: Categorical, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
 ) -> tuple[Any, Any]:
     r"""Draw x from p and y from q such that they differ as rarely as possible.
 
@@ -82,10 +82,10 @@ def maximal_coupling(
     ----------
     p, q : Categorical
         Over the same number of categories, with batch shapes that broadcast.
-    rng
-        As for :meth:`Categorical.sample`, but a single one for all rows, and not Keyed.
     shape : int or tuple of ints
         Pairs drawn for each row.
+    rng
+        As for :meth:`Categorical.sample`, but a single one for all rows, and not Keyed.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def maximal_coupling(
     --------
     >>> from softargmax import Categorical
     >>> p, q = Categorical([0.0, 0.0]), Categorical([0.0, 1.0])
-    >>> x, y = maximal_coupling(p, q, rng=0, shape=100_000)
+    >>> x, y = maximal_coupling(p, q, 100_000, rng=0)
     >>> float((x != y).mean()), round(float(abs(p.probs - q.probs).sum() / 2), 4)
     (0.22814, 0.2311)
     """
@@ -119,8 +119,8 @@ def maximal_coupling(
     y = sampling.sample_from(residual_of(other, own), size, second)
     # P(an exponential wait < log p - log q) = 1 - q/p, accurate where q is close to p.
     wait = xp.exp(0 - third.gumbels(size))
-    keep = wait >= log_prob(own, x) - log_prob(other, x)
-    y = xp.where(keep, x, y)
+    same = wait >= log_prob(own, x) - log_prob(other, x)
+    y = xp.where(same, x, y)
     if xp is not np:  # where nobody could check the pair, both or none
         x, y = xp.where(y < 0, y, x), xp.where(x < 0, x, y)
     return x, unwrap(y)

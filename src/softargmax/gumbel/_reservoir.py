@@ -28,10 +28,10 @@ class Reservoir:
 
     Parameters
     ----------
-    k : int
-        How many categories to draw, at least 1. The first is a plain draw from all categories.
     seed : int
         Non-negative, of any size.
+    k : int
+        How many categories to draw, at least 1. The first is a plain draw from all categories.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Reservoir:
     Raises
     ------
     ValueError, TypeError
-        For an invalid k or seed.
+        For an invalid seed or k.
 
     Notes
     -----
@@ -64,27 +64,27 @@ class Reservoir:
     >>> import numpy as np
     >>> from softargmax.gumbel import Reservoir
     >>> logits = np.linspace(0, 8, 1000)
-    >>> Reservoir(3, seed=0).update(logits, 0).indices
+    >>> Reservoir(0, 3).update(logits, 0).indices
     array([952, 793, 909])
-    >>> left = Reservoir(3, seed=0).update(logits[:700], 0)
-    >>> right = Reservoir(3, seed=0).update(logits[700:], 700)
+    >>> left = Reservoir(0, 3).update(logits[:700], 0)
+    >>> right = Reservoir(0, 3).update(logits[700:], 700)
     >>> right.merge(left)
-    Reservoir(k=3, seed=0, indices=[952, 793, 909], log_partition=12.831)
+    Reservoir(seed=0, k=3, indices=[952, 793, 909], log_partition=12.831)
     """
 
+    seed: int
     k: int = 1
-    seed: int = field(kw_only=True)
     log_partition: float = field(default=-math.inf, init=False)
     # Scores and their rounding errors, (2, m) with m ≤ k, best first; and their categories.
     _keys: Any = field(default_factory=lambda: np.empty((2, 0)), init=False)
     _index: Any = field(default_factory=lambda: np.empty(0, np.int64), init=False)
 
     def __post_init__(self) -> None:
-        vars(self)["k"] = checks.count(self.k, "k", 1, 2**62)
         vars(self)["seed"] = checks.natural(self.seed, "seed")
+        vars(self)["k"] = checks.count(self.k, "k", 1, 2**62)
 
     def __repr__(self) -> str:
-        parts = [f"k={self.k}", f"seed={self.seed}"]
+        parts = [f"seed={self.seed}", f"k={self.k}"]
         if len(self._index) < self.k:
             parts.append(f"missing={self.k - len(self._index)}")
         elif self.k <= 8:
@@ -127,7 +127,7 @@ class Reservoir:
         Examples
         --------
         >>> from softargmax.gumbel import Reservoir
-        >>> Reservoir(seed=0).update([0.0, 1.0], 0).update([2.0, 3.0], 2).indices
+        >>> Reservoir(0).update([0.0, 1.0], 0).update([2.0, 3.0], 2).indices
         array([3])
         """
         given = checks.real_array(logits, "logits", np, logits)
@@ -177,7 +177,7 @@ class Reservoir:
         Parameters
         ----------
         other : Reservoir
-            With the same k and seed, and filled from other categories.
+            With the same seed and k, and filled from other categories.
 
         Returns
         -------
@@ -186,20 +186,20 @@ class Reservoir:
         Raises
         ------
         ValueError, TypeError
-            For a different k or seed, a category drawn by both, or anything but a Reservoir.
+            For a different seed or k, a category drawn by both, or anything but a Reservoir.
 
         Examples
         --------
         >>> from softargmax.gumbel import Reservoir
-        >>> left = Reservoir(seed=0).update([0.0, 1.0], 0)
-        >>> left.merge(Reservoir(seed=0).update([2.0, 3.0], 2)).indices
+        >>> left = Reservoir(0).update([0.0, 1.0], 0)
+        >>> left.merge(Reservoir(0).update([2.0, 3.0], 2)).indices
         array([3])
         """
         checks.check_instance(other, Reservoir, "other")
-        if (self.k, self.seed) != (other.k, other.seed):
+        if (self.seed, self.k) != (other.seed, other.k):
             raise ValueError(
-                f"other must have k={self.k} and seed={self.seed}, "
-                f"got k={other.k} and seed={other.seed}"
+                f"other must have seed={self.seed} and k={self.k}, "
+                f"got seed={other.seed} and k={other.k}"
             )
         return self._joined(other._keys, other._index, other.log_partition)
 

@@ -40,7 +40,7 @@ _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
 }
 
 
-def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: Rngs = None) -> Any:
+def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "systematic") -> Any:
     r"""Draw the parents of n particles; category i has :math:`n p_i` offspring on average.
 
     ======================  ==========================================================
@@ -59,15 +59,17 @@ def resample(dist: Categorical, n: int, *, scheme: _Scheme = "systematic", rng: 
         Its logits are log-weights, with the particles on the last axis.
     n : int
         The number of offspring, 0 or more; it may differ from K.
-    scheme : str
-        One of the five above.
     rng
         As for :meth:`Categorical.sample`, but not Keyed.
+    scheme : str
+        One of the five above.
 
     Returns
     -------
     int64, shape batch_shape + (n,)
-        The parents, in increasing order on the last axis; a particle of weight 0 is never one.
+        The parents, in increasing order on the last axis; a particle of weight 0 is never one. The
+        n come last, unlike the independent draws of :meth:`Categorical.sample`, which come first:
+        they are one draw of a new population, whose particles take the axis of the old ones.
 
     Raises
     ------
