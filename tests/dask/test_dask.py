@@ -280,7 +280,7 @@ def test_bad_input():
             call(DIST, 9, seed=None)
         with pytest.raises(TypeError, match="dist must be a Categorical, got list"):
             call([0.5, 0.5], 9, seed=0)
-        for chunks in ((3, 3), 0, -2, "three", (True, 8), (4.5, 4.5)):
+        for chunks in ((3, 3), 0, -2, "three", (True, 8), (4.5, 4.5), (-5, 14)):
             with pytest.raises(ValueError, match="chunks must be 'auto', -1, or positive ints"):
                 call(DIST, 9, chunks=chunks, seed=0)
         for chunks in (True, 1.5, None, {0: 3}):

@@ -313,7 +313,9 @@ def _sizes(array: Any, chunks: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(chunks, int | np.integer):
         chunks = int(min(chunks, max(shape[0], 1)))
     first = tuple(chunks) if isinstance(chunks, list) else chunks
-    if isinstance(first, tuple) and not all(type(c) is not bool and c == int(c) for c in first):
+    if isinstance(first, tuple) and not all(
+        type(c) is not bool and c == int(c) and c >= 0 for c in first
+    ):
         raise ValueError(wanted)
     try:
         return array.core.normalize_chunks(
