@@ -52,14 +52,17 @@ class Categorical:
         logits and a 1-d temperature make a whole ladder.
     coldness : float or array, optional
         β = 1/T instead, any real number or ±inf; a negative one prefers small logits.
+    mask : array of bool (or 0 and 1), shape (..., K), optional
+        The categories that are possible: it multiplies the prior.
     prior : array, shape (..., K), optional
-        Non-negative weights π₀: a mask (0/1), degeneracies, a reference policy. Default 1.
+        Non-negative weights π₀: degeneracies, a reference policy. Default 1.
 
     Raises
     ------
     ValueError
         For NaN or +inf logits or a row without support (naming the row), a negative or NaN
-        temperature, a prior that is negative, NaN or infinite, shapes that do not fit.
+        temperature, a prior that is negative, NaN or infinite, a mask of other numbers than 0 and
+        1, shapes that do not fit.
     TypeError
         For both temperature and coldness, or for arguments that are not real numbers.
 
@@ -102,11 +105,12 @@ class Categorical:
         temperature: ArrayLike | None = None,
         *,
         coldness: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         prior: ArrayLike | None = None,
     ) -> None:
-        state = plain_state(logits, temperature, prior) if coldness is None else None
+        state = plain_state(logits, temperature, prior, mask) if coldness is None else None
         if state is None:
-            state = checked_state(logits, temperature, coldness, prior, copy=True)
+            state = checked_state(logits, temperature, coldness, prior, mask, copy=True)
         self.__dict__["_state"] = state
         if state.xp is not np:
             _register(type(self))
@@ -235,7 +239,7 @@ class Categorical:
 
     @property
     def batch_shape(self) -> Shape:
-        """The broadcast of the batch axes of logits, temperature and prior."""
+        """The broadcast of the batch axes of logits, temperature, mask and prior."""
         return self._state.batch_shape
 
     @property
@@ -311,18 +315,18 @@ class Categorical:
         """
         return self._of(variants.tempered(self._state, temperature, coldness))
 
-    def masked(self, keep: ArrayLike) -> Self:
+    def masked(self, mask: ArrayLike) -> Self:
         """This distribution on fewer categories: the prior is multiplied by a mask.
 
         Parameters
         ----------
-        keep : array of bool (or 0 and 1), shape (..., K)
+        mask : array of bool (or 0 and 1), shape (..., K)
             The categories that stay; broadcasts against the batch.
 
         Raises
         ------
         ValueError, TypeError
-            For a shape that does not fit, a row that would keep nothing, or an invalid mask.
+            For a shape that does not fit, a row that is left with nothing, or an invalid mask.
 
         Examples
         --------
@@ -330,7 +334,7 @@ class Categorical:
         >>> Categorical([0.0, 1.0, 0.0]).masked([True, False, True]).probs
         array([0.5, 0. , 0.5])
         """
-        return self._of(variants.masked(self._state, keep))
+        return self._of(variants.masked(self._state, mask))
 
     def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical":
         """Relaxed one-hot draws of this distribution: Gumbel-softmax at a relaxation temperature.

@@ -24,6 +24,7 @@ def softargmax(
     temperature: ArrayLike | None = None,
     *,
     coldness: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     prior: ArrayLike | None = None,
     workers: int | None = None,
 ) -> Array:
@@ -40,22 +41,24 @@ def softargmax(
         T in [0, inf], 1 by default; broadcasts against the batch axes alone.
     coldness : float or array, optional
         β = 1/T instead of T, any real number or ±inf; a negative one prefers small logits.
+    mask : array of bool (or 0 and 1), shape (..., K), optional
+        The categories that are possible: it multiplies the prior.
     prior : array, shape (..., K), optional
-        Non-negative weights π₀: a mask, degeneracies or a reference distribution.
+        Non-negative weights π₀: degeneracies or a reference distribution.
     workers : int, optional
         Threads that share the rows of a NumPy array; None is 1. The result does not depend on it.
 
     Returns
     -------
     array, shape batch_shape + (K,)
-        batch_shape is the broadcast of the batch axes of logits, temperature and prior. The
+        batch_shape is the broadcast of the batch axes of logits, temperature, mask and prior. The
         probabilities are in float32 for float16, bfloat16 and float32 logits, else in float64.
 
     Raises
     ------
     ValueError
         For NaN or +inf logits, a row without support, a negative or NaN temperature, a prior that
-        is negative, NaN or infinite, shapes that do not fit, or workers below 1.
+        is negative, NaN or infinite, a bad mask, shapes that do not fit, or workers below 1.
     TypeError
         If both temperature and coldness are given, or for arguments that are not real numbers.
 
@@ -77,7 +80,7 @@ def softargmax(
     >>> softargmax([0.0, 10.0], 100).round(3)
     array([0.475, 0.525])
     """
-    return _answer("probs", logits, temperature, coldness, prior, workers)
+    return _answer("probs", logits, temperature, coldness, mask, prior, workers)
 
 
 def log_softargmax(
@@ -85,6 +88,7 @@ def log_softargmax(
     temperature: ArrayLike | None = None,
     *,
     coldness: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     prior: ArrayLike | None = None,
     workers: int | None = None,
 ) -> Array:
@@ -97,7 +101,7 @@ def log_softargmax(
 
     Parameters
     ----------
-    logits, temperature, coldness, prior, workers
+    logits, temperature, coldness, mask, prior, workers
         As for :func:`softargmax`.
 
     Returns
@@ -127,7 +131,7 @@ def log_softargmax(
     >>> log_softargmax([0.0, -40.0]).tolist()
     [-4.248354255291589e-18, -40.0]
     """
-    return _answer("log_probs", logits, temperature, coldness, prior, workers)
+    return _answer("log_probs", logits, temperature, coldness, mask, prior, workers)
 
 
 def smooth_max(
@@ -184,17 +188,18 @@ def _answer(
     logits: ArrayLike,
     temperature: ArrayLike | None,
     coldness: ArrayLike | None,
+    mask: ArrayLike | None,
     prior: ArrayLike | None,
     workers: int | None,
 ) -> Array:
     """Compute ``probs`` or ``log_probs``: the optimised law for NumPy arrays, else the formula."""
     threads = check_workers(workers)
     plain = None
-    if coldness is None and prior is None:
+    if coldness is None and mask is None and prior is None:
         plain = plain_state(logits, temperature, copy=False)
 
     def checked() -> State:
-        return checked_state(logits, temperature, coldness, prior, copy=False)
+        return checked_state(logits, temperature, coldness, prior, mask, copy=False)
 
     state = checked() if plain is None else plain
     if state.xp is not np:

@@ -34,7 +34,7 @@ CASES = [
     (lambda: Categorical([1j, 0]), TypeError, "got dtype complex128"),
     (lambda: Categorical([None, 1]), TypeError, "got dtype object"),
     (lambda: Categorical([[1, 2], [3]]), ValueError, "logits must be a rectangular array"),
-    (lambda: Categorical(np.ma.masked_less([1, 2], 2)), TypeError, "masked array; pass prior="),
+    (lambda: Categorical(np.ma.masked_less([1, 2], 2)), TypeError, "masked array; pass mask="),
     # temperature and coldness
     (
         lambda: Categorical(BATCH, -0.5),
@@ -77,11 +77,29 @@ CASES = [
         ValueError,
         "got none: every category has logit -inf or",
     ),
-    (lambda: DIST.masked([1, 0]), ValueError, "keep must have 4 categories"),
-    (lambda: DIST.masked([0.5, 1, 1, 1]), ValueError, "keep must be booleans"),
-    (lambda: DIST.masked([2, 1, 1, 1]), ValueError, "keep must be booleans.*got 2"),
-    (lambda: DIST.masked(with_row(1, 1) == 0), ValueError, "keep must.*none in row 1"),
-    (lambda: DIST.masked(np.ones((2, 4), bool)), ValueError, r"keep must fit.*\(2,\)"),
+    (lambda: DIST.masked([1, 0]), ValueError, "mask must have 4 categories"),
+    (lambda: DIST.masked([0.5, 1, 1, 1]), ValueError, "mask must be booleans"),
+    (lambda: DIST.masked([2, 1, 1, 1]), ValueError, "mask must be booleans.*got 2"),
+    (
+        lambda: DIST.masked(with_row(1, 1) == 0),
+        ValueError,
+        "mask must.*none in row 1.*-inf or is masked$",
+    ),
+    (lambda: DIST.masked(np.ones((2, 4), bool)), ValueError, r"mask must fit.*\(2, 4\)"),
+    (lambda: Categorical(BATCH, mask=[2, 1, 1, 1]), ValueError, "mask must be booleans.*got 2"),
+    (lambda: Categorical(BATCH, mask=[1, 1]), ValueError, r"mask must have 4 cat.*shape \(2,\)"),
+    (lambda: Categorical(BATCH, mask=np.ones((2, 4))), ValueError, "mask must fit the batch"),
+    (
+        lambda: Categorical(BATCH, mask=[0] * 4),
+        ValueError,
+        "row 0: every category.*-inf or is masked$",
+    ),
+    (
+        lambda: Categorical(BATCH, mask=[0, 0, 1, 1], prior=[1, 1, 0, 0]),
+        ValueError,
+        "has logit -inf or is masked or has prior 0$",
+    ),
+    (lambda: Categorical([-INF] * 2), ValueError, "every category has logit -inf$"),
     (lambda: Categorical.from_weights([[1, 1], [0, 0]]), ValueError, "weights.*none in row 1"),
     (lambda: Categorical.from_weights([1, -1]), ValueError, "weights.*non-negative.*got -1"),
     (lambda: Categorical.from_weights([1, NAN]), ValueError, "weights.*got nan"),
@@ -246,5 +264,5 @@ def test_masks_of_zeros_and_ones_in_any_dtype():
         assert got.prior.dtype == bool
         np.testing.assert_array_equal(got.probs, expected.probs)
     for value in (np.nan, -np.inf, 0.25, -1):
-        with pytest.raises(ValueError, match="keep must be booleans or numbers 0 and 1, got"):
+        with pytest.raises(ValueError, match="mask must be booleans or numbers 0 and 1, got"):
             Categorical(np.zeros(3)).masked([1, 0, value])

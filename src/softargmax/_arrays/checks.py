@@ -39,7 +39,7 @@ def check_categories(x: Array, name: str) -> None:
 def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
     """``x`` as an array of real numbers in the library ``xp``."""
     if isinstance(x, np.ma.MaskedArray):
-        hint = "; pass prior=~logits.mask" if name == "logits" else ""
+        hint = "; pass mask=~logits.mask" if name == "logits" else ""
         raise TypeError(f"{name} must be a plain array, got a masked array{hint}")
     if is_foreign(x) and xp is np:
         x = to_numpy(x)

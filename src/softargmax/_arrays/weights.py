@@ -37,7 +37,7 @@ def checked_weights(
     return array
 
 
-def keep_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
+def checked_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
     """``x``, booleans or the numbers 0 and 1, as an array of booleans.
 
     Where values cannot be seen it is an array of weights, NaN for other numbers than 0 and 1.

@@ -22,7 +22,7 @@ from softargmax._arrays.namespaces import (
     to_numpy,
     widest_float,
 )
-from softargmax._arrays.weights import checked_weights, keep_mask
+from softargmax._arrays.weights import checked_mask, checked_weights
 from softargmax._core.state import State, support_of
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import ONE, Temperature
@@ -37,35 +37,36 @@ def checked_state(
     logits: ArrayLike,
     temperature: ArrayLike | None,
     coldness: ArrayLike | None,
-    prior: ArrayLike | None,
+    prior: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     *,
     copy: bool,
     name: str = "logits",
     prior_name: str = "prior",
     beside: tuple[Any, ...] = (),
+    advise: bool = True,
 ) -> State:
     """Check what defines a distribution; with ``copy``, the caller's arrays may change afterwards.
 
     Its library is that of the first array that is not NumPy's, those ``beside`` included, with
-    which something will be computed. A prior by the name of "mask" has to be one.
+    which something will be computed. The state's prior is that given, 0 where the mask is.
     """
-    everything = (logits, temperature if coldness is None else coldness, prior, *beside)
+    everything = (logits, temperature if coldness is None else coldness, prior, mask, *beside)
     xp = namespace_of(*everything)
     like = next((x for x in everything if is_foreign(x)), logits)
     given = real_array(logits, name, xp, like, copy=copy)
     check_categories(given, name)
     z = cast(given, xp)
-    # Policies, which call the logits values or the prior a mask, take no coldness.
-    checked = checked_temperature(
-        temperature, coldness, xp, given, advise=name != "values" and prior_name != "mask"
-    )
-    if prior is not None and prior_name == "mask":
-        mask = keep_mask(prior, prior_name, xp, given)
-        prior = copied(mask, xp) if copy else mask
-    elif prior is not None:
+    checked = checked_temperature(temperature, coldness, xp, given, advise=advise)
+    weighted, masked = prior is not None, mask is not None
+    if weighted:
         prior = checked_weights(prior, prior_name, xp, given, copy=copy)
     shape = batch_shape(tuple(given.shape), checked, prior, prior_name, name)
-    check_support(z, prior, xp, name, prior_name)
+    if masked:
+        mask = checked_mask(mask, "mask", xp, given)
+        shape = meet_categories(tuple(mask.shape), given.shape[-1], shape, "mask")
+        prior = masked_prior(prior, mask, xp, copy=copy)
+    check_support(z, prior, xp, name, masked=masked, weighted=weighted)
     if copy:
         for array in (given, z, prior, *checked):
             read_only(array)
@@ -76,6 +77,7 @@ def plain_state(
     logits: ArrayLike,
     temperature: ArrayLike | None,
     prior: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     *,
     copy: bool = True,
 ) -> State | None:
@@ -98,6 +100,8 @@ def plain_state(
         checked = Temperature(1 / temperature if temperature else math.inf, temperature)
     else:
         return None
+    if mask is not None:
+        return _masked(logits, checked, mask) if prior is None else None
     if prior is not None:
         return _masked(logits, checked, prior)
     top = None
@@ -150,6 +154,12 @@ def _copied(x: Any) -> tuple[Any, Any]:
         np.copyto(rows[block], given[block])
         rows[block].max(axis=-1, out=tops[block])
     return z, top
+
+
+def check_one(temperature: ArrayLike | None, coldness: ArrayLike | None) -> None:
+    """Check that temperature or coldness is given, where neither is 1 by default."""
+    if temperature is None and coldness is None:
+        raise TypeError("pass temperature or coldness, got neither")
 
 
 def checked_temperature(
@@ -231,17 +241,30 @@ def batch_shape(
     shape = meet_batch(temperature.shape, logits[:-1], name, logits_name)
     if prior is None:
         return shape
-    if prior.shape[-1] != logits[-1]:
+    return meet_categories(tuple(prior.shape), logits[-1], shape, prior_name)
+
+
+def meet_categories(shape: Shape, num_categories: int, batch: Shape, name: str) -> Shape:
+    """The batch of a distribution and of an argument that has one value for each category."""
+    if shape[-1] != num_categories:
         raise ValueError(
-            f"{prior_name} must have {logits[-1]} categories on its last axis, "
-            f"got shape {tuple(prior.shape)}"
+            f"{name} must have {num_categories} categories on its last axis, got shape {shape}"
         )
     try:
-        return np.broadcast_shapes(shape, tuple(prior.shape[:-1]))
+        return np.broadcast_shapes(batch, shape[:-1])
     except ValueError:
-        raise ValueError(
-            f"{prior_name} must fit the batch axes {shape}, got shape {tuple(prior.shape)}"
-        ) from None
+        raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}") from None
+
+
+def masked_prior(prior: Array | None, mask: Array, xp: Namespace, *, copy: bool) -> Array:
+    """The prior of a state where a mask, checked, forbids categories."""
+    if prior is None:
+        return copied(mask, xp) if copy else mask
+    keep = xp.astype(mask, xp.bool)
+    found = xp.where(keep, prior, xp.zeros_like(prior))
+    if kind_of(mask, xp) == "f":  # NaN where nobody could check it
+        found = xp.where(xp.isnan(mask), math.nan, xp.astype(found, mask.dtype))
+    return found
 
 
 def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") -> Shape:
@@ -261,9 +284,18 @@ def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") ->
 
 
 def check_support(
-    z: Array, prior: Array | None, xp: Namespace, name: str = "logits", prior_name: str = "prior"
+    z: Array,
+    prior: Array | None,
+    xp: Namespace,
+    name: str = "logits",
+    *,
+    masked: bool = False,
+    weighted: bool = False,
 ) -> None:
-    """Check that no logit is NaN or +inf, and that every row has a support."""
+    """Check that no logit is NaN or +inf, and that every row has a support.
+
+    What is to blame where there is none: the logits, a mask, prior weights.
+    """
     top = xp.max(z, axis=-1)  # NaN where the row has one
     if xp is np and prior is None and np.isfinite(top).all():
         return
@@ -273,20 +305,23 @@ def check_support(
         raise ValueError(f"{name} must be finite or -inf, got {value}{in_row(wrong)}")
     alive = top > -math.inf if prior is None else xp.any(support_of(z, prior, xp), axis=-1)
     if any_of(~alive):
-        because = _IMPOSSIBLE[name]
-        if prior is not None:
-            because += " or is masked" if prior_name == "mask" else " or has prior 0"
         raise ValueError(
             f"{name} must leave at least one category in the support of every row, "
-            f"got none{in_row(~alive)}: every category {because}"
+            f"got none{in_row(~alive)}: {impossible(name, masked=masked, weighted=weighted)}"
         )
+
+
+def impossible(name: str, *, masked: bool, weighted: bool) -> str:
+    """Why nothing is left, in words."""
+    why = [_IMPOSSIBLE[name], *["is masked"] * masked, *["has prior 0"] * weighted]
+    return f"every category {' or '.join(why)}"
 
 
 _IMPOSSIBLE = {
     "logits": "has logit -inf",
     "energies": "has energy inf",
     "values": "has value -inf",
-    "keep": "is masked, or has logit -inf",
+    "mask": "has logit -inf",
     "log_weights": "has log-weight -inf",
     "log_rates": "has log-rate -inf",
 }

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays.checks import check_fits
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -14,18 +13,20 @@ from softargmax._arrays.namespaces import (
     copied,
     is_foreign,
     is_plain,
-    kind_of,
     namespace_of,
     read_only,
     to_namespace,
     to_numpy,
 )
-from softargmax._arrays.weights import keep_mask
+from softargmax._arrays.weights import checked_mask
 from softargmax._core.inputs import (
     batch_shape,
+    check_one,
     check_support,
     checked_state,
     checked_temperature,
+    masked_prior,
+    meet_categories,
 )
 from softargmax._core.state import State, Whole
 
@@ -157,14 +158,15 @@ def spread(state: State, shape: Shape) -> State:
     return state.replace(logits=logits, z=z, batch_shape=shape)
 
 
-def tempered(state: State, temperature: ArrayLike | None, coldness: ArrayLike | None) -> State:
+def tempered(
+    state: State, temperature: ArrayLike | None, coldness: ArrayLike | None, *, advise: bool = True
+) -> State:
     """The state at another temperature, which replaces the present one."""
-    if temperature is None and coldness is None:
-        raise TypeError("pass temperature or coldness, got neither")
+    check_one(temperature, coldness)
     new = temperature if coldness is None else coldness
     if state.xp is np and is_foreign(new):  # as the constructor would, go where it lives
         return checked_state(state.logits, temperature, coldness, state.prior, copy=True)
-    checked = checked_temperature(temperature, coldness, state.xp, state.logits)
+    checked = checked_temperature(temperature, coldness, state.xp, state.logits, advise=advise)
     for part in checked:
         read_only(part)
     shape = batch_shape(tuple(state.logits.shape), checked, state.prior)
@@ -173,29 +175,18 @@ def tempered(state: State, temperature: ArrayLike | None, coldness: ArrayLike | 
     return state.replace(temperature=checked, batch_shape=shape)
 
 
-def masked(state: State, keep: ArrayLike) -> State:
+def masked(state: State, mask: ArrayLike) -> State:
     """The state on fewer categories: the prior is multiplied by a mask."""
     xp = state.xp
-    if xp is np and namespace_of(keep) is not np:  # as the constructor would, go where it lives
-        other = namespace_of(keep)
-        logits = to_namespace(np.array(state.logits), other, keep)  # a copy, for ours is read-only
+    if xp is np and namespace_of(mask) is not np:  # as the constructor would, go where it lives
+        other = namespace_of(mask)
+        logits = to_namespace(np.array(state.logits), other, mask)  # a copy, for ours is read-only
         value, cold = state.temperature.value, None
         if value is None:
             cold = state.coldness
-        return masked(checked_state(logits, value, cold, state.prior, copy=True), keep)
-    mask = keep_mask(keep, "keep", xp, state.logits)
-    if mask.shape[-1] != state.num_categories:
-        raise ValueError(
-            f"keep must have {state.num_categories} categories on its last axis, "
-            f"got shape {tuple(mask.shape)}"
-        )
-    shape = check_fits(tuple(mask.shape[:-1]), state.batch_shape, "keep")
-    if state.prior is None:
-        prior = copied(mask, xp)
-    else:
-        keep = xp.astype(mask, xp.bool)
-        prior = xp.where(keep, state.prior, xp.zeros_like(state.prior))
-        if keep is not mask and kind_of(mask, xp) == "f":  # NaN where nobody could check it
-            prior = xp.where(xp.isnan(mask), math.nan, xp.astype(prior, mask.dtype))
-    check_support(state.z, prior, xp, "keep")
+        return checked_state(logits, value, cold, state.prior, mask, copy=True)
+    keep = checked_mask(mask, "mask", xp, state.logits)
+    shape = meet_categories(tuple(keep.shape), state.num_categories, state.batch_shape, "mask")
+    prior = masked_prior(state.prior, keep, xp, copy=True)
+    check_support(state.z, prior, xp, "mask", masked=True, weighted=state.prior is not None)
     return state.replace(prior=read_only(prior), batch_shape=shape)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from softargmax._arrays.namespaces import Array, Namespace, to_namespace
+from softargmax._arrays.namespaces import Array, Namespace, kind_of, to_namespace
 from softargmax._core import sampling
 from softargmax._core.information import quantile
 from softargmax._core.state import State, support_of
@@ -34,7 +34,9 @@ class Factors(NamedTuple):
     def of(cls, state: State, sizes: tuple[int, ...], bad: Array) -> Self:
         """From logits that are concatenated on the last axis; rows that are bad (…, 1) are NaN."""
         groups = []
-        legal, heat = support_of(state.z, state.prior, state.xp), state.temperature.value
+        legal = support_of(state.z, state.prior, state.xp)
+        heat = state.temperature.mapped(lambda x: x[..., None])
+        weighted = state.prior is not None and kind_of(state.prior, state.xp) != "b"
         for members in _alike(sizes):
             place, real = _places(sizes, members)
             full = (*state.batch_shape, *real.shape)
@@ -50,7 +52,9 @@ class Factors(NamedTuple):
                 state.xp.where(
                     bad[..., None], math.nan, state.xp.where(kept, padded(state.z), -math.inf)
                 ),
-                heat if isinstance(heat, float) or heat is None else heat[..., None],
+                heat.value,
+                coldness=heat.coldness if heat.value is None else None,
+                prior=padded(state.prior) if weighted else None,
             )
             groups.append(Group(members, dist))
         return cls(sizes, tuple(groups))

@@ -21,7 +21,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
 )
 from softargmax._core.formula import bad_rows
-from softargmax._core.inputs import checked_state, meet_batch
+from softargmax._core.inputs import check_one, checked_state, impossible, meet_batch
 from softargmax._core.state import State, support_of
 from softargmax._core.variants import spread
 from softargmax._random.sources import Rngs, source_of
@@ -42,8 +42,12 @@ class MultiCategorical:
         The number of categories of each dimension, as in Gymnasium's ``MultiDiscrete.nvec``.
     temperature : float or array, optional
         T in [0, inf], 1 by default; broadcasts against the batch axes alone.
+    coldness : float or array, optional
+        β = 1/T instead, any real number or ±inf; a negative one prefers small logits.
     mask : array of bool (or 0 and 1), shape (..., K), optional
         The legal categories, concatenated as the logits are.
+    prior : array, shape (..., K), optional
+        Non-negative weights π₀, concatenated likewise. Default 1.
 
     Raises
     ------
@@ -70,14 +74,17 @@ class MultiCategorical:
         self,
         logits: ArrayLike,
         sizes: Iterable[int],
-        *,
         temperature: ArrayLike | None = None,
+        *,
+        coldness: ArrayLike | None = None,
         mask: ArrayLike | None = None,
+        prior: ArrayLike | None = None,
     ) -> None:
-        given = checked_state(logits, temperature, None, mask, copy=False, prior_name="mask")
+        given = checked_state(logits, temperature, coldness, prior, mask, copy=False)
         xp = given.xp
         widths = _sizes(sizes, given.z.shape[-1])
-        illegal = _check_dimensions(support_of(given.z, given.prior, xp), widths)
+        given_as = {"masked": mask is not None, "weighted": prior is not None}
+        illegal = _check_dimensions(support_of(given.z, given.prior, xp), widths, **given_as)
         bad = bad_rows(given) | illegal  # where nobody could check
         self.__dict__.update(_factors=Factors.of(given, widths, bad))
         if xp is not np:
@@ -110,7 +117,7 @@ class MultiCategorical:
 
     @property
     def batch_shape(self) -> Shape:
-        """The broadcast of the batch axes of logits, temperature and mask."""
+        """The broadcast of the batch axes of logits, temperature, mask and prior."""
         return self._state.batch_shape[:-1]
 
     def __len__(self) -> int:
@@ -158,8 +165,10 @@ class MultiCategorical:
         """The log-probabilities in nats, laid out as :attr:`probs`."""
         return self._factors.flat(lambda dist, _: dist.log_probs)
 
-    def tempered(self, temperature: ArrayLike) -> Self:
-        """This distribution at another temperature, which replaces the current one.
+    def tempered(
+        self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
+    ) -> Self:
+        """This distribution at another temperature (or coldness), which replaces the current one.
 
         Examples
         --------
@@ -167,15 +176,20 @@ class MultiCategorical:
         >>> MultiCategorical([1.0, 5.0, 7.0, 7.0], sizes=(2, 2)).tempered(0).probs
         array([0. , 1. , 0.5, 0.5])
         """
-        if not np.ndim(temperature):
-            return self._of(self._factors.mapped(lambda dist: dist.tempered(temperature)))
-        heat: Any = temperature if is_foreign(temperature) else np.asarray(temperature)
+        check_one(temperature, coldness)
+        name = "temperature" if coldness is None else "coldness"
+        new: Any = temperature if coldness is None else coldness
+        if not np.ndim(new) or (temperature is not None and coldness is not None):
+            return self._of(
+                self._factors.mapped(lambda dist: dist.tempered(temperature, coldness=coldness))
+            )
+        given: Any = new if is_foreign(new) else np.asarray(new)
         batch = tuple(self._state.z.shape[:-2])
-        shape = meet_batch(tuple(heat.shape), batch, "temperature")
+        shape = meet_batch(tuple(given.shape), batch, name)
 
         def tempered(dist: Categorical) -> Categorical:
-            whole = spread(state_of(dist), (*shape, dist.batch_shape[-1]))
-            return of_state(whole).tempered(heat[..., None])
+            whole = of_state(spread(state_of(dist), (*shape, dist.batch_shape[-1])))
+            return whole.tempered(**{name: given[..., None]})
 
         return self._of(self._factors.mapped(tempered))
 
@@ -365,7 +379,9 @@ def _sizes(sizes: Any, num_categories: int) -> tuple[int, ...]:
     return found
 
 
-def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> Array:
+def _check_dimensions(
+    legal: Array, sizes: tuple[int, ...], *, masked: bool, weighted: bool
+) -> Array:
     """Where a dimension has no legal category, which is an error if it can be seen, (…, 1)."""
     first = 0
     xp = namespace_of(legal)
@@ -373,9 +389,10 @@ def _check_dimensions(legal: Array, sizes: tuple[int, ...]) -> Array:
     for d, size in enumerate(sizes):
         alive = xp.any(legal[..., first : first + size], axis=-1)
         if checks.any_of(~alive):
+            why = impossible("logits", masked=masked, weighted=weighted)
             raise ValueError(
-                f"mask must leave a legal category in every dimension, got none in dimension {d}"
-                f"{checks.in_row(~alive)}"
+                f"logits must leave a legal category in every dimension, got none in dimension {d}"
+                f"{checks.in_row(~alive)}: {why}"
             )
         illegal = illegal | ~alive[..., None]
         first += size

@@ -6,20 +6,26 @@ their log-probabilities.
 
 import math
 
+import numpy as np
+
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_namespace, widest_float
 from softargmax._arrays.weights import log_weights
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
-from softargmax._core.inputs import check_support, meet_batch, plain_state
+from softargmax._core.inputs import check_one, check_support, meet_batch, plain_state
+from softargmax._core.renewal import mixed
 from softargmax._core.state import support_of
+from softargmax._core.variants import spread, tempered
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.functional import log_softargmax
 from softargmax.policies._values import action_values, policy_of
 
 
-def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
-    """The greedy policy, uniform over tied best legal actions: :func:`boltzmann` at T = 0.
+def greedy(
+    values: ArrayLike, *, mask: ArrayLike | None = None, prior: ArrayLike | None = None
+) -> Categorical:
+    """The greedy policy, shared by tied best legal actions: :func:`boltzmann` at T = 0.
 
     Parameters
     ----------
@@ -27,6 +33,8 @@ def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
         Action values Q; -inf forbids an action.
     mask : array of bool (or 0 and 1), shape (..., K), optional
         The legal actions.
+    prior : array, shape (..., K), optional
+        Non-negative weights π₀ of the actions, in proportion to which ties share; default 1.
 
     Returns
     -------
@@ -37,7 +45,7 @@ def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     ValueError
         For NaN or +inf values, or a row without a legal action (the message names it).
     TypeError
-        For values that are not real numbers, or an invalid mask.
+        For values that are not real numbers, or an invalid mask or prior.
 
     Examples
     --------
@@ -45,20 +53,27 @@ def greedy(values: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     >>> greedy([1.0, 5.0, 5.0, 9.0], mask=[1, 1, 1, 0]).probs
     array([0. , 0.5, 0.5, 0. ])
     """
-    return boltzmann(values, 0.0, mask=mask)
+    return boltzmann(values, 0.0, mask=mask, prior=prior)
 
 
 def boltzmann(
-    values: ArrayLike, temperature: ArrayLike, *, mask: ArrayLike | None = None
+    values: ArrayLike,
+    temperature: ArrayLike | None = None,
+    *,
+    coldness: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    prior: ArrayLike | None = None,
 ) -> Categorical:
-    r"""Boltzmann exploration, softargmax of the values: :math:`\pi(a) \propto e^{Q(a) / T}`.
+    r"""Boltzmann exploration, softargmax of the values: :math:`\pi(a) \propto \pi_0(a) e^{Q(a)/T}`.
 
     Parameters
     ----------
-    values, mask
+    values, mask, prior
         As for :func:`greedy`.
     temperature : float or array
         T in [0, inf] in the units of the values; broadcasts against the batch axes alone.
+    coldness : float or array
+        β = 1/T instead, any real number or ±inf; a negative one prefers small values.
 
     Returns
     -------
@@ -67,7 +82,7 @@ def boltzmann(
     Raises
     ------
     ValueError, TypeError
-        As :func:`greedy` does, and for an invalid temperature.
+        As :func:`greedy` does, for an invalid temperature or coldness, and for both or neither.
 
     References
     ----------
@@ -79,26 +94,34 @@ def boltzmann(
     >>> boltzmann([0.0, 10.0, 99.0], 100.0, mask=[1, 1, 0]).probs.round(3)
     array([0.475, 0.525, 0.   ])
     """
-    if temperature is None:
-        raise TypeError("temperature must be a number or an array of them, got None")
-    state = plain_state(values, temperature) if mask is None else None
+    check_one(temperature, coldness)
+    state = plain_state(values, temperature, prior, mask) if coldness is None else None
     if state is None:
-        state = action_values(values, mask, temperature=temperature, copy=True)
+        state = action_values(
+            values, mask, temperature=temperature, coldness=coldness, prior=prior, copy=True
+        )
     return of_state(state)
 
 
 @ignore_fp_errors
 def epsilon_greedy(
-    values: ArrayLike, epsilon: ArrayLike, *, mask: ArrayLike | None = None
+    values: ArrayLike,
+    epsilon: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    prior: ArrayLike | None = None,
 ) -> Categorical:
     r"""Greedy with probability 1 - ε, else uniform over the legal actions.
 
     .. math:: \pi(a) = \frac{1 - \varepsilon}{k} [a \text{ is one of } k \text{ best}]
               + \frac{\varepsilon}{n} [a \text{ is one of } n \text{ legal}]
 
+    With a prior both are in proportion to it: k and n are the sums of its weights, π₀(a) is a
+    factor of each term.
+
     Parameters
     ----------
-    values, mask
+    values, mask, prior
         As for :func:`greedy`.
     epsilon : float or array
         ε in [0, 1]; broadcasts against the batch axes alone.
@@ -123,10 +146,14 @@ def epsilon_greedy(
     >>> epsilon_greedy([1.0, 5.0, 9.0], 0.1, mask=[1, 1, 0]).probs
     array([0.05, 0.95, 0.  ])
     """
-    given = action_values(values, mask, epsilon)
+    given = action_values(values, mask, epsilon, prior=prior)
     xp, z = given.xp, given.z
     part = checks.numbers_in(epsilon, "epsilon", "[0, 1]", xp, z)
     meet_batch(tuple(part.shape), tuple(z.shape[:-1]), "epsilon", "values")
+    if prior is not None:
+        state = spread(given, np.broadcast_shapes(given.batch_shape, tuple(part.shape)))
+        best, hot = (tempered(state, t, None) for t in (0.0, math.inf))
+        return of_state(mixed(best, hot, part, "epsilon_greedy"))
     part = part[..., None]
     legal = support_of(z, given.prior, xp)
     best = legal & (z == xp.max(xp.where(legal, z, -math.inf), axis=-1, keepdims=True))
@@ -141,7 +168,12 @@ def epsilon_greedy(
 
 
 def kl_regularized(
-    values: ArrayLike, reference: Categorical, temperature: ArrayLike
+    values: ArrayLike,
+    reference: Categorical,
+    temperature: ArrayLike | None = None,
+    *,
+    coldness: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
 ) -> Categorical:
     r"""The policy that trades off expected value against divergence from a reference policy.
 
@@ -153,9 +185,14 @@ def kl_regularized(
     values : array, shape (..., K)
         Action values Q; -inf forbids an action.
     reference : Categorical
-        Over the same actions, with a batch that broadcasts. Actions it forbids stay forbidden.
+        The prior: over the same actions, with a batch that broadcasts. Actions it forbids stay
+        forbidden.
     temperature : float or array
         T in [0, inf]: inf gives the reference, 0 the reference restricted to the best actions.
+    coldness : float or array
+        β = 1/T instead, any real number or ±inf; a negative one prefers small values.
+    mask
+        As for :func:`greedy`.
 
     Returns
     -------
@@ -164,7 +201,8 @@ def kl_regularized(
     Raises
     ------
     ValueError, TypeError
-        For arguments of the wrong type, out of range, or whose shapes do not fit.
+        For arguments of the wrong type, out of range, or whose shapes do not fit, and for both or
+        neither of temperature and coldness.
 
     References
     ----------
@@ -183,7 +221,8 @@ def kl_regularized(
     """
     other = state_of(reference, "reference")
     log_ref = log_probs(other)
-    given = action_values(values, None, log_ref, temperature=temperature)
+    check_one(temperature, coldness)
+    given = action_values(values, mask, log_ref, temperature=temperature, coldness=coldness)
     xp, z = given.xp, given.z
     if z.shape[-1] != other.num_categories:
         raise ValueError(
@@ -191,15 +230,16 @@ def kl_regularized(
             f"got {other.num_categories}"
         )
     shape = checks.check_fits(other.batch_shape, given.batch_shape, "reference")
-    kept = to_namespace(other.support, xp, z) & support_of(z, None, xp)
+    kept = to_namespace(other.support, xp, z) & support_of(z, given.prior, xp)
     scores = xp.where(kept | xp.isnan(z), z, -math.inf)
-    check_support(scores, None, xp, "values")
+    check_support(scores, None, xp, "values", masked=mask is not None, weighted=True)
     # In logarithms, since a tiny reference probability may go with a large value.
     log_ref = to_namespace(log_ref, xp, z, z.dtype)
     full = xp.broadcast_to(scores, (*shape, z.shape[-1]))
-    log_p = log_softargmax(full, given.temperature.value)
+    heat = given.temperature
+    log_p = log_softargmax(full, heat.value, coldness=heat.coldness if heat.value is None else None)
     alive = kept & (log_p > -math.inf)
     zero = xp.zeros_like(log_p)
     total = xp.where(alive, log_p, zero) + xp.where(alive, log_ref, zero)
-    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True)
+    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True) | bad_rows(given)
     return policy_of(xp.where(bad, math.nan, xp.where(alive, total, -math.inf)), z, xp)

@@ -15,17 +15,19 @@ def action_values(
     mask: ArrayLike | None,
     *others: Any,
     temperature: ArrayLike | None = None,
+    coldness: ArrayLike | None = None,
+    prior: ArrayLike | None = None,
     copy: bool = False,
 ) -> State:
     """Checked action values, in the array library of any of the arguments, ``others`` included."""
     return checked_state(
         values,
         temperature,
-        None,
+        coldness,
+        prior,
         mask,
         copy=copy,
         name="values",
-        prior_name="mask",
         beside=others,
     )
 

@@ -48,7 +48,9 @@ class RelaxedCategorical:
         Real scores z; -inf puts a category outside the support, where y is 0.
     temperature : float or array
         τ in [0, inf], of the relaxation, not of p; broadcasts against the batch axes. At 0 the
-        draws are one-hot.
+        draws are one-hot. (A negative 1/τ has no meaning: there is no coldness.)
+    mask : array of bool (or 0 and 1), shape (..., K), optional
+        The categories that are possible: it multiplies the prior.
     prior : array, shape (..., K), optional
         Non-negative weights π₀.
 
@@ -82,13 +84,18 @@ class RelaxedCategorical:
     _state: State  # logits and prior, at the relaxation's temperature
 
     def __init__(
-        self, logits: ArrayLike, temperature: ArrayLike, *, prior: ArrayLike | None = None
+        self,
+        logits: ArrayLike,
+        temperature: ArrayLike,
+        *,
+        mask: ArrayLike | None = None,
+        prior: ArrayLike | None = None,
     ) -> None:
         if temperature is None:
             raise TypeError("temperature must be real numbers, got None")
-        state = plain_state(logits, temperature, prior)
+        state = plain_state(logits, temperature, prior, mask)
         if state is None:
-            state = checked_state(logits, temperature, None, prior, copy=True)
+            state = checked_state(logits, temperature, None, prior, mask, copy=True, advise=False)
         self.__dict__["_state"] = state
         _register(type(self))
 
@@ -112,7 +119,7 @@ class RelaxedCategorical:
 
     @property
     def prior(self) -> Array | None:
-        """The prior weights as given, or None."""
+        """The prior weights as given, 0 where masked, or None."""
         return self._state.prior
 
     @property
@@ -122,7 +129,7 @@ class RelaxedCategorical:
 
     @property
     def batch_shape(self) -> Shape:
-        """The broadcast of the batch axes of logits, temperature and prior."""
+        """The broadcast of the batch axes of logits, temperature, mask and prior."""
         return self._state.batch_shape
 
     @property
@@ -151,7 +158,7 @@ class RelaxedCategorical:
         >>> RelaxedCategorical([0.0, 1.0], 0.5).tempered(0.1).temperature
         0.1
         """
-        return self._of(tempered(self._state, temperature, None))
+        return self._of(tempered(self._state, temperature, None, advise=False))
 
     def __repr__(self) -> str:
         return display.text(self._state, type(self).__name__)

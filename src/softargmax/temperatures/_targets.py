@@ -209,7 +209,7 @@ def _temperature(
     ends: _Ends,
 ) -> Any:
     """Temperatures at which the Rényi entropy minus log k is ``excess(target, k)``."""
-    given = checked_state(logits, None, None, mask, copy=False, prior_name="mask", beside=(target,))
+    given = checked_state(logits, None, None, None, mask, copy=False, beside=(target,))
     xp = given.xp
     goal = real_array(target, name, xp, given.z)
     # A target is only as precise as its dtype.
@@ -217,9 +217,9 @@ def _temperature(
     shape = meet_batch(tuple(goal.shape), tuple(given.z.shape[:-1]), name)
     shape = meet_batch(shape, given.batch_shape, name) if given.batch_shape else shape
 
-    def solve(z: Any, goal: Any, keep: Any = None) -> _solver.Match:
+    def solve(z: Any, goal: Any, mask: Any = None) -> _solver.Match:
         goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
-        rows = None if keep is None else as_rows(keep, shape)
+        rows = None if mask is None else as_rows(mask, shape)
         legal = None if rows is None else rows.astype(bool)
         found = _solver.match(
             as_rows(z, shape), legal, lambda k, block: excess(goals[block], k), order, eps
