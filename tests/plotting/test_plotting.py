@@ -24,11 +24,11 @@ pytest.importorskip("matplotlib")
 inf = math.inf
 DIST = Categorical([0.0, 1.0, 3.0, -inf], 0.7)
 RELAXED = RelaxedCategorical([0.0, 0.5, 1.0], temperature=[0.4, 2.0])
-Y = np.moveaxis(RELAXED.sample(100, rng=0), 0, 1)
+Y = RELAXED.sample(100, rng=0)
 CALLS = {
     "probabilities": lambda **o: plot_probabilities(DIST, DIST.sample(50, rng=0), **o),
     "sweep": lambda **o: plot_temperature_sweep([1.0, 5.0, 5.0], **o),
-    "simplex": lambda **o: plot_simplex(Y[0], RELAXED[0], **o),
+    "simplex": lambda **o: plot_simplex(Y[:, 0], RELAXED[0], **o),
     "schedule": lambda **o: plot_schedule(Linear(1, 0, steps=9), steps=9, **o),
     "truncation": lambda **o: plot_truncation(DIST, TopP(0.5), **o),
 }
@@ -95,15 +95,38 @@ def test_temperature_sweep():
     plot_temperature_sweep([2.0, 2.0]).figure.canvas.draw()
 
 
+@pytest.mark.parametrize("most", [1e308, 1.7e308, 1e-310, 5e-324])
+def test_a_sweep_of_any_span(most):
+    ax = plot_temperature_sweep([-most, most])
+    ax.figure.canvas.draw()
+    t = ax.lines[0].get_xdata()
+    assert np.all((np.diff(t) > 0) & (t[:-1] > ax.get_xlim()[0]) & (t[:-1] < ax.get_xlim()[1]))
+    for panel in plot_thermodynamics([0.0, most]):
+        panel.figure.canvas.draw()
+
+
+def test_a_sweep_of_coldness_masked_and_weighted():
+    law = {"mask": [1, 1, 0, 1], "prior": [1.0, 2.0, 3.0, 4.0]}
+    ax = plot_temperature_sweep([0.0, 1.0, 9.0, 2.0], coldness=[2.0, -1.0, 0.0], **law)
+    ax.figure.canvas.draw()
+    assert (ax.get_xscale(), ax.get_xlabel()) == ("linear", "coldness")
+    dist = Categorical([0.0, 1.0, 9.0, 2.0], coldness=[-1.0, 0.0, 2.0], **law)
+    assert_allclose(ax.lines[0].get_xdata(), [-1, 0, 2])
+    assert_allclose(ax.lines[0].get_ydata(), dist.probs[:, 3])  # the likeliest, in the legend first
+    axes = plot_thermodynamics([0.0, 1.0], coldness=[-1.0, 1.0])
+    ladder = Categorical.from_energies([0.0, 1.0], coldness=[-1.0, 1.0])
+    assert_allclose(axes[1].lines[0].get_ydata(), thermodynamics.internal_energy(ladder))
+
+
 def test_simplex():
     axes = plot_simplex(Y, RELAXED, labels=list("abc"))
     assert [ax.get_title() for ax in axes] == ["τ = 0.4", "τ = 2"]
-    for ax, points in zip(axes, Y, strict=True):
+    for ax, points in zip(axes, np.moveaxis(Y, 1, 0), strict=True):
         x, height = ax.lines[0].get_data()
         assert_allclose(height, points[:, 2] * math.sqrt(3) / 2)
         assert_allclose(x, points[:, 1] + points[:, 2] / 2)
     axes[0].figure.canvas.draw()
-    assert plot_simplex(Y[0]).get_title() == ""
+    assert plot_simplex(Y[:, 0]).get_title() == ""
 
 
 def test_schedule():
@@ -163,10 +186,20 @@ def test_truncation():
             "temperatures must be in",
         ),
         (lambda: plot_temperature_sweep([1.0, 2.0], [1.0]), ValueError, "two or more, got 1"),
+        (
+            lambda: plot_temperature_sweep([1.0, 2.0], [1.0, 2.0], coldness=[1.0, 2.0]),
+            TypeError,
+            "pass temperatures or coldness, not both",
+        ),
+        (
+            lambda: plot_temperature_sweep([1.0, 2.0], coldness=[1.0, inf]),
+            ValueError,
+            r"coldness must be in \(-inf, inf\), got inf",
+        ),
         (lambda: plot_simplex(np.ones((3, 2))), ValueError, r"samples must have shape \(n, 3\)"),
         (lambda: plot_simplex(np.ones((5, 3))), ValueError, "points of the simplex"),
-        (lambda: plot_simplex(Y[0], RELAXED), ValueError, r"density must have batch_shape \(\)"),
-        (lambda: plot_simplex(Y[0], DIST), TypeError, "density must be a RelaxedCategorical"),
+        (lambda: plot_simplex(Y[:, 0], RELAXED), ValueError, r"density must have batch_shape \(\)"),
+        (lambda: plot_simplex(Y[:, 0], DIST), TypeError, "density must be a RelaxedCategorical"),
         (lambda: plot_simplex(Y, ax=[None]), ValueError, "ax must be 2 Axes, got 1"),
         (lambda: plot_schedule(steps=9), ValueError, "schedules must be one or more"),
         (lambda: plot_schedule(3.0, steps=9), TypeError, "schedules must be callable, got 3.0"),

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from softargmax import thermodynamics
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
-from softargmax.categorical import Categorical
+from softargmax.categorical import Categorical, state_of
 from softargmax.plotting._axes import COLOURS, GREY, names_of, new_axes, new_panels, one_row, tidy
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ def plot_temperature_sweep(
     logits: ArrayLike,
     temperatures: ArrayLike | None = None,
     *,
+    coldness: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    prior: ArrayLike | None = None,
     labels: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -33,6 +36,11 @@ def plot_temperature_sweep(
     temperatures : array, shape (m,), optional
         Two or more, positive and finite; when None, from 1/100 to 100 times the spread of the
         logits. The limits T = 0 and T = inf are marked at the left and right.
+    coldness : array, shape (m,), optional
+        Two or more coldnesses instead, finite and of either sign, on a linear axis; the limits
+        β = -inf and β = inf are marked.
+    mask, prior
+        As for :class:`Categorical`.
     labels : sequence of str, optional
         Names of the K categories.
     ax : matplotlib.axes.Axes, optional
@@ -45,7 +53,7 @@ def plot_temperature_sweep(
     Raises
     ------
     ValueError, TypeError
-        For logits that are not a single row, or invalid temperatures.
+        For logits that are not a single row, invalid temperatures or coldnesses, or both.
     ImportError
         Without Matplotlib.
 
@@ -60,16 +68,15 @@ def plot_temperature_sweep(
     >>> ax.get_xlabel(), ax.get_xscale()
     ('temperature', 'log')
     """
-    base = one_row(Categorical(logits), "logits")
-    z, width = base.logits, base.num_categories
-    names = names_of(labels, width)
-    t = _temperatures(z, temperatures, 100, 300)
+    base = one_row(Categorical(logits, mask=mask, prior=prior), "logits")
+    names = names_of(labels, base.num_categories)
+    sweep = _swept(base, temperatures, coldness, 100, 300)
+    t, ladder, ends = sweep.places, sweep.ladder, sweep.ends
     if t.size < 2:
-        raise ValueError(f"temperatures must be two or more, got {t.size}")
-    ladder, ends = base.tempered(t), base.tempered([0.0, math.inf])
+        raise ValueError(f"{sweep.name} must be two or more, got {t.size}")
     ax = ax or new_axes((7, 4.2))
-    order = np.argsort(-z, kind="stable")
-    left, right = t[0] * (t[0] / t[-1]) ** 0.06, t[-1] * (t[-1] / t[0]) ** 0.06
+    order = np.argsort(np.where(state_of(base).support, -base.logits, math.inf), kind="stable")
+    left, right = sweep.beyond(0.06)
     for rank, i in enumerate(order):
         colour = COLOURS[rank] if rank < len(COLOURS) else GREY
         own = names[i] if rank < len(COLOURS) else None
@@ -78,9 +85,10 @@ def plot_temperature_sweep(
         p = ladder.probs[:, i]
         ax.plot(t, p, style, color=colour, lw=wide, label=own, zorder=2 + wide / 2)
         ax.plot([left, right], ends.probs[:, i], "o", color=colour, ms=5, clip_on=False, zorder=4)
-    ax.set(xscale="log", xlabel="temperature", ylabel="probability", ylim=(-0.02, 1.02))
+    ax.set(ylabel="probability", ylim=(-0.02, 1.02))
+    sweep.scale_axis(ax)
     ax.set_xlim(left, right)
-    for x, text, side in ((left, "T = 0", "left"), (right, "T = ∞", "right")):
+    for x, text, side in zip((left, right), sweep.limits, ("left", "right"), strict=True):
         ax.annotate(
             text, (x, 1.02), (0, 4), textcoords="offset points", ha=side, va="bottom", fontsize=9
         )
@@ -91,7 +99,7 @@ def plot_temperature_sweep(
     twin = ax.twinx()
     twin.plot(t, ladder.entropy(), ":", color="black", lw=1.8)
     twin.plot([left, right], ends.entropy(), "D", color="black", ms=4, clip_on=False)
-    most = float(ends.entropy().max()) or 1.0
+    most = float(max(ends.entropy().max(), ladder.entropy().max())) or 1.0
     twin.set(ylabel="entropy in nats (dotted)", ylim=(-0.02 * most, 1.02 * most))
     far = twin.secondary_yaxis(1.16, functions=(np.exp, lambda x: np.log(np.maximum(x, 1e-9))))
     far.set_ylabel("perplexity")
@@ -159,6 +167,7 @@ def plot_thermodynamics(
     energies: ArrayLike,
     temperatures: ArrayLike | None = None,
     *,
+    coldness: ArrayLike | None = None,
     degeneracies: ArrayLike | None = None,
     ax: Any = None,
 ) -> Any:
@@ -170,18 +179,21 @@ def plot_thermodynamics(
         Energies of the levels, in units of the temperature (k_B = 1).
     temperatures : array, shape (m,), optional
         Positive and finite; when None, from 1/100 to 10 times the spread of the energies.
+    coldness : array, shape (m,), optional
+        Coldnesses instead, finite and of either sign (population inversion), on a linear axis.
     degeneracies : array, shape (K,), optional
     ax : a sequence of four matplotlib.axes.Axes, optional
 
     Returns
     -------
     array of four matplotlib.axes.Axes
-        Dashed lines are the limits at T = 0 and T = inf, where they are finite.
+        Dashed lines are the limits at both ends, T = 0 and T = inf (β = -inf and β = inf), where
+        they are finite.
 
     Raises
     ------
     ValueError, TypeError
-        For energies that are not a single row, or invalid temperatures.
+        For energies that are not a single row, invalid temperatures or coldnesses, or both.
     ImportError
         Without Matplotlib.
 
@@ -197,8 +209,8 @@ def plot_thermodynamics(
     ['log Z', 'internal energy U', 'entropy S in nats', 'heat capacity C']
     """
     base = one_row(Categorical.from_energies(energies, degeneracies=degeneracies), "energies")
-    t = _temperatures(base.logits, temperatures, 10, 400)
-    ladder, ends = base.tempered(t), base.tempered([0.0, math.inf])
+    sweep = _swept(base, temperatures, coldness, 10, 400)
+    t, ladder, ends = sweep.places, sweep.ladder, sweep.ends
     axes = new_panels(ax, 4, (9, 5.6), rows=2)
     panels = (
         ("log Z", thermodynamics.log_partition),
@@ -211,15 +223,74 @@ def plot_thermodynamics(
         for limit in np.unique(function(ends)):
             if np.isfinite(limit):
                 one.axhline(limit, color=GREY, ls="--", lw=1, zorder=0)
-        one.set(xscale="log", xlabel="temperature", ylabel=name)
+        one.set_ylabel(name)
+        sweep.scale_axis(one)
         tidy(one)
     return axes
 
 
-def _temperatures(z: Any, given: ArrayLike | None, hottest: float, count: int) -> Any:
-    """The given temperatures, sorted, or a grid from 1/100 to ``hottest`` times the spread of z."""
-    if given is not None:
-        return np.sort(checks.numbers_in(given, "temperatures", "(0, inf)", np, z).ravel())
-    finite = z[z > -math.inf].astype(np.float64)
-    spread = float(finite.max() / 2 - finite.min() / 2) * 2 or 1.0
-    return np.geomspace(spread / 100, spread * hottest, count)
+_TINY, _HUGE = math.log(1e-306), math.log(1e307)  # where a logarithmic axis may end
+
+
+class _Sweep(NamedTuple):
+    """A distribution along an axis of temperatures or of coldness, and its limits at both ends."""
+
+    name: str
+    label: str
+    scale: str
+    limits: tuple[str, str]
+    places: Any
+    ladder: Categorical
+    ends: Categorical
+
+    def scale_axis(self, ax: "Axes") -> None:
+        """Set the scale, the label and, where Matplotlib's own would overflow, the ticks."""
+        ax.set(xscale=self.scale, xlabel=self.label)
+        if self.scale == "log" and self.places[-1] > 1e300:
+            decades = np.arange(-307, 309)
+            inside = (decades >= np.log10(self.places[0])) & (decades <= np.log10(self.places[-1]))
+            shown = decades[inside]
+            ax.set_xticks(10.0 ** shown[:: -(-len(shown) // 8) or 1])
+            ax.set_xticks([], minor=True)
+
+    def beyond(self, part: float) -> tuple[float, float]:
+        """Places left and right of all others, by a part of the axis, for the limits."""
+        if self.scale == "linear":
+            gap = part * self.places[-1] - part * self.places[0]
+            return float(self.places[0] - gap), float(self.places[-1] + gap)
+        low, high = np.log(self.places[[0, -1]])
+        gap = part * (high - low)
+        return math.exp(max(low - gap, _TINY - 2)), math.exp(min(high + gap, _HUGE + 2))
+
+
+@ignore_fp_errors
+def _swept(
+    base: Categorical,
+    temperatures: ArrayLike | None,
+    coldness: ArrayLike | None,
+    hottest: float,
+    count: int,
+) -> _Sweep:
+    """The temperatures or coldnesses given, sorted, or a grid of temperatures.
+
+    The grid reaches from 1/100 to ``hottest`` times the spread of the logits.
+    """
+    z, support = base.logits, state_of(base).support
+    if coldness is not None:
+        if temperatures is not None:
+            raise TypeError("pass temperatures or coldness, not both")
+        b = np.sort(checks.numbers_in(coldness, "coldness", "(-inf, inf)", np, z).ravel())
+        ends = base.tempered(coldness=[-math.inf, math.inf])
+        limits = ("β = -∞", "β = ∞")
+        return _Sweep("coldness", "coldness", "linear", limits, b, base.tempered(coldness=b), ends)
+    if temperatures is not None:
+        t = np.sort(checks.numbers_in(temperatures, "temperatures", "(0, inf)", np, z).ravel())
+    else:
+        finite = z[support].astype(np.float64)
+        half = float(finite.max() / 2 - finite.min() / 2) or 0.5  # the whole may overflow
+        low, high = (math.log(half) + math.log(2 * x) for x in (0.01, hottest))
+        low = min(max(low, _TINY), _HUGE - 5)
+        t = np.exp(np.linspace(low, min(max(high, low + 5), _HUGE), count))
+    ends = base.tempered([0.0, math.inf])
+    limits = ("T = 0", "T = ∞")
+    return _Sweep("temperatures", "temperature", "log", limits, t, base.tempered(t), ends)

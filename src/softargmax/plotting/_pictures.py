@@ -192,8 +192,8 @@ def plot_simplex(
 
     Parameters
     ----------
-    samples : array, shape (n, 3) or (m, n, 3)
-        Points of the simplex, in one panel or in m.
+    samples : array, shape (n, 3) or (n, m, 3)
+        Points of the simplex, in one panel or in m, as ``sample(n)`` returns them.
     density : RelaxedCategorical, optional
         The distribution of the samples, of batch_shape () or (m,). Its density is shaded, in each
         panel up to the 99th percentile, and its relaxation temperature is the title.
@@ -218,25 +218,24 @@ def plot_simplex(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from softargmax import RelaxedCategorical
     >>> from softargmax.plotting import plot_simplex
     >>> relaxed = RelaxedCategorical([0.0, 0.5, 1.0], temperature=[0.3, 1.0, 3.0])
-    >>> axes = plot_simplex(np.moveaxis(relaxed.sample(500, rng=0), 0, 1), relaxed)
+    >>> axes = plot_simplex(relaxed.sample(500, rng=0), relaxed)
     >>> [ax.get_title() for ax in axes]
     ['τ = 0.3', 'τ = 1', 'τ = 3']
     """
     y = to_numpy(checks.real_array(samples, "samples", np, samples)).astype(np.float64)
     if y.ndim not in (2, 3) or y.shape[-1] != 3:
-        raise ValueError(f"samples must have shape (n, 3) or (m, n, 3), got shape {y.shape}")
+        raise ValueError(f"samples must have shape (n, 3) or (n, m, 3), got shape {y.shape}")
     if not ((y >= 0) & (np.abs(y.sum(axis=-1, keepdims=True) - 1) < 1e-3)).all():
         raise ValueError("samples must be points of the simplex: non-negative, with sum 1")
-    panels = y[None] if y.ndim == 2 else y
+    panels = y[None] if y.ndim == 2 else np.moveaxis(y, 1, 0)
     if density is not None:
         checks.check_instance(density, RelaxedCategorical, "density")
-        if density.batch_shape != y.shape[:-2] or density.num_categories != 3:
+        if density.batch_shape != y.shape[1:-1] or density.num_categories != 3:
             raise ValueError(
-                f"density must have batch_shape {y.shape[:-2]} and three categories, got "
+                f"density must have batch_shape {y.shape[1:-1]} and three categories, got "
                 f"batch_shape {density.batch_shape} and {density.num_categories}"
             )
     names = names_of(labels, 3)
