@@ -11,7 +11,6 @@ from softargmax._arrays.namespaces import (
     ArrayLike,
     Namespace,
     Shape,
-    copied,
     detached,
     ignore_fp_errors,
     is_foreign,
@@ -23,7 +22,8 @@ from softargmax._arrays.namespaces import (
     widest_float,
 )
 from softargmax._arrays.weights import checked_mask, checked_weights
-from softargmax._core.state import State, support_of
+from softargmax._core.state import State
+from softargmax._core.support import check_support, masked_prior, meet_categories
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.short import SHORT
@@ -244,29 +244,6 @@ def batch_shape(
     return meet_categories(tuple(prior.shape), logits[-1], shape, prior_name)
 
 
-def meet_categories(shape: Shape, num_categories: int, batch: Shape, name: str) -> Shape:
-    """The batch of a distribution and of an argument that has one value for each category."""
-    if shape[-1] != num_categories:
-        raise ValueError(
-            f"{name} must have {num_categories} categories on its last axis, got shape {shape}"
-        )
-    try:
-        return np.broadcast_shapes(batch, shape[:-1])
-    except ValueError:
-        raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}") from None
-
-
-def masked_prior(prior: Array | None, mask: Array, xp: Namespace, *, copy: bool) -> Array:
-    """The prior of a state where a mask, checked, forbids categories."""
-    if prior is None:
-        return copied(mask, xp) if copy else mask
-    keep = xp.astype(mask, xp.bool)
-    found = xp.where(keep, prior, xp.zeros_like(prior))
-    if kind_of(mask, xp) == "f":  # NaN where nobody could check it
-        found = xp.where(xp.isnan(mask), math.nan, xp.astype(found, mask.dtype))
-    return found
-
-
 def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") -> Shape:
     """The batch of logits and of an argument that has one value for each row."""
     if batch and len(shape) > len(batch):
@@ -281,50 +258,6 @@ def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") ->
         raise ValueError(
             f"{name} must fit the batch axes {batch} of the {logits}, got shape {shape}"
         ) from None
-
-
-def check_support(
-    z: Array,
-    prior: Array | None,
-    xp: Namespace,
-    name: str = "logits",
-    *,
-    masked: bool = False,
-    weighted: bool = False,
-) -> None:
-    """Check that no logit is NaN or +inf, and that every row has a support.
-
-    What is to blame where there is none: the logits, a mask, prior weights.
-    """
-    top = xp.max(z, axis=-1)  # NaN where the row has one
-    if xp is np and prior is None and np.isfinite(top).all():
-        return
-    wrong = ~(top < math.inf)
-    if any_of(wrong):
-        value = "nan" if math.isnan(first_of(top, wrong)) else "inf"
-        raise ValueError(f"{name} must be finite or -inf, got {value}{in_row(wrong)}")
-    alive = top > -math.inf if prior is None else xp.any(support_of(z, prior, xp), axis=-1)
-    if any_of(~alive):
-        raise ValueError(
-            f"{name} must leave at least one category in the support of every row, "
-            f"got none{in_row(~alive)}: {impossible(name, masked=masked, weighted=weighted)}"
-        )
-
-
-def impossible(name: str, *, masked: bool, weighted: bool) -> str:
-    """Why nothing is left, in words."""
-    why = [_IMPOSSIBLE[name], *["is masked"] * masked, *["has prior 0"] * weighted]
-    return f"every category {' or '.join(why)}"
-
-
-_IMPOSSIBLE = {
-    "logits": "has logit -inf",
-    "energies": "has energy inf",
-    "values": "has value -inf",
-    "mask": "has logit -inf",
-    "log_weights": "has log-weight -inf",
-    "log_rates": "has log-rate -inf",
-}
 
 
 def checked_energies(x: ArrayLike) -> Array:

@@ -19,16 +19,9 @@ from softargmax._arrays.namespaces import (
     to_numpy,
 )
 from softargmax._arrays.weights import checked_mask
-from softargmax._core.inputs import (
-    batch_shape,
-    check_one,
-    check_support,
-    checked_state,
-    checked_temperature,
-    masked_prior,
-    meet_categories,
-)
+from softargmax._core.inputs import batch_shape, check_one, checked_state, checked_temperature
 from softargmax._core.state import State, Whole
+from softargmax._core.support import check_support, masked_prior, meet_categories
 
 
 def indexed(state: State, index: Any) -> State:

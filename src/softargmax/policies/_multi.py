@@ -21,8 +21,9 @@ from softargmax._arrays.namespaces import (
     unwrap,
 )
 from softargmax._core.formula import bad_rows
-from softargmax._core.inputs import check_one, checked_state, impossible, meet_batch
+from softargmax._core.inputs import check_one, checked_state, meet_batch
 from softargmax._core.state import State, support_of
+from softargmax._core.support import impossible
 from softargmax._core.variants import spread
 from softargmax._random.sources import Rngs, source_of
 from softargmax.categorical import Categorical, of_state, state_of

@@ -13,9 +13,10 @@ from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_namesp
 from softargmax._arrays.weights import log_weights
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
-from softargmax._core.inputs import check_one, check_support, meet_batch, plain_state
+from softargmax._core.inputs import check_one, meet_batch, plain_state
 from softargmax._core.renewal import mixed
 from softargmax._core.state import support_of
+from softargmax._core.support import check_support
 from softargmax._core.variants import spread, tempered
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.functional import log_softargmax

@@ -17,7 +17,8 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
-from softargmax._core.inputs import check_support, checked_energies
+from softargmax._core.inputs import checked_energies
+from softargmax._core.support import check_support
 from softargmax._rows.rows import as_rows
 
 _LARGEST = float(np.finfo(np.float64).max)

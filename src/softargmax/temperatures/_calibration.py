@@ -22,7 +22,7 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     to_numpy,
 )
-from softargmax._core.inputs import check_support
+from softargmax._core.support import check_support
 from softargmax._rows.rows import as_rows
 from softargmax.categorical import Categorical
 

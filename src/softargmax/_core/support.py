@@ -1,0 +1,76 @@
+"""Which categories a row has: a mask times prior weights, and whether anything is left."""
+
+import math
+
+import numpy as np
+
+from softargmax._arrays.checks import any_of, first_of, in_row
+from softargmax._arrays.namespaces import Array, Namespace, Shape, copied, kind_of
+from softargmax._core.state import support_of
+
+
+def meet_categories(shape: Shape, num_categories: int, batch: Shape, name: str) -> Shape:
+    """The batch of a distribution and of an argument that has one value for each category."""
+    if shape[-1] != num_categories:
+        raise ValueError(
+            f"{name} must have {num_categories} categories on its last axis, got shape {shape}"
+        )
+    try:
+        return np.broadcast_shapes(batch, shape[:-1])
+    except ValueError:
+        raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}") from None
+
+
+def masked_prior(prior: Array | None, mask: Array, xp: Namespace, *, copy: bool) -> Array:
+    """The prior of a state where a mask, checked, forbids categories."""
+    if prior is None:
+        return copied(mask, xp) if copy else mask
+    keep = xp.astype(mask, xp.bool)
+    found = xp.where(keep, prior, xp.zeros_like(prior))
+    if kind_of(mask, xp) == "f":  # NaN where nobody could check it
+        found = xp.where(xp.isnan(mask), math.nan, xp.astype(found, mask.dtype))
+    return found
+
+
+def check_support(
+    z: Array,
+    prior: Array | None,
+    xp: Namespace,
+    name: str = "logits",
+    *,
+    masked: bool = False,
+    weighted: bool = False,
+) -> None:
+    """Check that no logit is NaN or +inf, and that every row has a support.
+
+    What is to blame where there is none: the logits, a mask, prior weights.
+    """
+    top = xp.max(z, axis=-1)  # NaN where the row has one
+    if xp is np and prior is None and np.isfinite(top).all():
+        return
+    wrong = ~(top < math.inf)
+    if any_of(wrong):
+        value = "nan" if math.isnan(first_of(top, wrong)) else "inf"
+        raise ValueError(f"{name} must be finite or -inf, got {value}{in_row(wrong)}")
+    alive = top > -math.inf if prior is None else xp.any(support_of(z, prior, xp), axis=-1)
+    if any_of(~alive):
+        raise ValueError(
+            f"{name} must leave at least one category in the support of every row, "
+            f"got none{in_row(~alive)}: {impossible(name, masked=masked, weighted=weighted)}"
+        )
+
+
+def impossible(name: str, *, masked: bool, weighted: bool) -> str:
+    """Why nothing is left, in words."""
+    why = [_IMPOSSIBLE[name], *["is masked"] * masked, *["has prior 0"] * weighted]
+    return f"every category {' or '.join(why)}"
+
+
+_IMPOSSIBLE = {
+    "logits": "has logit -inf",
+    "energies": "has energy inf",
+    "values": "has value -inf",
+    "mask": "has logit -inf",
+    "log_weights": "has log-weight -inf",
+    "log_rates": "has log-rate -inf",
+}
