@@ -4,8 +4,7 @@ Every public member of :class:`Categorical` is here, with its documentation; wha
 function of its state, in ``_core``.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,10 +16,12 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     read_only,
     register_pytree,
+    scalar,
     working_dtype,
 )
 from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
 from softargmax._core import calculus, display, information, pytree, sampling, subsets, variants
+from softargmax._core.batch import Batch
 from softargmax._core.inputs import checked_energies, checked_state, inverse, plain_state
 from softargmax._core.state import State
 from softargmax._random.sources import Rngs
@@ -35,7 +36,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class Categorical:
+class Categorical(Batch):
     r"""A categorical distribution (a batch of them) from logits and a temperature.
 
     .. math:: p_i \propto \pi_{0,i}\, e^{\beta z_i}, \qquad \beta = 1 / T
@@ -151,7 +152,8 @@ class Categorical:
         given = checked_weights(weights, "weights", xp, weights)
         check_positive_rows(given, xp)
         logits = xp.astype(log_weights(given, xp), working_dtype(given, xp))
-        return cls(logits, temperature, coldness=coldness)
+        state = checked_state(logits, temperature, coldness, copy=True, name="weights")
+        return cls._of(state)
 
     @classmethod
     def from_energies(
@@ -217,15 +219,15 @@ class Categorical:
     @property
     def temperature(self) -> Any:
         """The temperature as given, in float64; 1/β where coldness was given."""
-        temperature = self._state.temperature
+        state, temperature = self._state, self._state.temperature
         if temperature.value is not None:
-            return temperature.value
-        return read_only(inverse(temperature.coldness, self._state.xp))
+            return scalar(temperature.value, state.xp)
+        return scalar(read_only(inverse(temperature.coldness, state.xp)), state.xp)
 
     @property
     def coldness(self) -> Any:
         """The coldness β as given, in float64; 1/T where temperature was given."""
-        return self._state.coldness
+        return scalar(self._state.coldness, self._state.xp)
 
     @property
     def prior(self) -> Array | None:
@@ -253,14 +255,6 @@ class Categorical:
     def _repr_html_(self) -> str | None:
         return display.table(self._state, type(self).__name__)
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(
-            f"a {type(self).__name__} is immutable: tempered(…) and masked(…) return new ones"
-        )
-
-    def __delattr__(self, name: str) -> NoReturn:
-        self.__setattr__(name, None)
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self), pytree.parts_of(self._state))
 
@@ -268,17 +262,6 @@ class Categorical:
         return self._of(pytree.copy_of(self._state))
 
     # ------------------------------------------------------------------ its batch
-
-    def __len__(self) -> int:
-        if not self.batch_shape:
-            raise TypeError(f"a {type(self).__name__} without batch axes has no len()")
-        return self.batch_shape[0]
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[Self]:
-        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Self:
         """Index the batch as a NumPy array of shape batch_shape; the categories stay."""

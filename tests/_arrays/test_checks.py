@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from softargmax import Categorical, log_softargmax, smooth_max, softargmax
+from softargmax import Categorical, RelaxedCategorical, log_softargmax, smooth_max, softargmax
 from softargmax.tokens import TopK
 
 NAN, INF = np.nan, np.inf
@@ -102,6 +102,12 @@ CASES = [
     (lambda: Categorical([-INF] * 2), ValueError, "every category has logit -inf$"),
     (lambda: Categorical.from_weights([[1, 1], [0, 0]]), ValueError, "weights.*none in row 1"),
     (lambda: Categorical.from_weights([1, -1]), ValueError, "weights.*non-negative.*got -1"),
+    (
+        lambda: Categorical.from_weights(np.ones((3, 4)), [1, 2]),
+        ValueError,
+        r"temperature must fit the batch axes \(3,\) of the weights",
+    ),
+    (lambda: RelaxedCategorical(BATCH, -1), ValueError, r"temperature must be .*, got -1.0$"),
     (lambda: Categorical.from_weights([1, NAN]), ValueError, "weights.*got nan"),
     (lambda: Categorical.from_weights([1, INF]), ValueError, "weights.*got inf"),
     (lambda: Categorical.from_weights(2), ValueError, "weights must have a last axis"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import softargmax
+from surface import public_objects
 
 SOURCE = Path(softargmax.__file__).parent
 # What imports only from levels above it, rooms (folders) and single modules alike.
@@ -153,20 +154,6 @@ def test_files_hold_one_subject(name):
     assert ast.get_docstring(ast.parse(path.read_text()))
     assert code_lines(path) <= 300
     assert not {"utils", "helpers", "misc", "common", "base"} & set(name.split("."))
-
-
-def public_objects():
-    names = [m.name for m in pkgutil.iter_modules(softargmax.__path__) if m.name[0] != "_"]
-    modules = [softargmax, *(importlib.import_module(f"softargmax.{name}") for name in names)]
-    for module in modules:
-        for name in module.__all__:
-            yield f"{module.__name__}.{name}", getattr(module, name)
-            if inspect.isclass(value := getattr(module, name)):
-                for member in dir(value):
-                    if member in getattr(value, "__dataclass_fields__", ()):
-                        continue  # documented as a parameter
-                    if member[0] != "_" and not hasattr(tuple, member):
-                        yield f"{module.__name__}.{name}.{member}", getattr(value, member)
 
 
 @pytest.mark.parametrize(("name", "value"), list(public_objects()))

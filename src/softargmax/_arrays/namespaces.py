@@ -236,6 +236,11 @@ def read_only(x: Any) -> Any:
     return x
 
 
+def scalar(x: Any, xp: Namespace) -> Any:
+    """A Python float as a NumPy scalar, where results are NumPy's."""
+    return np.float64(x) if xp is np and type(x) is float else x
+
+
 def unwrap(x: Any) -> Any:
     """A NumPy scalar for a 0-d NumPy array; anything else as it is."""
     return x[()] if isinstance(x, np.ndarray) else x

@@ -12,6 +12,7 @@ from softargmax._arrays.namespaces import (
     Shape,
     device_of,
     ignore_fp_errors,
+    unwrap,
 )
 from softargmax._arrays.weights import log_weights
 from softargmax._core.formula import bad_rows
@@ -142,7 +143,7 @@ def _log_prob_rows(state: State, x: Any) -> Any:
     for block in blocks(len(x), z.shape[-1]):
         r = row[block]
         out[block] = orders.log_prob_ordered(z[r], coldness[r], log_prior[r], x[block])
-    return out.reshape(lead).astype(state.dtype)
+    return unwrap(out.reshape(lead).astype(state.dtype))
 
 
 @ignore_fp_errors

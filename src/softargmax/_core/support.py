@@ -72,5 +72,6 @@ _IMPOSSIBLE = {
     "values": "has value -inf",
     "mask": "has logit -inf",
     "log_weights": "has log-weight -inf",
+    "weights": "has weight 0",
     "log_rates": "has log-rate -inf",
 }

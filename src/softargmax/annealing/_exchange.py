@@ -81,7 +81,8 @@ class ExchangeResult:
         swaps = (self.walkers[:, :-1] == before[:, 1:]).sum(axis=0)
         odd = np.arange(replicas - 1) % 2
         attempts = (steps + 1 - odd) // 2
-        return np.divide(swaps, attempts, out=np.full(len(odd), np.nan), where=attempts > 0)
+        rates = np.full(len(odd), np.nan)
+        return read_only(np.divide(swaps, attempts, out=rates, where=attempts > 0))
 
     @property
     def round_trips(self) -> Any:
@@ -89,14 +90,14 @@ class ExchangeResult:
         replicas = self.walkers.shape[1]
         trips = np.zeros(replicas, np.int64)
         if replicas == 1:
-            return trips
+            return read_only(trips)
         both = np.concatenate([np.arange(replicas)[None], self.walkers])[:, [0, -1]]
         for walker in range(replicas):
             # The ends that this walker visits, in order.
             ends = np.nonzero(both == walker)[1]
             changes = int((ends[1:] != ends[:-1]).sum())
             trips[walker] = changes // 2
-        return trips
+        return read_only(trips)
 
     def __repr__(self) -> str:
         steps, replicas = self.walkers.shape

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.namespaces import read_only
 from softargmax._random.numpy import Generator, generator, generator_of_words, tagged
 from softargmax._random.sources import Rng
 from softargmax._random.tags import Tag
@@ -70,8 +71,8 @@ def finished(make: Callable[[], State]) -> State:
 
 
 def cut(trace: Any, done: int) -> Any:
-    """The entries of the steps done, without holding the memory of the others."""
-    return trace if done == len(trace) else trace[:done].copy()
+    """The entries of the steps done, read-only, without holding the memory of the others."""
+    return read_only(trace if done == len(trace) else trace[:done].copy())
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def gumbel_noise(
     array([ 0.5631, -0.3358,  2.0966])
     """
     size = checks.sample_shape(shape)
-    return gumbels_like_rng(rng, Tag.GUMBEL_NOISE, size, dtype)
+    return unwrap(gumbels_like_rng(rng, Tag.GUMBEL_NOISE, size, dtype))
 
 
 @ignore_fp_errors

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, read_only, to_numpy
 from softargmax._random.keyed import Words, word_gumbels, words_up_to
 from softargmax._random.tags import Tag
 from softargmax._rows import orders
@@ -100,7 +100,7 @@ class Reservoir:
                 f"k must be at most the number of categories with a logit above -inf, got "
                 f"k={self.k} for {len(self._index)}"
             )
-        return self._index.copy()
+        return read_only(self._index)
 
     def update(self, logits: ArrayLike, offset: int) -> Self:
         """A new reservoir that has also seen the categories offset, offset + 1, …

@@ -2,8 +2,8 @@
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn, Self
+from collections.abc import Iterable
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from softargmax._arrays.namespaces import (
     to_namespace,
     unwrap,
 )
+from softargmax._core.batch import Batch
 from softargmax._core.formula import bad_rows
 from softargmax._core.inputs import check_one, checked_state, meet_batch
 from softargmax._core.state import State, support_of
@@ -30,7 +31,7 @@ from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.policies._factors import Factors, Group
 
 
-class MultiCategorical:
+class MultiCategorical(Batch):
     r"""Independent categorical variables that form one action, with joint log-probabilities.
 
     .. math:: \log \pi(a) = \sum_d \log p_d(a_d), \qquad H = \sum_d H_d
@@ -102,9 +103,6 @@ class MultiCategorical:
         """What all dimensions have in common."""
         return self._factors.first
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError("a MultiCategorical is immutable: tempered(…) returns a new one")
-
     def __repr__(self) -> str:
         return (
             f"MultiCategorical(batch_shape={self.batch_shape}, sizes={self.sizes}, "
@@ -121,19 +119,11 @@ class MultiCategorical:
         """The broadcast of the batch axes of logits, temperature, mask and prior."""
         return self._state.batch_shape[:-1]
 
-    def __len__(self) -> int:
-        if not self.batch_shape:
-            raise TypeError("a MultiCategorical without batch axes has no len()")
-        return self.batch_shape[0]
-
     def __getitem__(self, index: Any) -> Self:
-        """Index the batch as a NumPy array of shape batch_shape."""
+        """Index the batch as a NumPy array of shape batch_shape; the categories stay."""
         index = index if isinstance(index, tuple) else (index,)
         dots = () if any(part is Ellipsis for part in index) else (Ellipsis,)
         return self._of(self._factors.mapped(lambda dist: dist[(*index, *dots, slice(None))]))
-
-    def __iter__(self) -> Iterator[Self]:
-        return (self[i] for i in range(len(self)))
 
     def dimension(self, d: int) -> Categorical:
         """The distribution of one dimension, padded to the largest size with categories of p = 0.
@@ -159,12 +149,12 @@ class MultiCategorical:
     @property
     def probs(self) -> Array:
         """The probabilities of all dimensions, concatenated as the logits are, batch + (K,)."""
-        return self._factors.flat(lambda dist, _: dist.probs)
+        return read_only(self._factors.flat(lambda dist, _: dist.probs))
 
     @property
     def log_probs(self) -> Array:
         """The log-probabilities in nats, laid out as :attr:`probs`."""
-        return self._factors.flat(lambda dist, _: dist.log_probs)
+        return read_only(self._factors.flat(lambda dist, _: dist.log_probs))
 
     def tempered(
         self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NoReturn, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from softargmax._arrays.namespaces import (
     detached,
     device_of,
     register_pytree,
+    scalar,
     to_namespace,
     unwrap,
     widest_float,
 )
 from softargmax._core import display, pytree, sampling
+from softargmax._core.batch import Batch
 from softargmax._core.information import log_probs
 from softargmax._core.inputs import checked_state, plain_state
 from softargmax._core.state import State
@@ -33,7 +35,7 @@ from softargmax.relaxed import _density
 Pullback = Callable[[ArrayLike], Any]
 
 
-class RelaxedCategorical:
+class RelaxedCategorical(Batch):
     r"""A Concrete (Gumbel-softmax) distribution: relaxed one-hot draws on the simplex.
 
     .. math:: y = \mathrm{softargmax}\bigl((\log p + g) / \tau\bigr),
@@ -115,7 +117,7 @@ class RelaxedCategorical:
     @property
     def temperature(self) -> Any:
         """The relaxation's temperature τ as given."""
-        return self._state.temperature.value
+        return scalar(self._state.temperature.value, self._state.xp)
 
     @property
     def prior(self) -> Array | None:
@@ -156,24 +158,16 @@ class RelaxedCategorical:
         --------
         >>> from softargmax import RelaxedCategorical
         >>> RelaxedCategorical([0.0, 1.0], 0.5).tempered(0.1).temperature
-        0.1
+        np.float64(0.1)
         """
         return self._of(tempered(self._state, temperature, None, advise=False))
 
     def __repr__(self) -> str:
         return display.text(self._state, type(self).__name__)
 
-    def __len__(self) -> int:
-        if not self.batch_shape:
-            raise TypeError(f"a {type(self).__name__} without batch axes has no len()")
-        return self.batch_shape[0]
-
     def __getitem__(self, index: Any) -> Self:
-        """Index the batch."""
+        """Index the batch as a NumPy array of shape batch_shape; the categories stay."""
         return self._of(indexed(self._state, index))
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a {type(self).__name__} is immutable: tempered(…) returns a new one")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (type(self), pytree.parts_of(self._state))

@@ -93,6 +93,7 @@ class Schedule(Printed, ABC):
         >>> Constant(1.0).then(Linear(1.0, 0.0, steps=10), at=100)([99, 100, 105, 110])
         array([1. , 1. , 0.5, 0. ])
         """
+        check_instance(other, Schedule, "other")
         return Joined(self, other, at)
 
     def by_remaining(self, total_steps: float) -> "ByRemaining":
@@ -179,7 +180,7 @@ class Joined(Schedule):
 
     def __post_init__(self) -> None:
         check_instance(self.first, Schedule, "first")
-        check_instance(self.second, Schedule, "other")
+        check_instance(self.second, Schedule, "second")
         self._check(at="[0, inf)")
 
     def _at(self, t: Array, xp: Namespace) -> Array:
