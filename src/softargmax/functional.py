@@ -1,5 +1,6 @@
 """Softargmax, its logarithm and the smooth maximum, on the last axis of an array."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,7 @@ def smooth_max(
     temperature: ArrayLike | None = None,
     *,
     coldness: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
 ) -> Array:
     r"""The smooth maximum :math:`T \log \sum_i \exp(z_i / T)`.
 
@@ -146,7 +148,7 @@ def smooth_max(
 
     Parameters
     ----------
-    logits, temperature, coldness
+    logits, temperature, coldness, mask
         As for :func:`softargmax`.
 
     Returns
@@ -175,7 +177,10 @@ def smooth_max(
     >>> smooth_max([[1.0, 5.0, 5.0], [0.0, 0.0, 0.0]], [0.0, 2.0]).round(4)
     array([5.    , 2.1972])
     """
-    state = checked_state(logits, temperature, coldness, None, copy=False)
+    state = checked_state(logits, temperature, coldness, None, mask, copy=False)
+    if mask is not None:
+        z = state.xp.where(state.prior, state.z, -math.inf)
+        state = state.replace(z=z, prior=None)
     if state.xp is not np:
         return formula.smooth_max(state)
     batch = state.batch_shape

@@ -100,6 +100,8 @@ def test_coldness_stands_beside_temperature():
 MASK_ALONE = {
     "policies.boltzmann_gumbel": "the noise decides between the actions, not weights",
     "policies.kl_regularized": "the reference is the prior",
+    "smooth_max": "a maximum of the logits",
+    "temperatures.fit_temperature": "the loss is of the logits; its weights are those of rows",
     "temperatures.temperature_for_entropy": "with weights the entropy need not rise with T",
     "temperatures.temperature_for_perplexity": "the same",
     "temperatures.temperature_for_max_prob": "the same",
@@ -110,8 +112,6 @@ NEITHER = {
     "Categorical.variance": "the same",
     "dask.sample_sharded": "logits in pieces, where -inf is the mask",
     "gumbel.Reservoir.update": "the same",
-    "smooth_max": "TODO",
-    "temperatures.fit_temperature": "a label off a mask would be an error",
 }
 
 
@@ -166,6 +166,31 @@ def test_coldness_is_one_over_temperature(name):
                     temperature=1.0, coldness=1.0)  # fmt: skip
 
 
+MASKING = [name for name in names_with("mask") if not name.startswith("plotting.")]
+
+
+@pytest.mark.parametrize("name", [name for name in MASKING if name != "Categorical.masked"])
+def test_a_mask_is_what_a_score_of_minus_infinity_is(name):
+    word = next(word for word in ("logits", "values") if word in parameters(name))
+    given = examples((2,))
+    bare = {**given, word: np.where(MASK, given[word], -np.inf)}
+    got, want = call_of(CALLS[name], given, mask=MASK)(), call_of(CALLS[name], bare)()
+    for made in (got, want):
+        assert isinstance(made, np.ndarray | tuple) or hasattr(made, "batch_shape"), name
+    for x, y in zip(shown(got), shown(want), strict=True):
+        assert_allclose(x, y, rtol=1e-13)
+    with pytest.raises(ValueError, match="mask must have 4 categories on its last axis"):
+        call_of(CALLS[name], given, mask=[1, 1, 0])()
+    with pytest.raises(ValueError, match="mask must fit the batch axes"):
+        call_of(CALLS[name], given, mask=np.ones((3, 4)))()
+
+
+def shown(x):
+    """The numbers of a result, those of a distribution included."""
+    x = getattr(x, "categorical", x)
+    return leaves(getattr(x, "probs", x))
+
+
 # ---------------------------------------------------------------------------- results
 
 # Properties hold what the object keeps: read-only. Methods and functions make what is the
@@ -201,7 +226,7 @@ def examples(batch, width=K):
     return {
         "logits": z, "values": z, "energies": z, "log_rates": z, "noise": z, "weights": flat,
         "log_probs": p.log_probs, "dist": p, "p": p, "q": q, "reference": q, "other": q,
-        "category": 1, "labels": np.ones(batch, int), "indices": [1, 0], "action": [1, 0],
+        "category": 1, "labels": np.zeros(batch, int), "indices": [1, 0], "action": [1, 0],
         "u": 0.5, "k": 2, "n": 5, "d": 0, "y": flat, "log_y": np.log(flat),
         "temperature": 0.5, "coldness": 0.5, "mask": [True] * width, "sizes": (width,),
         "epsilon": 0.5, "alpha": 0.5, "fraction": 0.5, "counts": np.ones((*batch, width), int),

@@ -22,7 +22,8 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     to_numpy,
 )
-from softargmax._core.support import check_support
+from softargmax._arrays.weights import checked_mask
+from softargmax._core.support import check_support, meet_categories
 from softargmax._rows.rows import as_rows
 from softargmax.categorical import Categorical
 
@@ -46,7 +47,11 @@ class FittedTemperature(NamedTuple):
 
 @ignore_fp_errors
 def fit_temperature(
-    logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
 ) -> FittedTemperature:
     r"""The maximum-likelihood temperature, which calibrates a classifier's logits.
 
@@ -57,7 +62,9 @@ def fit_temperature(
     logits : array, shape (..., K)
         One row of scores for each label.
     labels : array of integers, shape (...)
-        The correct categories, in 0 … K-1, each with a logit above -inf.
+        The correct categories, in 0 … K-1, each with a logit above -inf and not masked.
+    mask : array of bool (or 0 and 1), shape (..., K), optional
+        The categories that are possible.
     weights : array, shape (...), optional
         How many times each row counts, 1 by default.
 
@@ -97,7 +104,7 @@ def fit_temperature(
     >>> round(fit.temperature, 2), round(fit.standard_error, 2)
     (2.45, 0.07)
     """
-    rows, chosen, counts = _data(logits, labels, weights)
+    rows, chosen, counts = _data(logits, labels, mask, weights)
     heaviest = counts.max()
     counts = counts / heaviest
     total = counts.sum()
@@ -133,15 +140,21 @@ def fit_temperature(
     return FittedTemperature(temperature, error, before, loss(Categorical(rows, temperature)))
 
 
-def _data(logits: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
+def _data(logits: Any, labels: Any, mask: Any, weights: Any) -> tuple[Any, Any, Any]:
     """Rows of logits in float64 with their labels and weights, without those of weight 0."""
     xp = namespace_of(logits)
-    if any(map(is_traced, (logits, labels, weights))):
-        raise TypeError("logits, labels and weights must be known, got a traced array")
+    if any(map(is_traced, (logits, labels, mask, weights))):
+        raise TypeError("logits, labels, mask and weights must be known, got a traced array")
     z = to_numpy(cast(real_array(logits, "logits", xp, logits), xp)).astype(np.float64)
     check_categories(z, "logits")
-    check_support(z, None, np)
     batch = z.shape[:-1]
+    possible = None
+    if mask is not None:
+        possible = checked_mask(mask, "mask", np, z)
+        if meet_categories(possible.shape, z.shape[-1], batch, "mask") != batch:
+            raise ValueError(f"mask must fit the batch axes {batch}, got shape {possible.shape}")
+    check_support(z, possible, np, masked=mask is not None)
+    z = z if possible is None else np.where(possible, z, -math.inf)
     chosen = category(labels, np, z, z.shape[-1], "labels")
     if chosen.shape != batch:
         raise ValueError(f"labels must have shape {batch}, one a row, got shape {chosen.shape}")
