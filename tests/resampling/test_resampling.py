@@ -501,6 +501,8 @@ def test_bad_input():
             resample(dist, n)
     with pytest.raises(ValueError, match=r"scheme must be one of 'multinomial', .* got 'best'"):
         resample(dist, 3, scheme="best")
+    with pytest.raises(ValueError, match="scheme must be one of"):
+        resample(dist, 3, scheme=np.array(["ssp"] * 2))
     with pytest.raises(TypeError, match="dist must be a Categorical, got list"):
         resample([0.5, 0.5], 3)
     with pytest.raises(TypeError, match="dist must be a Categorical"):

@@ -228,9 +228,9 @@ def check_callable(x: object, name: str) -> None:
 
 def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
     """``x``, which has to be one of a few words."""
-    if x not in options:
+    if not isinstance(x, str) or x not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {x!r}")
-    return str(x)
+    return x
 
 
 def number(x: Any, name: str, interval: str) -> int | float:
