@@ -771,3 +771,48 @@ def test_special_case_of_two_actions():
     # With K = 2 everything is a logistic.
     p = boltzmann([0.0, 3.0], 2.0).prob(1)
     assert p == pytest.approx(special.expit(1.5), rel=1e-15)
+
+
+def test_priors_and_coldness_of_policies():
+    weights = np.array([1.0, 1.0, 3.0, 9.0])
+    best, flat = np.array([0, 1, 3, 0]) / 4, np.array([1, 1, 3, 0]) / 5
+    q, legal = [1.0, 5.0, 5.0, 9.0], [1, 1, 1, 0]
+    for epsilon in (0.0, 0.3, 1.0, [0.0, 1e-300, 1.0]):
+        part = np.asarray(epsilon)[..., None]
+        got = epsilon_greedy(q, epsilon, mask=legal, prior=weights).probs
+        assert_allclose(got, (1 - part) * best + part * flat, rtol=1e-13)
+        plain = epsilon_greedy(q, epsilon, mask=legal)
+        assert_allclose(epsilon_greedy(q, epsilon, mask=legal, prior=np.ones(4)).probs, plain.probs)
+    rare = epsilon_greedy([0.0, 1.0], 0.5, prior=[1e308, 5e-324])
+    assert_allclose(rare.probs, [0.5, 0.5])
+    assert_allclose(greedy(q, mask=legal, prior=weights).probs, best)
+    cold = boltzmann(q, coldness=[-inf, -1.0, 0.0], mask=legal, prior=weights)
+    assert_allclose(cold.probs[0], [1, 0, 0, 0])
+    assert_allclose(cold.probs[1:], Categorical(q, coldness=[-1, 0], prior=weights * legal).probs)
+    reference = Categorical.from_weights([1, 2, 0, 3])
+    for coldness in (-inf, -1.0, 0.0, 2.0, inf):
+        got = kl_regularized(q, reference, coldness=coldness, mask=legal)
+        want = Categorical(q, coldness=coldness, prior=[1, 2, 0, 0])
+        assert_allclose(got.probs, want.probs, rtol=1e-14)
+
+
+def test_multi_categorical_has_priors_and_coldness():
+    weights = np.arange(1.0, 9.0)
+    for given in ({"temperature": 0.5}, {"coldness": -2.0}, {"coldness": np.linspace(-3, 3, 6)}):
+        multi = MultiCategorical(LOGITS, SIZES, **given, mask=FREE, prior=weights)
+        for d, (a, b) in enumerate(((0, 3), (3, 4), (4, 8))):
+            one = Categorical(LOGITS[:, a:b], **given, mask=FREE[:, a:b], prior=weights[a:b])
+            assert_allclose(multi.dimension(d).probs[:, : b - a], one.probs, rtol=1e-14)
+            assert_allclose(multi.probs[:, a:b], one.probs, rtol=1e-14)
+        again = MultiCategorical(LOGITS, SIZES, 9.0, mask=FREE, prior=weights).tempered(**given)
+        assert_allclose(again.probs, multi.probs, rtol=1e-14)
+    with pytest.raises(TypeError, match="got neither"):
+        multi.tempered()
+    with pytest.raises(TypeError, match="not both"):
+        multi.tempered(np.ones(6), coldness=1.0)
+    with pytest.raises(ValueError, match="coldness must fit the batch axes"):
+        multi.tempered(coldness=np.ones(5))
+    with pytest.raises(
+        ValueError, match=r"got none in dimension 1: every category has logit -inf$"
+    ):
+        MultiCategorical([0.0, -inf], (1, 1))
