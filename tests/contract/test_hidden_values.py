@@ -213,7 +213,7 @@ CALLS: dict[str, Call] = {
         lambda logits, coldness: Categorical(logits).tempered(coldness=coldness).probs, COLD
     ),
     "Categorical.masked": of_dist(
-        lambda dist, mask: dist.masked(mask).probs, mask=MASK._replace(called="mask|keep")
+        lambda dist, mask: dist.masked(mask).probs, mask=MASK._replace(called="mask")
     ),
     "Categorical.relaxed": of_dist(
         lambda dist, new, rng: dist.relaxed(new).sample(rng=rng), new=TEMPERATURE
@@ -368,6 +368,52 @@ CALLS: dict[str, Call] = {
     "tokens.Mirostat.step": of_dist(
         lambda dist, state, rng: tokens.Mirostat(1.0).step(dist, state, rng=rng),
         state=numbers([1, 2, 3], NAN, INF),
+    ),
+}
+
+# Masks beside priors, and coldness where the table has temperatures.
+LAW = {
+    "logits": LOGITS._replace(called="logits|mask"),
+    "mask": MASK._replace(called="mask|logits"),
+    "prior": PRIOR,
+}
+BETA = numbers([0.5, -1, 2], NAN, called="coldness")
+CALLS |= {
+    "Categorical of a mask": Call(lambda **given: Categorical(**given).probs, LAW),
+    "RelaxedCategorical of a mask": Call(
+        lambda **given: RelaxedCategorical(temperature=1.0, **given).categorical.probs, LAW
+    ),
+    "softargmax of a mask": Call(softargmax, LAW),
+    "log_softargmax of a mask": Call(log_softargmax, LAW),
+    "smooth_max of a mask": Call(smooth_max, {"logits": LAW["logits"], "mask": LAW["mask"]}),
+    "policies.greedy of a prior": policy(
+        policies.greedy, prior=PRIOR._replace(called="prior|values")
+    ),
+    "policies.boltzmann of a prior": policy(
+        policies.boltzmann, coldness=BETA, prior=PRIOR._replace(called="prior|values")
+    ),
+    "policies.epsilon_greedy of a prior": policy(
+        policies.epsilon_greedy, epsilon=SHARE, prior=PRIOR._replace(called="prior|values")
+    ),
+    "policies.kl_regularized of coldness": Call(
+        lambda values, logits, coldness, mask: (
+            policies.kl_regularized(
+                values, Categorical(logits), coldness=coldness, mask=mask
+            ).log_probs
+        ),
+        {"values": VALUES, "logits": LOGITS, "coldness": BETA, "mask": MASK},
+    ),
+    "policies.MultiCategorical of coldness": Call(
+        lambda logits, coldness, prior: (
+            policies.MultiCategorical(logits, (1, 2), coldness=coldness, prior=prior).probs
+        ),
+        {"logits": LOGITS._replace(bad=LOGITS.bad[:2]), "coldness": BETA, "prior": PRIOR},
+    ),
+    "policies.MultiCategorical.tempered of coldness": Call(
+        lambda logits, coldness: (
+            policies.MultiCategorical(logits, (1, 2)).tempered(coldness=coldness).probs
+        ),
+        {"logits": LOGITS._replace(bad=LOGITS.bad[:2]), "coldness": BETA},
     ),
 }
 

@@ -92,7 +92,7 @@ JOBS = [
     lambda d: (d.kl_divergence(other(d)), d.variance(np.arange(9_000))),
     lambda d: d.relaxed(0.5).sample(rng=1),
     lambda d: RelaxedCategorical(d.logits, 0.5).straight_through_with_pullback(rng=1)[0],
-    lambda d: Reservoir(3, seed=1).update(d.logits, 0).indices,
+    lambda d: Reservoir(1, 3).update(d.logits, 0).indices,
     lambda d: exponential_race(d.logits, rng=1),
     lambda d: maximal_coupling(d, other(d), rng=1),
     lambda d: gumbel_top_k(d, 5, rng=1),

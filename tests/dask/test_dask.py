@@ -194,7 +194,7 @@ def test_a_sharded_draw_is_the_reservoirs():
     dist = Categorical.from_weights([1, 0, 3, 4, 2])
     logits = da.from_array(dist.logits, chunks=2)
     draws = dask.compute(*[here.sample_sharded(logits, seed=seed) for seed in range(100)])
-    want = [Reservoir(seed=seed).update(dist.logits, 0).indices[0] for seed in range(100)]
+    want = [Reservoir(seed).update(dist.logits, 0).indices[0] for seed in range(100)]
     assert_array_equal(draws, want)
     assert set(draws) == {0, 2, 3, 4}
 
