@@ -9,7 +9,7 @@ from softargmax._arrays.checks import check_workers
 from softargmax._arrays.namespaces import Array, ArrayLike
 from softargmax._core import formula
 from softargmax._core.inputs import checked_state, plain_state
-from softargmax._core.state import State
+from softargmax._core.state import State, support_of
 from softargmax._rows.long import smooth_max as smooth_max_of_rows
 from softargmax._rows.rows import rows_of
 
@@ -179,7 +179,10 @@ def smooth_max(
     """
     state = checked_state(logits, temperature, coldness, None, mask, copy=False)
     if mask is not None:
-        z = state.xp.where(state.prior, state.z, -math.inf)
+        xp = state.xp
+        z = xp.where(support_of(state.z, state.prior, xp), state.z, -math.inf)
+        if xp is not np:  # where nobody could check
+            z = xp.where(formula.bad_rows(state), math.nan, z)
         state = state.replace(z=z, prior=None)
     if state.xp is not np:
         return formula.smooth_max(state)
