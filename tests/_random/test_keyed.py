@@ -320,7 +320,8 @@ def test_other_namespaces():
 def test_a_reservoir_is_a_value():
     drawn = Reservoir(1, 2).update(Z, 0)
     before = drawn.indices
-    drawn.indices[:] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        drawn.indices[:] = 0
     drawn.update([99.0], 5000)
     assert_array_equal(drawn.indices, before)
     with pytest.raises(AttributeError):

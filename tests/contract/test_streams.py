@@ -52,7 +52,7 @@ def clustered(name):
         lazy = {
             "sample": lambda: room.sample(dist, 4, seed=seed),
             "sample_counts": lambda: room.sample_counts(dist, 4, seed=seed),
-            "expectation": lambda: room.expectation(f, dist, 4, seed=seed).mean,
+            "expectation": lambda: room.expectation(dist, f, 4, seed=seed).mean,
             "sample_sharded": lambda: room.sample_sharded(dask_array(Z), k=2, seed=seed),
         }[name]()
         return (lazy.compute(scheduler="synchronous"),)
@@ -175,7 +175,7 @@ SEEDED = {
     "Keyed": (Tag.KEYED_DRAWS, lambda to, seed: (Categorical(to(Z)).sample(4, rng=Keyed(seed)),)),
     "Reservoir": (
         Tag.RESERVOIR,
-        lambda to, seed: (g.Reservoir(k=2, seed=seed).update(Z, 0).indices,),
+        lambda to, seed: (g.Reservoir(seed, 2).update(Z, 0).indices,),
     ),
     "dask.sample": (Tag.KEYED_DRAWS, clustered("sample")),
     "dask.sample_counts": (Tag.KEYED_DRAWS, clustered("sample_counts")),
