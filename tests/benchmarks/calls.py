@@ -150,8 +150,8 @@ def _inverted(s: Size) -> Call:
 
 
 def _merged(s: Size) -> Call:
-    one = gumbel.Reservoir(5, seed=1).update(s.z(), 0)
-    other = gumbel.Reservoir(5, seed=1).update(s.z(1), s.width)
+    one = gumbel.Reservoir(seed=1, k=5).update(s.z(), 0)
+    other = gumbel.Reservoir(seed=1, k=5).update(s.z(1), s.width)
     return lambda: one.merge(other)
 
 
@@ -259,7 +259,7 @@ CALLS: dict[str, Entry] = {
         lambda s: lambda w=np.exp(s.z()), t=np.exp(s.z(1)): draws.race(w, t),
     ),
     "gumbel.Reservoir.update": Entry(
-        "K", lambda s: lambda z=s.z(): gumbel.Reservoir(5, seed=1).update(z, 0)
+        "K", lambda s: lambda z=s.z(): gumbel.Reservoir(seed=1, k=5).update(z, 0)
     ),
     "gumbel.Reservoir.merge": Entry("K", _merged),
     "gumbel.conditional_gumbels": asked(

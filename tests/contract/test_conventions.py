@@ -115,7 +115,7 @@ NEITHER = {
 }
 
 
-@pytest.mark.parametrize("name", {*names_with("logits"), *names_with("values")})
+@pytest.mark.parametrize("name", sorted({*names_with("logits"), *names_with("values")}))
 def test_mask_and_prior_stand_where_scores_are_taken(name):
     if name in NEITHER:
         return
