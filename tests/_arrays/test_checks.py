@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from softargmax import Categorical, RelaxedCategorical, log_softargmax, smooth_max, softargmax
+from softargmax._arrays.checks import count, natural, number
+from softargmax.schedules import Linear
+from softargmax.temperatures import EntropyController
 from softargmax.tokens import TopK
 
 NAN, INF = np.nan, np.inf
@@ -272,3 +275,26 @@ def test_masks_of_zeros_and_ones_in_any_dtype():
     for value in (np.nan, -np.inf, 0.25, -1):
         with pytest.raises(ValueError, match="mask must be booleans or numbers 0 and 1, got"):
             Categorical(np.zeros(3)).masked([1, 0, value])
+
+
+def test_arrays_without_axes_are_numbers():
+    """Wherever one number is asked for, and none of these is a bool."""
+    for half in (np.array(0.5), np.float32(0.5), np.array(0.5, np.float16), np.array(0.5, object)):
+        assert number(half, "x", "[0, 1]") == 0.5
+        assert type(number(half, "x", "[0, 1]")) is float
+    for three in (np.array(3), np.uint8(3), np.array(3, object)):
+        assert number(three, "x", "[0, 9]") == count(three, "x", 0, 9) == natural(three, "x") == 3
+        assert type(number(three, "x", "[0, 9]")) is type(count(three, "x", 0, 9)) is int
+    for wrong in (np.array(True), np.True_, np.array("1"), np.array([1.0]), np.array([1]), True):
+        for check in (lambda x: number(x, "x", "[0, 1]"), lambda x: count(x, "x", 0, 1)):
+            with pytest.raises(TypeError, match=r"x must be an? (number|integer), got"):
+                check(wrong)
+    with pytest.raises(ValueError, match=r"x must be in \[0, 1\], got 1.5$"):
+        number(np.array(1.5), "x", "[0, 1]")
+
+
+def test_what_takes_a_number_takes_an_array_without_axes():
+    two = np.array(2.0)
+    assert Linear(np.array(1.0), two, np.array(10)) == Linear(1.0, 2.0, 10)
+    assert EntropyController(np.array(0.5), two) == EntropyController(0.5, 2.0)
+    assert DIST[0].top(np.array(2))[0].tolist() == [0, 1]

@@ -180,12 +180,7 @@ def sample_shape(shape: Any) -> Shape:
 
 def count(x: Any, name: str, low: int, high: int) -> int:
     """``x`` as an integer in [low, high]."""
-    try:
-        value = operator.index(x)
-    except TypeError:
-        value = None
-    if value is None or isinstance(x, bool):
-        raise TypeError(f"{name} must be an integer, got {x!r}")
+    value = _index(x, name)
     if not low <= value <= high:
         limits = f"in {low} … {high}"
         if high >= _UNLIMITED:
@@ -194,14 +189,21 @@ def count(x: Any, name: str, low: int, high: int) -> int:
     return value
 
 
-def natural(x: Any, name: str) -> int:
-    """``x`` as an integer of 0 or more, of any size."""
+def _index(x: Any, name: str) -> int:
+    """``x`` as an integer; a 0-d array is its one value."""
+    found = _only_value(x)
     try:
-        value = None if isinstance(x, bool) else operator.index(x)
+        value = None if isinstance(found, bool) else operator.index(found)
     except TypeError:
         value = None
     if value is None:
         raise TypeError(f"{name} must be an integer, got {x!r}")
+    return value
+
+
+def natural(x: Any, name: str) -> int:
+    """``x`` as an integer of 0 or more, of any size."""
+    value = _index(x, name)
     if value < 0:
         raise ValueError(f"{name} must be 0 or more, got {x!r}")
     return value
@@ -234,17 +236,28 @@ def one_of(x: Any, name: str, options: tuple[str, ...]) -> str:
 
 
 def number(x: Any, name: str, interval: str) -> int | float:
-    """``x`` as a Python number in an interval such as "[0, inf)"."""
-    if isinstance(x, bool) or not isinstance(x, numbers.Real):
+    """``x`` as a Python number in an interval such as "[0, inf)"; a 0-d array is its one value."""
+    found = _only_value(x)
+    if isinstance(found, bool) or not isinstance(found, numbers.Real):
         raise TypeError(f"{name} must be a number, got {x!r}")
     try:
-        value = float(x)
+        value = float(found)
     except OverflowError:
         value = math.nan
     if outside(value, interval):
-        raise ValueError(f"{name} must be in {interval}, got {x}")
+        raise ValueError(f"{name} must be in {interval}, got {found}")
     # Not every library takes larger integers.
-    return int(x) if isinstance(x, numbers.Integral) and abs(value) < 2**31 else value
+    return int(found) if isinstance(found, numbers.Integral) and abs(value) < 2**31 else value
+
+
+def _only_value(x: Any) -> Any:
+    """The number in an array without axes that can be seen; anything else as it is."""
+    if is_foreign(x) and not is_traced(x):
+        x = to_numpy(x)
+    if isinstance(x, np.ndarray | np.generic) and x.ndim == 0:
+        kind = kind_of(x, np)
+        return float(x) if kind == "f" else x.item() if kind in "biuO" else x
+    return x
 
 
 def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
