@@ -182,7 +182,9 @@ def to_namespace(x: ArrayLike, xp: Namespace, like: Array, dtype: Any = None) ->
     if xp is np:
         return np.asarray(x, dtype=dtype)
     if not is_foreign(x):
-        x = xp.asarray(np.asarray(x), device=device_of(like))
+        given = np.asarray(x)  # PyTorch warns of arrays that are read-only
+        own = given if given.flags.writeable else given.copy()
+        x = xp.asarray(own, device=device_of(like))
     return x if dtype is None else xp.astype(x, dtype)
 
 
