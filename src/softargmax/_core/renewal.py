@@ -38,6 +38,7 @@ class Change(NamedTuple):
     ids: Any  # distinct, ascending
     factor: Any  # of each, or None for 1
     shift: Any  # of each, or None for 0
+    forced: bool = False  # whether these alone are left, with the shift for a log-probability
 
 
 @ignore_fp_errors
@@ -45,13 +46,18 @@ def edited(state: State, changes: list[Change], stage: str) -> State:
     """Log-probabilities after a change for each row of the batch."""
     if goes_row_by_row(state):
         rows = _scored(state, "log_probs")
-        for (indices, scores), change in zip(rows, changes, strict=True):
-            _apply(change, indices, scores)
+        for i, change in enumerate(changes):
+            if change.forced:
+                rows[i] = (change.ids, change.shift.astype(rows[i][1].dtype))
+            else:
+                _apply(change, *rows[i])
         return _of_rows(state, rows, stage)
     log_p, xp = log_probs(state), state.xp
     factor = np.ones((len(changes), state.num_categories))
     shift = np.zeros_like(factor)
     for i, change in enumerate(changes):
+        if change.forced:
+            factor[i], shift[i] = 0, -math.inf
         if change.factor is not None:
             factor[i, change.ids] = change.factor
         if change.shift is not None:
@@ -59,9 +65,13 @@ def edited(state: State, changes: list[Change], stage: str) -> State:
     factor, shift = (
         to_namespace(x.reshape(log_p.shape), xp, log_p, log_p.dtype) for x in (factor, shift)
     )
-    stays = (log_p > -math.inf) & (shift > -math.inf)
-    zero = xp.zeros_like(log_p)
-    new = xp.where(stays, log_p, zero) * factor + xp.where(stays, shift, zero)
+    zero, stays = xp.zeros_like(log_p), log_p > -math.inf
+    old = xp.where(stays, log_p, zero)
+    if any(change.forced for change in changes):
+        forced = np.array([change.forced for change in changes]).reshape(*state.batch_shape, 1)
+        stays = stays | (to_namespace(forced, xp, log_p) & (log_p == log_p))
+    stays = stays & (shift > -math.inf)
+    new = xp.where(stays, old, zero) * factor + xp.where(stays, shift, zero)
     new = xp.clip(new, max=float(xp.finfo(new.dtype).max))
     return normalised(xp.where(stays, new, -math.inf), stage)
 
@@ -74,10 +84,11 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
         hit = indices[place] == change.ids
         place = place[hit]
     if change.factor is not None:
-        scores[place] *= change.factor[hit]
+        old = scores[place]
+        scores[place] = np.where(old > -math.inf, old * change.factor[hit], -math.inf)
     if change.shift is not None:
         scores[place] += change.shift[hit]
-        np.minimum(scores, np.finfo(scores.dtype).max, out=scores)
+    np.minimum(scores, np.finfo(scores.dtype).max, out=scores)
 
 
 @ignore_fp_errors
