@@ -135,6 +135,36 @@ def test_shapes_and_rows():
     [
         (([0, 1], P[0], Q[0]), ValueError, r"target must have batch \(..., n \+ 1\)"),
         (([0, 1], P, Q[0]), TypeError, "draft must be a Categorical"),
+def test_drafts_of_ragged_length():
+    rng = np.random.default_rng(0)
+    draft, target = (Categorical(rng.normal(size=(60, m, 5))) for m in (4, 5))
+    x, lengths = draft.sample(rng=1), np.arange(60) % 5
+    padded = np.where(np.arange(4) < lengths[:, None], x, 99)  # no token, and never read
+    seeds = list(range(60))
+    found = verify(padded, draft, target, lengths=lengths, rng=seeds)
+    for i, n in enumerate(lengths):  # each as it is alone
+        own = verify(x[i : i + 1, :n], draft[i : i + 1, :n], target[i : i + 1, : n + 1], rng=[i])
+        assert (found[0][i], found[1][i]) == (own[0][0], own[1][0])
+    assert set(found[0] - lengths) >= {0, -1}
+    for all_of_them in (4, np.full(60, 4)):
+        same = verify(x, draft, target, lengths=all_of_them, rng=seeds)
+        assert_array_equal(same, verify(x, draft, target, rng=seeds))
+    # what stands beyond a draft may be impossible under its distribution
+    sure = draft.masked(np.arange(5) > 1)
+    end = verify(np.zeros((60, 4), int) + 1, sure, target, lengths=0, rng=0)
+    assert (end[0] == 0).all()
+    none = verify(np.empty((3, 0), int), batched(P, 3, 0), batched(Q, 3, 1), lengths=[0, 0, 0])
+    assert_array_equal(none[0], [0, 0, 0])
+    for wrong, error, message in (
+        (5, ValueError, "lengths must be in 0 … 4, got 5"),
+        (-1, ValueError, "lengths must be in 0 … 4, got -1"),
+        (2.0, TypeError, "lengths must be integers"),
+        ([1, 2], ValueError, r"lengths must fit the batch axes \(60,\)"),
+    ):
+        with pytest.raises(error, match=message):
+            verify(x, draft, target, lengths=wrong)
+
+
         (
             ([[0]] * 3, batched(P, 3, 2), batched(Q, 3, 3)),
             ValueError,

@@ -3,8 +3,20 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, index_dtype, unwrap
+from softargmax._arrays.namespaces import (
+    ArrayLike,
+    device_of,
+    ignore_fp_errors,
+    index_dtype,
+    is_foreign,
+    is_traced,
+    to_namespace,
+    to_numpy,
+    unwrap,
+)
 from softargmax._core import sampling
 from softargmax._core.information import log_prob, log_probs
 from softargmax._core.inputs import checked_state
@@ -18,7 +30,12 @@ from softargmax.gumbel._coupling import residual_of
 
 @ignore_fp_errors
 def verify(
-    draft_tokens: ArrayLike, draft: Categorical, target: Categorical, *, rng: Rngs = None
+    draft_tokens: ArrayLike,
+    draft: Categorical,
+    target: Categorical,
+    *,
+    lengths: ArrayLike | None = None,
+    rng: Rngs = None,
 ) -> tuple[Any, Any]:
     r"""How many drafted tokens the target accepts, and the token that follows them.
 
@@ -38,6 +55,10 @@ def verify(
         With batch shape (..., n).
     target : Categorical
         With batch shape (..., n + 1), over the same tokens.
+    lengths : integers, shape (...), optional
+        How many tokens of each row are a draft, from 0 to n; all by default. What stands beyond
+        them in the three others is padding, tokens of any id and any distributions; a row whose m
+        tokens are all accepted goes on with its target at place m.
     rng
         As for :meth:`Categorical.sample`, optionally one per row of a 1-d batch (...). The noise is
         independent of what ``sample`` draws from the same seed.
@@ -45,13 +66,14 @@ def verify(
     Returns
     -------
     accepted : integers, shape (...)
-        From 0 to n.
+        From 0 to n, or to the row's length.
     next_token : integers, shape (...)
 
     Raises
     ------
     ValueError
-        For shapes that do not match, or tokens with probability 0 under the draft.
+        For shapes that do not match, lengths outside 0 to n, or tokens with probability 0 under the
+        draft.
     TypeError
         For arguments of the wrong type.
 
@@ -73,6 +95,8 @@ def verify(
     >>> accepted, next_token = verify(draft.sample(rng=0), draft, target, rng=0)
     >>> int(accepted), int(next_token)
     (1, 2)
+    >>> verify([2, -1], draft, target, lengths=0, rng=0)[0]    # a row without a draft
+    np.int64(0)
     """
     p, q = state_of(draft, "draft"), state_of(target, "target")
     xp = q.xp
@@ -87,15 +111,21 @@ def verify(
         raise ValueError(
             f"draft must have batch {(*batch, n)}, one less than target, got {p.batch_shape}"
         )
+    length: Any = n
+    drafted: Any = True
+    if lengths is not None:
+        length = _per_row(lengths, n, q)
+        drafted = xp.arange(n, device=device_of(q.like)) < length[..., None]
+        draft_tokens = _without_padding(draft_tokens, drafted, xp, q.like)
     x = checks.category(draft_tokens, xp, q.like, q.num_categories, "draft_tokens")
     if tuple(x.shape) != (*batch, n):
         raise ValueError(f"draft_tokens must have shape {(*batch, n)}, got {tuple(x.shape)}")
     first, second = source_of(rng, xp, q.like, batch).streams(Tag.VERIFICATION, 2)
-    if n == 0:
+    if n == 0:  # and no length can be another
         drawn = sampling.sample_from(indexed(q, (..., 0)), (), second)
         return unwrap(xp.sum(x, axis=-1)), drawn
     log_p, log_q = log_prob(p, x), log_prob(indexed(q, (..., slice(n))), x)
-    impossible = log_p == -math.inf
+    impossible = drafted & (log_p == -math.inf)
     if checks.any_of(impossible):
         raise ValueError(
             "draft_tokens must have a probability above 0 under draft, "
@@ -103,16 +133,39 @@ def verify(
         )
     # An exponential wait exceeds log p - log q with probability min(1, q/p).
     wait = xp.exp(0 - first.gumbels((), (n,)))
-    fine = xp.astype(wait >= log_p - log_q, index_dtype(xp))
-    accepted = xp.sum(xp.cumulative_prod(fine, axis=-1), axis=-1)
+    fine = drafted & (wait >= log_p - log_q)
+    run = xp.cumulative_prod(xp.astype(fine, index_dtype(xp)), axis=-1)
+    accepted = xp.sum(run, axis=-1)
     place = accepted[..., None, None]
     last = n - 1
     own = _at(log_probs(q), place, xp)
     other = _at(log_probs(p), xp.where(place > last, last * xp.ones_like(place), place), xp)
     rest = log_probs(residual_of(_checked(own), _checked(other)))
-    following = _checked(xp.where((accepted == n)[..., None], own, rest))
+    following = _checked(xp.where((accepted == length)[..., None], own, rest))
     drawn = sampling.sample_from(following, (), second)
-    return unwrap(xp.astype(accepted, index_dtype(xp))), drawn
+    accepted = xp.astype(accepted, index_dtype(xp))
+    if is_traced(length):  # where one that is wrong is no error
+        wrong = (length < 0) | (length > n)
+        accepted, drawn = (xp.where(wrong, -xp.ones_like(i), i) for i in (accepted, drawn))
+    return unwrap(accepted), drawn
+
+
+def _per_row(lengths: ArrayLike, n: int, target: State) -> Any:
+    """The length of the draft of each row."""
+    batch = target.batch_shape[:-1]
+    found = checks.category(lengths, target.xp, target.like, n + 1, "lengths")
+    checks.check_fits_within(tuple(found.shape), batch, "lengths")
+    return target.xp.broadcast_to(found, batch)
+
+
+def _without_padding(tokens: ArrayLike, drafted: Any, xp: Any, like: Any) -> Any:
+    """The drafted tokens, and 0 beyond them; errors are left to what checks them."""
+    if not is_foreign(tokens):
+        tokens = np.asarray(tokens)
+    if tuple(tokens.shape) != tuple(drafted.shape):
+        return tokens
+    tokens = to_namespace(to_numpy(tokens) if xp is np else tokens, xp, like)
+    return xp.where(drafted, tokens, xp.zeros_like(tokens))
 
 
 def _checked(logits: Any) -> State:
