@@ -1,6 +1,7 @@
 """Edits of tokens: temperatures, biases, bans, penalties of the history, XTC."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,13 +16,18 @@ from softargmax.tokens import (
     XTC,
     Allow,
     Ban,
+    BanSequences,
     DynamicTemperature,
+    Force,
     FrequencyPenalty,
+    LengthDecay,
     LogitBias,
+    MinLength,
     MinP,
     NoRepeatNgram,
     PresencePenalty,
     RepetitionPenalty,
+    SequenceBias,
     Temperature,
     TopK,
     TopP,
@@ -36,25 +42,53 @@ EDITS = [
     Temperature(0),
     Temperature(0.7),
     Temperature(inf),
-    Temperature([0.0, 0.5, 3.0]),
     DynamicTemperature(0.5, 1.5),
-    DynamicTemperature([0.0, 0.1, 0.5], 2.0, 3.0),
     LogitBias({3: 2.5, 7: -1.0, 9: -inf}),
     Allow([1, 5, 9, 11, 17]),
     Allow(np.arange(20) % 3 == 0),
     Ban([0, 1, 2]),
+    Ban(np.arange(20) % 3 == 0),
+    SequenceBias({(3,): 2.5, (*HISTORY[1, -2:], 4): -inf, (9, 9): 1.0}),
+    BanSequences([[3], [*HISTORY[1, -2:], 4], [9, 9]]),
+    MinLength(41, [2, 5]),
+    MinLength(11, 3, of="output", prompt_length=30),
+    Force([4, 7], 40),
+    LengthDecay(38, math.sqrt(2), 3, of="all"),
     RepetitionPenalty(1.3),
-    RepetitionPenalty([0.8, 1.0, 2.0]),
+    RepetitionPenalty(1.3, of="prompt", prompt_length=5),
+    RepetitionPenalty(0.7, of=[2, 3, 5]),
     FrequencyPenalty(0.2),
     FrequencyPenalty(0.2, last=10),
+    FrequencyPenalty(0.2, prompt_length=30),
     PresencePenalty(-0.5),
     NoRepeatNgram(2),
     NoRepeatNgram(1, last=5),
+    NoRepeatNgram(2, of="prompt", prompt_length=20),
     DRY(0.8, 1.75, 1),
+    DRY(0.8, 1.75, 0),
     DRY(0.8, 1.75, 2, breakers=[3]),
     XTC(0.05, 0.5),
-    XTC([0.0, 0.1, 1.0], [0.2, 1.0, 0.5], then=TopK(5)),
     chain(TopK(15), Temperature(2.0), FrequencyPenalty(0.1), TopP(0.9)),
+]
+# With something of its own for each of the three rows.
+OF_EACH = [
+    Temperature([0.0, 0.5, 3.0]),
+    DynamicTemperature([0.0, 0.1, 0.5], 2.0, 3.0),
+    LogitBias([{3: 2.5}, {}, {7: -1.0, 9: -inf}]),
+    Allow([[0, 1, 2], range(20), [5]]),
+    Ban([[0, 1, 2], [], [5]]),
+    Ban(np.arange(20) % 3 == np.arange(3)[:, None]),
+    SequenceBias([{(i,): 1.5, (t, 4): -2.0} for i, t in enumerate(HISTORY[[0, 1, 0], -1])]),
+    BanSequences([[], [[3], [HISTORY[1, -1], 4]], [[HISTORY[1, -1], 5]]]),
+    MinLength(np.array([39, 40, 41]), [2, 5]),
+    MinLength(11, 3, of="output", prompt_length=[29, 30, 31]),
+    Force([4, 7], [39, 40, 41]),
+    LengthDecay([20, 39, 40], 1.3, [2, 5]),
+    RepetitionPenalty([0.8, 1.0, 2.0]),
+    RepetitionPenalty(1.3, of="prompt", prompt_length=[1, 4, 9]),
+    NoRepeatNgram(2, of="output", prompt_length=[1, 20, 30]),
+    NoRepeatNgram(2, of=HISTORY[::-1]),
+    XTC([0.0, 0.1, 1.0], [0.2, 1.0, 0.5], then=TopK(5)),
 ]
 
 
@@ -63,27 +97,27 @@ def widened(x):
     return np.concatenate([x, np.full((*x.shape[:-1], LONG - x.shape[-1]), -inf)], axis=-1)
 
 
-@pytest.mark.parametrize("stage", EDITS, ids=repr)
+@pytest.mark.parametrize("stage", EDITS + OF_EACH, ids=repr)
 def test_long_rows_as_short_ones(stage):
     z = Z[:, :20]
     short = stage(Categorical(z, 0.8), HISTORY)
-    if isinstance(stage, Allow) and not isinstance(stage.ids, tuple):
-        stage = Allow(np.append(stage.ids, np.zeros(LONG - 20, bool)))
+    if isinstance(stage, Allow | Ban) and not isinstance(stage.ids, tuple):
+        more = np.zeros((*stage.ids.shape[:-1], LONG - 20), bool)
+        stage = type(stage)(np.append(stage.ids, more, axis=-1))
     long = stage(Categorical(widened(z), 0.8), HISTORY)
     assert state_of(long).kept is not None
     assert_allclose(long.probs[:, :20], short.probs, rtol=1e-11, atol=1e-300)
     assert (long.probs[:, 20:] == 0).all()
     assert_allclose(short.probs.sum(-1), 1, rtol=1e-13)
-    for i in range(3):  # row by row
-        if not any(np.ndim(getattr(stage, n)) for n in stage._intervals):
-            one = stage(Categorical(widened(z)[i], 0.8), HISTORY[i])
-            assert_allclose(one.probs, long.probs[i], rtol=1e-11, atol=1e-300)
+    for i in range(3 if stage in EDITS else 0):  # row by row
+        one = stage(Categorical(widened(z)[i], 0.8), HISTORY[i])
+        assert_allclose(one.probs, long.probs[i], rtol=1e-11, atol=1e-300)
     drawn, log_p = long.sample_and_log_prob(50, rng=0)
     assert np.isfinite(log_p).all()
     assert (drawn < 20).all()
 
 
-@pytest.mark.parametrize("stage", EDITS[:-1], ids=repr)
+@pytest.mark.parametrize("stage", EDITS[:-1] + OF_EACH, ids=repr)
 def test_an_edit_gives_its_log_probabilities_as_logits(stage):
     done = stage(Categorical(Z[:, :20], 0.8), HISTORY)
     assert_allclose(done.logits, done.log_probs, rtol=1e-12, atol=1e-15)
@@ -165,13 +199,16 @@ def test_no_repeat_ngram_by_brute_force(tokens, n):
 
 @given(
     st.lists(st.integers(0, 3), max_size=18),
-    st.integers(1, 3),
+    st.integers(0, 3),
     st.sampled_from([(), (0,), (1, 3)]),
 )
 def test_dry_by_brute_force(tokens, allowed, breakers):
     def run(x):
-        """The longest suffix of the tokens that an earlier copy, followed by x, repeats."""
-        best = 0
+        """The longest suffix of the tokens that an earlier copy, followed by x, repeats.
+
+        It is empty for what only followed another token, and -1 long for what did not.
+        """
+        best = 0 if x in tokens[1:] and x not in breakers else -1
         for m in range(1, len(tokens)):
             suffix = tokens[-m:]
             if any(t in breakers for t in suffix) or x in breakers:
@@ -185,6 +222,20 @@ def test_dry_by_brute_force(tokens, allowed, breakers):
     stage = DRY(0.5, 1.5, allowed, breakers)
     found = stage(Categorical(np.zeros(5)), np.array(tokens, np.int64))
     assert_allclose(found.probs, Categorical(-np.array(loss)).probs, rtol=1e-12)
+
+
+def test_n_grams_cost_as_much_as_the_history():
+    """Whatever n is: their windows, all at once, would be 100 MB."""
+    dist = Categorical(np.zeros(3))
+    tokens, stage = np.array([1, 2] * 25_000), NoRepeatNgram(2000)
+    tracemalloc.start()
+    try:
+        left = stage(dist, tokens).probs
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert left.tolist() == [0.5, 0, 0.5]
+    assert peak < 10e6
 
 
 def test_histories_of_every_kind():
@@ -229,6 +280,7 @@ def test_dry_of_repetitive_text_is_quick():
         left = stage(dist, np.array(tokens))
         expected = tokens[-1] if tokens[0] == tokens[1] else 1
         assert left.probs.argmin() == expected
+        assert DRY(0.0)(dist, np.array(tokens)).probs.tolist() == [0.25] * 4
 
 
 # ---------------------------------------------------------------------------- XTC
@@ -344,7 +396,7 @@ def test_everything_banned_in_a_long_row_is_named():
 @pytest.mark.frameworks
 def test_torch_tensors():
     torch = pytest.importorskip("torch")
-    for stage in EDITS:
+    for stage in EDITS + OF_EACH:
         found = stage(Categorical(torch.tensor(Z[:, :20]), 0.8), torch.tensor(HISTORY))
         same = stage(Categorical(Z[:, :20], 0.8), HISTORY)
         assert isinstance(found.probs, torch.Tensor)
@@ -355,7 +407,20 @@ def test_torch_tensors():
 def test_jax_arrays():
     jax = pytest.importorskip("jax")
     z = jax.numpy.asarray(Z[:, :20])
-    for stage in EDITS:
+    compiled = [
+        Temperature([0.0, 0.5, 3.0]),
+        DynamicTemperature(0.5, 1.5),
+        LogitBias({3: 2.5, 7: -1.0, 9: -inf}),
+        SequenceBias([{(i,): 1.5, (t, 4): -2.0} for i, t in enumerate(HISTORY[:, -1])]),
+        Force([4, 7], [39, 40, 41]),
+        LengthDecay([20, 39, 40], 1.3, [2, 5]),
+        RepetitionPenalty([0.8, 1.0, 2.0], of="output", prompt_length=[1, 4, 9]),
+        NoRepeatNgram(2, of=HISTORY[::-1]),
+        DRY(0.8, 1.75, 0),
+        XTC([0.0, 0.1, 1.0], [0.2, 1.0, 0.5], then=TopK(5)),
+        chain(TopK(15), Temperature(2.0), FrequencyPenalty(0.1), TopP(0.9)),
+    ]
+    for stage in compiled:
         same = stage(Categorical(Z[:, :20].astype(np.float32), 0.8), HISTORY).probs
         found = stage(Categorical(z, 0.8), HISTORY).probs
         assert_allclose(found, same, rtol=1e-4, atol=1e-6)

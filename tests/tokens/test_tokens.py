@@ -13,18 +13,23 @@ from softargmax.tokens import (
     XTC,
     Allow,
     Ban,
+    BanSequences,
     Chain,
     DynamicTemperature,
     EpsilonCutoff,
     EtaCutoff,
+    Force,
     FrequencyPenalty,
+    LengthDecay,
     LogitBias,
     LogitsProcessor,
+    MinLength,
     MinP,
     Mirostat,
     NoRepeatNgram,
     PresencePenalty,
     RepetitionPenalty,
+    SequenceBias,
     Temperature,
     TopH,
     TopK,
@@ -130,11 +135,6 @@ def test_shapes_and_rows():
     assert verify(cut(draft).sample(rng=0), cut(draft), cut(target), rng=0)[1].shape == (3,)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (([0, 1], P[0], Q[0]), ValueError, r"target must have batch \(..., n \+ 1\)"),
-        (([0, 1], P, Q[0]), TypeError, "draft must be a Categorical"),
 def test_drafts_of_ragged_length():
     rng = np.random.default_rng(0)
     draft, target = (Categorical(rng.normal(size=(60, m, 5))) for m in (4, 5))
@@ -165,6 +165,11 @@ def test_drafts_of_ragged_length():
             verify(x, draft, target, lengths=wrong)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([0, 1], P[0], Q[0]), ValueError, r"target must have batch \(..., n \+ 1\)"),
+        (([0, 1], P, Q[0]), TypeError, "draft must be a Categorical"),
         (
             ([[0]] * 3, batched(P, 3, 2), batched(Q, 3, 3)),
             ValueError,
@@ -238,6 +243,18 @@ def test_mirostat_rows():
     for state, message in ((math.nan, "state must be in"), ([1.0, 2.0], "state must fit")):
         with pytest.raises(ValueError, match=message):
             sampler.step(dist, state, rng=0)
+    each = Mirostat([1.0, 2.0, 3.0], np.array([0.1, 0.5, 0.0625]))
+    assert each.init().tolist() == [2, 4, 6]
+    tokens, states = each.step(dist, each.init(), rng=[1, 2, 3])
+    for i, own in enumerate([Mirostat(1.0), Mirostat(2.0, 0.5), Mirostat(3.0, 0.0625)]):
+        token, state = own.step(dist[i : i + 1], own.init(), rng=[i + 1])
+        assert (token[0], state[0]) == (tokens[i], states[i])
+        surprise = -EpsilonCutoff(math.exp(-own.init()))(dist[i]).log_prob(tokens[i])
+        assert state[0] == pytest.approx(own.init() - own.rate * (surprise - own.target), rel=1e-9)
+    with pytest.raises(ValueError, match=r"target must fit the batch axes \(2,\)"):
+        each.step(dist[:2], 1.0, rng=0)
+    with pytest.raises(ValueError, match=r"rate must be in \(0, inf\), got 0"):
+        Mirostat(1.0, [0.5, 0.0])
     with pytest.raises(ValueError, match=r"target must be in \(0, inf\), got 0"):
         Mirostat(0)
     with pytest.raises(ValueError, match=r"rate must be in \(0, inf\), got -1"):
@@ -351,12 +368,34 @@ def test_presets_in_order():
         top_k=40,
         top_h=0.5,
         temperature=0.7,
+        suppress_tokens=[17, 18],
+        exponential_decay_length_penalty=(5, 1.1),
+        forced_eos_token_id=2,
+        forced_bos_token_id=1,
+        max_length=20,
+        eos_token_id=[2, 3],
+        min_new_tokens=4,
+        min_length=7,
+        bad_words_ids=[[9, 8], [3], [4]],
+        encoder_no_repeat_ngram_size=4,
         no_repeat_ngram_size=3,
         repetition_penalty=1.2,
+        encoder_repetition_penalty=1.25,
+        sequence_bias=[[[5, 6], -2.0], [[7], 1.5]],
     )
     assert made == chain(
+        SequenceBias({(5, 6): -2.0, (7,): 1.5}),
+        RepetitionPenalty(0.8, of="prompt"),
         RepetitionPenalty(1.2),
         NoRepeatNgram(3),
+        NoRepeatNgram(4, of="prompt"),
+        BanSequences([[9, 8], [4]]),  # the end alone is no bad word
+        MinLength(7, [2, 3]),
+        MinLength(4, [2, 3], of="output"),
+        Force(1, 1),
+        Force(2, 19),
+        LengthDecay(5, 1.1, [2, 3]),
+        Ban([17, 18]),
         Temperature(0.7),
         TopH(0.5),
         TopK(40),
@@ -376,12 +415,15 @@ def test_presets_in_order():
         frequency_penalty=0.2,
         repetition_penalty=1.1,
         logit_bias={3: 1.0},
-        bad_token_ids=[4],
+        bad_words=[[4], [5, 6]],
+        min_tokens=2,
+        stop_token_ids=[0],
         allowed_token_ids=[1, 3],
     )
     assert made == chain(
         Allow([1, 3]),
-        Ban([4]),
+        BanSequences([[4], [5, 6]], of="output"),
+        MinLength(2, 0, of="output"),
         LogitBias({3: 1.0}),
         RepetitionPenalty(1.1),
         FrequencyPenalty(0.2),
@@ -412,8 +454,8 @@ def test_presets_in_order():
     assert made == chain(
         LogitBias({7: -1.0}),
         RepetitionPenalty(1.1, last=64),
-        FrequencyPenalty(0.1, last=64),
-        PresencePenalty(0.2, last=64),
+        FrequencyPenalty(0.1, of="all", last=64),
+        PresencePenalty(0.2, of="all", last=64),
         DRY(0.8, 1.75, 2, [13]),
         TopNSigma(1.5),
         TopK(40),
@@ -452,6 +494,20 @@ def test_presets_that_are_off_or_greedy():
     warm = preset("llama.cpp", temperature=0.0, dynatemp_range=0.5)
     assert warm == chain(DynamicTemperature(0.0, 0.5, 1.0))
     assert preset("llama.cpp", top_p=1.5, min_p=-1, typical_p=2) == Chain(())  # off, there
+    assert preset("llama.cpp", min_p=1.05, top_p=-1.0, typical_p=-1.0) == chain(
+        Typical(0.0), TopP(0.0), MinP(1.0)
+    )
+    assert preset("llama.cpp", xtc_probability=2.0, xtc_threshold=-1.0) == chain(XTC(0.0, 1.0))
+    assert preset("llama.cpp", dry_multiplier=0.8, dry_allowed_length=0) == chain(DRY(0.8, 1.75, 0))
+    assert preset("transformers", min_length=3, forced_bos_token_id=0, eos_token_id=None) == chain(
+        Force(0, 1)  # without an end no text is too short
+    )
+    assert preset(
+        "transformers", forced_eos_token_id=2, max_new_tokens=5, encoder_no_repeat_ngram_size=2,
+        encoder_input_ids=[3, 4], prompt_length=7,
+    ) == chain(
+        NoRepeatNgram(2, of=[3, 4], prompt_length=7), Force(2, 4, of="output", prompt_length=7)
+    )  # fmt: skip
     for style, bad in (
         ("transformers", {"top_p": 1.5}),
         ("transformers", {"top_p": math.nan}),

@@ -1,6 +1,7 @@
 """Token sampling: stages that truncate or edit next-token distributions, and chains of them."""
 
 from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
+from softargmax.tokens._lengths import Force, LengthDecay, MinLength
 from softargmax.tokens._mirostat import Mirostat
 from softargmax.tokens._penalties import (
     DRY,
@@ -11,6 +12,7 @@ from softargmax.tokens._penalties import (
 )
 from softargmax.tokens._presets import preset
 from softargmax.tokens._processor import LogitsProcessor
+from softargmax.tokens._sequences import BanSequences, SequenceBias
 from softargmax.tokens._speculative import verify
 from softargmax.tokens._stage import Chain, Stage, chain
 from softargmax.tokens._truncations import (
@@ -32,19 +34,24 @@ __all__ = [
     "XTC",
     "Allow",
     "Ban",
+    "BanSequences",
     "Chain",
     "DynamicTemperature",
     "EpsilonCutoff",
     "EtaCutoff",
+    "Force",
     "FrequencyPenalty",
+    "LengthDecay",
     "LogitBias",
     "LogitsProcessor",
+    "MinLength",
     "MinP",
     "Mirostat",
     "NoRepeatNgram",
     "PLess",
     "PresencePenalty",
     "RepetitionPenalty",
+    "SequenceBias",
     "Stage",
     "Temperature",
     "TopH",

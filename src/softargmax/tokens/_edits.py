@@ -5,19 +5,20 @@ The result has the new log-probabilities as its logits, at temperature 1 and wit
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, number
-from softargmax._arrays.namespaces import ignore_fp_errors, is_foreign, to_namespace, to_numpy
+from softargmax._arrays.namespaces import ignore_fp_errors, to_namespace, to_numpy
 from softargmax._core import information, renewal
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
 from softargmax.categorical import Categorical, of_state, state_of
-from softargmax.tokens._history import ids_of
+from softargmax.tokens._history import check_ids, each_row, id_rows, ids_of
+from softargmax.tokens._parameters import FrozenMapping
 from softargmax.tokens._stage import History, Stage
 
 
@@ -119,8 +120,8 @@ class LogitBias(Edit):
 
     Parameters
     ----------
-    bias : mapping of ids to numbers
-        In nats; -inf bans a token.
+    bias : mapping of ids to numbers, or a sequence of such mappings
+        In nats; -inf bans a token. A sequence has one mapping for each row of a 1-d batch.
 
     Examples
     --------
@@ -128,33 +129,100 @@ class LogitBias(Edit):
     >>> from softargmax.tokens import LogitBias
     >>> LogitBias({0: np.log(3.0)})(Categorical.from_weights([1, 1])).probs
     array([0.75, 0.25])
+    >>> LogitBias([{0: np.log(3.0)}, {}])(Categorical.from_weights([[1, 1], [1, 1]])).probs
+    array([[0.75, 0.25],
+           [0.5 , 0.5 ]])
     """
 
-    bias: Mapping[int, float]
+    bias: Any
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.bias, Mapping):
-            raise TypeError(f"bias must be a mapping of ids to numbers, got {self.bias!r}")
-        ids = ids_of(list(self.bias), "bias").astype(np.int64)
-        pairs = sorted(zip(ids.tolist(), self.bias.values(), strict=True))
-        values = {i: float(number(b, f"bias of {i}", "[-inf, inf)")) for i, b in pairs}
-        object.__setattr__(self, "bias", values)
+        self._set("bias", mappings(self.bias, "bias", "ids", _biases))
 
     def _changes(self, state: State, history: History) -> list[Change]:  # noqa: ARG002
-        ids = np.array(sorted(self.bias), np.int64)
-        _check_ids(ids, state.num_categories, "bias")
-        shift = np.array([self.bias[int(i)] for i in ids])
-        return [Change(ids, None, shift)] * math.prod(state.batch_shape)
+        batch, own = state.batch_shape, isinstance(self.bias, tuple)
+        found = []
+        for bias in self.bias if own else (self.bias,):
+            ids = np.array(list(bias), np.int64)
+            check_ids(ids, state.num_categories, "bias")
+            found.append(Change(ids, None, np.array(list(bias.values()))))
+        return list(each_row(found if own else found[0], batch, "bias", own=own))
+
+
+def mappings(
+    x: Any, name: str, keys: str, checked: Callable[[Mapping[Any, Any], str], dict[Any, float]]
+) -> Any:
+    """A mapping that stays as it is, or a tuple of one a row."""
+    if isinstance(x, Mapping):
+        return FrozenMapping(checked(x, name))
+    if not (isinstance(x, list | tuple) and all(isinstance(row, Mapping) for row in x)):
+        raise TypeError(f"{name} must be a mapping of {keys} to numbers, or one a row, got {x!r}")
+    return tuple(FrozenMapping(checked(row, name)) for row in x)
+
+
+def _biases(bias: Mapping[Any, Any], name: str) -> dict[int, float]:
+    """Biases by ascending id."""
+    ids = ids_of(list(bias), name).tolist()
+    pairs = sorted(zip(ids, bias.values(), strict=True), key=lambda pair: pair[0])
+    return {i: float(number(b, f"{name} of {i}", "[-inf, inf)")) for i, b in pairs}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Ban(Edit):
+class _Choice(Edit):
+    """An edit that bans some ids, or all others; for every row the same, or each its own."""
+
+    ids: Any
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            array = to_numpy(self.ids)
+        except ValueError:  # rows of ids that differ in length
+            array = None
+        if array is not None and array.dtype == bool and array.ndim:
+            self._set("ids", np.array(array))
+        else:
+            found = id_rows(self.ids, "ids")
+            own = bool(found) and isinstance(found[0], tuple)
+            self._set("ids", tuple(map(_distinct, found)) if own else _distinct(found))
+
+    def _changes(self, state: State, history: History) -> list[Change]:  # noqa: ARG002
+        width, batch = state.num_categories, state.batch_shape
+        if isinstance(self.ids, tuple):
+            own = isinstance(next(iter(self.ids), None), tuple)
+            rows = self.ids if own else (self.ids,)
+            for row in rows:
+                check_ids(row, width, "ids")
+            found = [banned(self._of_ids(list(row), width)) for row in rows]
+            return list(each_row(found if own else found[0], batch, "ids", own=own))
+        if self.ids.shape[-1] != width:
+            raise ValueError(f"ids must be a mask of {width} tokens, got shape {self.ids.shape}")
+        check_fits_within(self.ids.shape[:-1], batch, "ids")
+        masks = np.broadcast_to(self.ids, (*batch, width)).reshape(-1, width)
+        return [banned(self._of_mask(mask)) for mask in masks]
+
+    @abstractmethod
+    def _of_ids(self, ids: list[int], width: int) -> Any:
+        """What these ids ban."""
+
+    @abstractmethod
+    def _of_mask(self, mask: Any) -> Any:
+        """What a mask bans."""
+
+
+def _distinct(ids: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(set(ids)))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ban(_Choice):
     """Ban tokens: they get probability 0.
 
     Parameters
     ----------
-    ids : sequence of ids
+    ids : sequence of ids, a sequence of those, or array of bool, shape (..., K)
+        A sequence of sequences has one for each row of a 1-d batch, and so may a mask.
 
     Examples
     --------
@@ -162,28 +230,26 @@ class Ban(Edit):
     >>> from softargmax.tokens import Ban
     >>> Ban([0])(Categorical.from_weights([2, 1, 1])).probs
     array([0. , 0.5, 0.5])
+    >>> Ban([[0], [1, 2]])(Categorical.from_weights([[2, 1, 1], [2, 1, 1]])).probs
+    array([[0. , 0.5, 0.5],
+           [1. , 0. , 0. ]])
     """
 
-    ids: Any
+    def _of_ids(self, ids: list[int], width: int) -> Any:  # noqa: ARG002
+        return np.array(ids, np.int64)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "ids", tuple(sorted(set(ids_of(self.ids, "ids").tolist()))))
-
-    def _changes(self, state: State, history: History) -> list[Change]:  # noqa: ARG002
-        ids = np.array(self.ids, np.int64)
-        _check_ids(ids, state.num_categories, "ids")
-        return [banned(ids)] * math.prod(state.batch_shape)
+    def _of_mask(self, mask: Any) -> Any:
+        return np.flatnonzero(mask)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Allow(Edit):
+class Allow(_Choice):
     """Allow only these tokens: all others get probability 0.
 
     Parameters
     ----------
-    ids : sequence of ids, or array of bool, shape (..., K)
-        A mask may differ from row to row.
+    ids : sequence of ids, a sequence of those, or array of bool, shape (..., K)
+        As for :class:`Ban`.
 
     Examples
     --------
@@ -193,38 +259,15 @@ class Allow(Edit):
     array([0. , 0.5, 0.5])
     """
 
-    ids: Any
+    def _of_ids(self, ids: list[int], width: int) -> Any:
+        others = np.ones(width, bool)
+        others[ids] = False
+        return np.flatnonzero(others)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        array = np.asarray(to_numpy(self.ids)) if is_foreign(self.ids) else np.asarray(self.ids)
-        if array.dtype == bool and array.ndim:
-            found: Any = array.copy()
-        else:
-            found = tuple(sorted(set(ids_of(self.ids, "ids").tolist())))
-        object.__setattr__(self, "ids", found)
-
-    def _changes(self, state: State, history: History) -> list[Change]:  # noqa: ARG002
-        width, batch = state.num_categories, state.batch_shape
-        if isinstance(self.ids, tuple):
-            ids = np.array(self.ids, np.int64)
-            _check_ids(ids, width, "ids")
-            others = np.ones(width, bool)
-            others[ids] = False
-            return [banned(np.flatnonzero(others))] * math.prod(batch)
-        if self.ids.shape[-1] != width:
-            raise ValueError(f"ids must be a mask of {width} tokens, got shape {self.ids.shape}")
-        check_fits_within(self.ids.shape[:-1], batch, "ids")
-        masks = np.broadcast_to(self.ids, (*batch, width)).reshape(-1, width)
-        return [banned(np.flatnonzero(~mask)) for mask in masks]
+    def _of_mask(self, mask: Any) -> Any:
+        return np.flatnonzero(~mask)
 
 
 def banned(ids: Any) -> Change:
     """The change that bans these ids."""
     return Change(ids, None, np.full(len(ids), -math.inf))
-
-
-def _check_ids(ids: Any, width: int, name: str) -> None:
-    wrong = ids[(ids < 0) | (ids >= width)]
-    if wrong.size:
-        raise ValueError(f"{name} must be ids in 0 … {width - 1}, got {wrong[0]}")

@@ -39,6 +39,17 @@ def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
     return [row[row >= 0] for row in found]
 
 
+def each_row(x: Any, batch: tuple[int, ...], name: str, *, own: bool) -> Any:
+    """What each row gets: one thing for all, or an item of its own for every row of a 1-d batch."""
+    if not own:
+        return (x,) * math.prod(batch)
+    if (len(x),) != batch:
+        raise ValueError(
+            f"{name} must have one item for each row of a 1-d batch, {batch}, got {len(x)}"
+        )
+    return x
+
+
 def _sequence(history: Any, batch: tuple[int, ...]) -> list[Any]:
     try:
         items = list(history)
@@ -68,6 +79,28 @@ def ids_of(x: Any, name: str, expected: str = "a sequence of integer ids") -> An
     return ids
 
 
-def window(tokens: Any, last: int | None) -> Any:
-    """The latest ``last`` tokens; None keeps all."""
-    return tokens if last is None else tokens[max(0, len(tokens) - last) :]
+def id_rows(x: Any, name: str) -> tuple[Any, ...]:
+    """Ids as a tuple, or one such tuple a row, each as given."""
+    if is_foreign(x):
+        x = to_numpy(x)
+    try:
+        items = sorted(x) if isinstance(x, set | frozenset) else list(x)
+    except TypeError:
+        items = [x]
+    if not any(map(is_sequence, items)):
+        return tuple(ids_of(x, name).tolist())
+    expected = "a sequence of integer ids, or one a row"
+    return tuple(tuple(ids_of(row, name, expected).tolist()) for row in items)
+
+
+def is_sequence(x: Any) -> bool:
+    """Whether a list of ids, rather than an id, stands here."""
+    return isinstance(x, list | tuple | set | frozenset | range) or bool(getattr(x, "ndim", 0))
+
+
+def check_ids(ids: Any, width: int, name: str) -> None:
+    """Check that all ids are tokens."""
+    ids = np.asarray(ids, np.int64)
+    wrong = ids[(ids < 0) | (ids >= width)]
+    if wrong.size:
+        raise ValueError(f"{name} must be ids in 0 … {width - 1}, got {wrong[0]}")

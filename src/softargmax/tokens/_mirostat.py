@@ -1,22 +1,24 @@
 """Mirostat: truncation with feedback, which keeps the surprise near a target."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._arrays.checks import check_fits_within, number, numbers_in
-from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, unwrap
+from softargmax._arrays.checks import check_fits_within, numbers_in
+from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_namespace, unwrap
 from softargmax._core import sampling
 from softargmax._core.information import log_prob
+from softargmax._core.state import State
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
+from softargmax.tokens._parameters import Parameters
 from softargmax.tokens._truncations import EpsilonCutoff
 
 
-@dataclass(frozen=True)
-class Mirostat:
+@dataclass(frozen=True, eq=False, repr=False)
+class Mirostat(Parameters):
     r"""Keep the mean surprise of the tokens near a target (Mirostat 2.0).
 
     Tokens with a surprise :math:`-\log p` above μ are dropped, one token is drawn, and
@@ -27,10 +29,10 @@ class Mirostat:
 
     Parameters
     ----------
-    target : float
+    target : float or array
         In (0, inf), in nats: llama.cpp's τ, which is in bits, times log 2.
-    rate : float
-        The learning rate η, in (0, inf).
+    rate : float or array
+        The learning rate η, in (0, inf). Arrays have one value a row: they broadcast to the batch.
 
     Notes
     -----
@@ -55,15 +57,12 @@ class Mirostat:
     1.5
     """
 
-    target: float
-    rate: float = 0.1
+    target: Any
+    rate: Any = 0.1
+    _intervals: ClassVar[dict[str, str]] = {"target": "(0, inf)", "rate": "(0, inf)"}
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "target", number(self.target, "target", "(0, inf)"))
-        object.__setattr__(self, "rate", number(self.rate, "rate", "(0, inf)"))
-
-    def init(self) -> float:
-        """The initial state: μ = 2·target.
+    def init(self) -> Any:
+        """The initial state: μ = 2·target, a number or an array as the target is.
 
         Examples
         --------
@@ -105,9 +104,14 @@ class Mirostat:
         xp = before.xp
         mu = numbers_in(state, "state", "(-inf, inf)", xp, before.like)
         check_fits_within(tuple(mu.shape), before.batch_shape, "state")
+        target, rate = (self._like(mu, name, before) for name in ("target", "rate"))
         level = xp.exp(0 - xp.where(mu <= 0, xp.zeros_like(mu), mu))
         cut = EpsilonCutoff(float(level) if xp is np and level.ndim == 0 else level)(dist)
         left = state_of(cut)
         token = sampling.sample_from(left, (), sampling.source(left, rng, Tag.MIROSTAT))
         surprise = 0 - xp.astype(xp.asarray(log_prob(left, token)), mu.dtype)
-        return token, unwrap(mu - self.rate * (surprise - self.target))
+        return token, unwrap(mu - rate * (surprise - target))
+
+    def _like(self, mu: Any, name: str, state: State) -> Any:
+        value = self._fitting(name, state.batch_shape)
+        return to_namespace(value, state.xp, mu, mu.dtype) if hasattr(value, "shape") else value

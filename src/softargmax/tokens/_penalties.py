@@ -1,7 +1,5 @@
 """Penalties: edits that depend on the tokens so far."""
 
-from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -9,31 +7,25 @@ import numpy as np
 
 from softargmax._arrays.checks import count
 from softargmax._core.renewal import Change
-from softargmax._core.state import State
-from softargmax.tokens._edits import Edit, banned
-from softargmax.tokens._history import ids_of, tokens_of, window
-from softargmax.tokens._stage import History
+from softargmax.tokens._edits import banned
+from softargmax.tokens._history import ids_of
+from softargmax.tokens._reader import Reader, Seen
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Penalty(Edit):
+class Penalty(Reader):
     """An edit that depends on the history, or on its latest ``last`` tokens."""
 
     last: int | None = field(default=None, kw_only=True)
+    _parts: ClassVar[tuple[str, ...]] = ("all", "output", "prompt")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.last is not None:
-            object.__setattr__(self, "last", count(self.last, "last", 0, 2**62))
+            self._set("last", count(self.last, "last", 0, 2**62))
 
-    def _changes(self, state: State, history: History) -> list[Change]:
-        rows = tokens_of(history, state, type(self).__name__)
-        settings: Callable[[int], dict[str, Any]] = self._of_rows(state.batch_shape)
-        return [self._change(window(row, self.last), **settings(i)) for i, row in enumerate(rows)]
-
-    @abstractmethod
-    def _change(self, tokens: Any, **settings: Any) -> Change:
-        """The change for the history of one row."""
+    def _window(self, tokens: Any) -> Any:
+        return tokens if self.last is None else tokens[max(0, len(tokens) - self.last) :]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,8 +40,14 @@ class RepetitionPenalty(Penalty):
     ----------
     theta : float or array
         In (0, inf); 1 is no penalty.
+    of : {"all", "output", "prompt"} or ids
+        Which tokens count: the whole history, the output after the prompt, or the prompt; or ids
+        that stand apart from the history, such as an encoder's input, the same for all rows or a
+        sequence of ids for each row of a 1-d batch.
+    prompt_length : int or array, optional
+        How many of the first tokens are the prompt; 0 by default.
     last : int, optional
-        How many of the latest tokens count; all by default.
+        How many of the latest of these tokens count; all by default.
 
     References
     ----------
@@ -66,8 +64,8 @@ class RepetitionPenalty(Penalty):
     theta: Any
     _intervals: ClassVar[dict[str, str]] = {"theta": "(0, inf)"}
 
-    def _change(self, tokens: Any, *, theta: float) -> Change:  # type: ignore[override]
-        ids = np.unique(tokens)
+    def _change(self, seen: Seen, *, theta: float) -> Change:  # type: ignore[override]
+        ids = np.unique(seen.counted)
         return Change(ids, np.full(len(ids), theta), None)
 
 
@@ -79,8 +77,12 @@ class FrequencyPenalty(Penalty):
     ----------
     alpha : float or array
         Any real number of nats.
-    last : int, optional
-        How many of the latest tokens count; all by default.
+    of, prompt_length, last
+        As for :class:`RepetitionPenalty`, but that the output alone counts by default.
+
+    Notes
+    -----
+    OpenAI's and vLLM's rule; llama.cpp's is that of ``of="all"``.
 
     Examples
     --------
@@ -91,10 +93,11 @@ class FrequencyPenalty(Penalty):
     """
 
     alpha: Any
+    of: Any = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
-    def _change(self, tokens: Any, *, alpha: float) -> Change:  # type: ignore[override]
-        ids, times = np.unique(tokens, return_counts=True)
+    def _change(self, seen: Seen, *, alpha: float) -> Change:  # type: ignore[override]
+        ids, times = np.unique(seen.counted, return_counts=True)
         return Change(ids, None, -alpha * times)
 
 
@@ -106,8 +109,12 @@ class PresencePenalty(Penalty):
     ----------
     alpha : float or array
         Any real number of nats.
-    last : int, optional
-        How many of the latest tokens count; all by default.
+    of, prompt_length, last
+        As for :class:`RepetitionPenalty`, but that the output alone counts by default.
+
+    Notes
+    -----
+    OpenAI's and vLLM's rule; llama.cpp's is that of ``of="all"``.
 
     Examples
     --------
@@ -118,10 +125,11 @@ class PresencePenalty(Penalty):
     """
 
     alpha: Any
+    of: Any = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
-    def _change(self, tokens: Any, *, alpha: float) -> Change:  # type: ignore[override]
-        ids = np.unique(tokens)
+    def _change(self, seen: Seen, *, alpha: float) -> Change:  # type: ignore[override]
+        ids = np.unique(seen.counted)
         return Change(ids, None, np.full(len(ids), -alpha))
 
 
@@ -133,8 +141,13 @@ class NoRepeatNgram(Penalty):
     ----------
     n : int
         At least 1.
-    last : int, optional
-        How many of the latest tokens count; all by default.
+    of, prompt_length, last
+        As for :class:`RepetitionPenalty`.
+
+    Notes
+    -----
+    With ``of="prompt"`` or ids no n-gram of theirs is repeated: transformers'
+    ``encoder_no_repeat_ngram_size``.
 
     References
     ----------
@@ -152,15 +165,14 @@ class NoRepeatNgram(Penalty):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "n", count(self.n, "n", 1, 2**62))
+        self._set("n", count(self.n, "n", 1, 2**62))
 
-    def _change(self, tokens: Any) -> Change:  # type: ignore[override]
-        n = self.n
-        if len(tokens) < n:
-            return banned(np.empty(0, np.int64))
-        runs = np.lib.stride_tricks.sliding_window_view(tokens, n)
-        same = (runs[:, : n - 1] == tokens[len(tokens) - n + 1 :]).all(axis=-1)
-        return banned(np.unique(runs[same, -1]))
+    def _change(self, seen: Seen) -> Change:  # type: ignore[override]
+        tokens = seen.counted
+        if self.n == 1:
+            return banned(np.unique(tokens))
+        copied = common_suffixes(seen.latest, tokens)[:-1] >= self.n - 1
+        return banned(np.unique(tokens[1:][copied]))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -178,11 +190,12 @@ class DRY(Penalty):
     base : float or array
         In [1, inf).
     allowed_length : int
-        At least 1; shorter repetitions are not penalised.
+        At least 0; shorter repetitions are not penalised. With 0, every token that followed another
+        is.
     breakers : sequence of ids
         Tokens that end a repeated sequence, such as line breaks.
-    last : int, optional
-        How many of the latest tokens count; all by default.
+    of, prompt_length, last
+        As for :class:`RepetitionPenalty`.
 
     Notes
     -----
@@ -204,50 +217,51 @@ class DRY(Penalty):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(
-            self, "allowed_length", count(self.allowed_length, "allowed_length", 1, 2**62)
-        )
-        object.__setattr__(self, "breakers", tuple(ids_of(self.breakers, "breakers").tolist()))
+        self._set("allowed_length", count(self.allowed_length, "allowed_length", 0, 2**62))
+        self._set("breakers", tuple(ids_of(self.breakers, "breakers").tolist()))
 
-    def _change(self, tokens: Any, *, multiplier: float, base: float) -> Change:  # type: ignore[override]
-        longest = self._longest(tokens)
-        ids = np.array(sorted(longest), np.int64)
-        length = np.array([longest[int(i)] for i in ids], np.float64)
-        with np.errstate(over="ignore"):
-            loss = multiplier * base ** (length - self.allowed_length)
+    def _change(self, seen: Seen, *, multiplier: float, base: float) -> Change:  # type: ignore[override]
+        ids, length = self._longest(seen)
         # Capped to stay finite; a loss of 1e30 nats is a ban in effect.
+        with np.errstate(over="ignore"):
+            loss = multiplier * np.minimum(base ** (length - self.allowed_length), 1e30)
         return Change(ids, None, -np.minimum(loss, 1e30))
 
-    def _longest(self, tokens: Any) -> dict[int, int]:
-        """For each token, the length of the longest sequence it would repeat, if long enough."""
-        n = len(tokens)
-        stops = np.isin(tokens, self.breakers)
-        found: dict[int, int] = {}
-        if n < 2 or stops[-1]:
-            return found
-        usable = int(stops[::-1].argmax()) if stops.any() else n
-        runs = _common_suffixes(tokens.tolist())
-        for end in np.flatnonzero(tokens[:-1] == tokens[-1]):  # where an earlier copy may end
-            m = min(runs[n - 1 - end], usable)
-            after = int(tokens[end + 1])
-            if m >= self.allowed_length and not stops[end + 1]:
-                found[after] = max(found.get(after, 0), m)
-        return found
+    def _longest(self, seen: Seen) -> tuple[Any, Any]:
+        """Tokens, and the length of the longest sequence each would repeat, if long enough."""
+        follower = seen.counted[1:]
+        length = common_suffixes(seen.latest, seen.counted)[:-1]
+        stops = np.flatnonzero(np.isin(seen.latest, self.breakers))
+        if stops.size:  # a copy ends at the latest breaker
+            length = np.minimum(length, len(seen.latest) - 1 - stops[-1])
+        hit = (length >= self.allowed_length) & ~np.isin(follower, self.breakers)
+        ids, place = np.unique(follower[hit], return_inverse=True)
+        longest = np.zeros(len(ids))
+        np.maximum.at(longest, place, length[hit])
+        return ids, longest
 
 
-def _common_suffixes(tokens: list[int]) -> list[int]:
-    """The length of the common suffix of tokens and tokens[:n - i], for each i (Z-function).
+def common_suffixes(latest: Any, source: Any) -> Any:
+    """How many of the latest tokens end at each place of the source, where a copy of them ends.
 
-    Linear time, however repetitive the tokens. Gusfield (1997), *Algorithms on Strings,
-    Trees and Sequences*, §1.4.
+    Linear time, however repetitive the tokens: the Z-function of both, read backwards, which is 0
+    but where the last token stands. Gusfield (1997), *Algorithms on Strings, Trees and Sequences*,
+    §1.4.
     """
-    back, n = tokens[::-1], len(tokens)
-    found, left, right = [n] + [0] * (n - 1), 0, 0
-    for i in range(1, n):
-        m = min(found[i - left], right - i) if i < right else 0
-        while i + m < n and back[m] == back[i + m]:
+    whole = latest if source is latest else np.concatenate([source, [-1], latest])
+    if not len(latest):
+        return np.zeros(len(source), np.int64)
+    back = whole[::-1]
+    places = np.flatnonzero(back == back[0])[1:].tolist()
+    text, n = back.tolist(), len(back)
+    runs, left, right = [0] * n, 0, 0
+    for i in places:
+        m = min(runs[i - left], right - i) if i < right else 0
+        while i + m < n and text[m] == text[i + m]:
             m += 1
-        found[i] = m
+        runs[i] = m
         if i + m > right:
             left, right = i, i + m
-    return found
+    found = np.zeros(n, np.int64)
+    found[places] = [runs[i] for i in places]
+    return found[::-1][: len(source)]

@@ -6,6 +6,8 @@ from typing import Any
 
 from softargmax._arrays.checks import one_of
 from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
+from softargmax.tokens._history import is_sequence
+from softargmax.tokens._lengths import Force, LengthDecay, MinLength
 from softargmax.tokens._penalties import (
     DRY,
     FrequencyPenalty,
@@ -13,6 +15,7 @@ from softargmax.tokens._penalties import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from softargmax.tokens._sequences import BanSequences, SequenceBias
 from softargmax.tokens._stage import Chain, Stage, chain
 from softargmax.tokens._truncations import (
     EpsilonCutoff,
@@ -27,26 +30,33 @@ from softargmax.tokens._truncations import (
 from softargmax.tokens._xtc import XTC
 
 
-def preset(style: str, **params: Any) -> Chain:
+def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
     """The chain equivalent to another project's sampling parameters, in that project's order.
 
     Parameters
     ----------
     style : {"transformers", "llama.cpp", "vllm"}
+    prompt_length : int or array, optional
+        How many of the first tokens are the prompt, as for :meth:`Stage.with_prompt`.
     **params
         With that project's names and meanings, including its values for "off"; parameters not given
         are off. In the order of the chain,
 
-        transformers: repetition_penalty, no_repeat_ngram_size, temperature, top_h, top_k, top_p,
-        min_p, typical_p, epsilon_cutoff, eta_cutoff;
+        transformers: sequence_bias, encoder_repetition_penalty, repetition_penalty,
+        no_repeat_ngram_size, encoder_no_repeat_ngram_size, bad_words_ids, min_length,
+        min_new_tokens, forced_bos_token_id, forced_eos_token_id,
+        exponential_decay_length_penalty, suppress_tokens, temperature, top_h, top_k, top_p, min_p,
+        typical_p, epsilon_cutoff, eta_cutoff; and what these refer to: eos_token_id, max_length,
+        max_new_tokens, encoder_input_ids (the prompt where they are not given);
 
         llama.cpp: logit_bias, repeat_penalty, frequency_penalty, presence_penalty, penalty_last_n,
         dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_breakers (ids),
         top_n_sigma, top_k, typical_p, top_p, min_p, xtc_probability, xtc_threshold, temperature,
         dynatemp_range, dynatemp_exponent, min_keep;
 
-        vllm: allowed_token_ids, bad_token_ids, logit_bias, repetition_penalty, frequency_penalty,
-        presence_penalty, temperature, min_p, top_k, top_p.
+        vllm: allowed_token_ids, bad_words (sequences of ids), min_tokens with stop_token_ids
+        (the end's included), logit_bias, repetition_penalty, frequency_penalty, presence_penalty,
+        temperature, min_p, top_k, top_p.
 
     Returns
     -------
@@ -61,11 +71,11 @@ def preset(style: str, **params: Any) -> Chain:
 
     Notes
     -----
-    Deliberate differences: a repetition penalty acts on log-probabilities, so that it does not
-    depend on the offset of the logits; tied tokens are kept or dropped together; top_h follows its
-    paper; XTC's coin is marginalised out; a temperature of 0 (vllm: below 1e-5) is arg max, with
-    ties sharing the probability; frequency and presence penalties count the whole history, where
-    vLLM counts generated tokens only.
+    Deliberate differences: repetition and length penalties act on log-probabilities, so that they
+    do not depend on the offset of the logits; tied tokens are kept or dropped together; top_h
+    follows its paper; XTC's coin is marginalised out; a temperature of 0 (vllm: below 1e-5) is arg
+    max, with ties sharing the probability. Without a prompt_length, what counts the output alone
+    counts the whole history.
 
     Examples
     --------
@@ -86,7 +96,8 @@ def preset(style: str, **params: Any) -> Chain:
         )
     values = {name: params.get(name, default) for name, default in known.items()}
     values = {k: known[k] if v is None else v for k, v in values.items()}
-    return chain(*build(values))
+    made = chain(*build(values))
+    return made if prompt_length is None else made.with_prompt(prompt_length)
 
 
 def _when(wanted: Any, make: Callable[[], Stage]) -> list[Stage]:
@@ -105,8 +116,18 @@ def _bias(bias: Mapping[Any, float]) -> list[Stage]:
 
 
 _TRANSFORMERS = {
+    "sequence_bias": {},
+    "encoder_repetition_penalty": 1.0,
     "repetition_penalty": 1.0,
     "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "bad_words_ids": (),
+    "min_length": 0,
+    "min_new_tokens": 0,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "exponential_decay_length_penalty": None,
+    "suppress_tokens": (),
     "temperature": 1.0,
     "top_h": 1.0,
     "top_k": 0,
@@ -115,13 +136,32 @@ _TRANSFORMERS = {
     "typical_p": 1.0,
     "epsilon_cutoff": 0.0,
     "eta_cutoff": 0.0,
+    "eos_token_id": (),
+    "max_length": None,
+    "max_new_tokens": None,
+    "encoder_input_ids": "prompt",
 }
 
 
 def _transformers(v: dict[str, Any]) -> list[Stage]:
+    source = v["encoder_input_ids"]
+    bias = v["sequence_bias"]
+    if not isinstance(bias, Mapping):
+        bias = {tuple(sequence): b for sequence, b in bias}
     return [
+        *_when(bias, lambda: SequenceBias(bias)),
+        *_when(
+            v["encoder_repetition_penalty"] != 1,
+            lambda: RepetitionPenalty(1 / v["encoder_repetition_penalty"], of=source),
+        ),
         *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
         *_when(v["no_repeat_ngram_size"] > 0, lambda: NoRepeatNgram(v["no_repeat_ngram_size"])),
+        *_when(
+            v["encoder_no_repeat_ngram_size"] > 0,
+            lambda: NoRepeatNgram(v["encoder_no_repeat_ngram_size"], of=source),
+        ),
+        *_lengths(v),
+        *_when(len(v["suppress_tokens"]), lambda: Ban(v["suppress_tokens"])),
         *_temperature(v["temperature"]),
         *_when(v["top_h"] != 1, lambda: TopH(v["top_h"])),
         *_when(v["top_k"] != 0, lambda: TopK(v["top_k"])),
@@ -130,6 +170,37 @@ def _transformers(v: dict[str, Any]) -> list[Stage]:
         *_when(v["typical_p"] != 1, lambda: Typical(v["typical_p"])),
         *_when(v["epsilon_cutoff"] not in (0, 1), lambda: EpsilonCutoff(v["epsilon_cutoff"])),
         *_when(v["eta_cutoff"] not in (0, 1), lambda: EtaCutoff(v["eta_cutoff"])),
+    ]
+
+
+def _lengths(v: dict[str, Any]) -> list[Stage]:
+    """What transformers says of the end: bad words, which leave it alone, and rules by length."""
+    end = v["eos_token_id"]
+    ends = list(end) if is_sequence(end) else [end]
+    bad = [list(word) for word in v["bad_words_ids"]]
+    bad = [word for word in bad if not (len(word) == 1 and word[0] in ends)]
+    first, last = v["forced_bos_token_id"], v["forced_eos_token_id"]
+    decay = v["exponential_decay_length_penalty"]
+    if last is None:
+        forced: list[Stage] = []
+    elif v["max_new_tokens"] is not None:
+        forced = [Force(last, v["max_new_tokens"] - 1, of="output")]
+    elif v["max_length"] is not None:
+        forced = [Force(last, v["max_length"] - 1)]
+    else:
+        raise TypeError("forced_eos_token_id needs max_length or max_new_tokens")
+    if decay is not None and not ends:
+        raise TypeError("exponential_decay_length_penalty needs eos_token_id")
+    return [
+        *_when(bad, lambda: BanSequences(bad)),
+        *_when(ends and v["min_length"] > 0, lambda: MinLength(v["min_length"], ends)),
+        *_when(
+            ends and v["min_new_tokens"] > 0,
+            lambda: MinLength(v["min_new_tokens"], ends, of="output"),
+        ),
+        *_when(first is not None, lambda: Force(first, 1)),
+        *forced,
+        *_when(decay is not None, lambda: LengthDecay(decay[0], decay[1], ends)),
     ]
 
 
@@ -169,10 +240,11 @@ def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
         ]
     else:
         heat = _temperature(max(0.0, t))
-    excluded = v["xtc_probability"] > 0 and v["xtc_threshold"] <= 0.5
+    chance = min(1.0, v["xtc_probability"])
+    excluded = chance > 0 and v["xtc_threshold"] <= 0.5
     then = chain(*heat) if heat else None
     end: list[Stage] = (
-        [XTC(v["xtc_threshold"], v["xtc_probability"], then, min_keep=keep)] if excluded else heat
+        [XTC(max(0.0, v["xtc_threshold"]), chance, then, min_keep=keep)] if excluded else heat
     )
     remembers = last != 0
     return [
@@ -183,11 +255,11 @@ def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
         ),
         *_when(
             remembers and v["frequency_penalty"] != 0,
-            lambda: FrequencyPenalty(v["frequency_penalty"], last=last),
+            lambda: FrequencyPenalty(v["frequency_penalty"], of="all", last=last),
         ),
         *_when(
             remembers and v["presence_penalty"] != 0,
-            lambda: PresencePenalty(v["presence_penalty"], last=last),
+            lambda: PresencePenalty(v["presence_penalty"], of="all", last=last),
         ),
         *_when(
             v["dry_multiplier"] > 0 and dry_last != 0 and v["dry_base"] >= 1,
@@ -201,16 +273,19 @@ def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
         ),
         *_when(v["top_n_sigma"] > 0, lambda: TopNSigma(v["top_n_sigma"])),
         *_when(v["top_k"] > 0, lambda: TopK(v["top_k"])),
-        *_when(v["typical_p"] < 1, lambda: Typical(v["typical_p"], min_keep=keep)),
-        *_when(v["top_p"] < 1, lambda: TopP(v["top_p"], min_keep=keep)),
-        *_when(v["min_p"] > 0, lambda: MinP(v["min_p"], min_keep=keep)),
+        # Beyond their ranges they leave the first token.
+        *_when(v["typical_p"] < 1, lambda: Typical(max(0.0, v["typical_p"]), min_keep=keep)),
+        *_when(v["top_p"] < 1, lambda: TopP(max(0.0, v["top_p"]), min_keep=keep)),
+        *_when(v["min_p"] > 0, lambda: MinP(min(1.0, v["min_p"]), min_keep=keep)),
         *end,
     ]
 
 
 _VLLM = {
     "allowed_token_ids": (),
-    "bad_token_ids": (),
+    "bad_words": (),
+    "min_tokens": 0,
+    "stop_token_ids": (),
     "logit_bias": {},
     "repetition_penalty": 1.0,
     "frequency_penalty": 0.0,
@@ -225,7 +300,11 @@ _VLLM = {
 def _vllm(v: dict[str, Any]) -> list[Stage]:
     return [
         *_when(len(v["allowed_token_ids"]), lambda: Allow(v["allowed_token_ids"])),
-        *_when(len(v["bad_token_ids"]), lambda: Ban(v["bad_token_ids"])),
+        *_when(len(v["bad_words"]), lambda: BanSequences(v["bad_words"], of="output")),
+        *_when(
+            v["min_tokens"] > 0 and len(v["stop_token_ids"]),
+            lambda: MinLength(v["min_tokens"], v["stop_token_ids"], of="output"),
+        ),
         *_bias(v["logit_bias"]),
         *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
         *_when(v["frequency_penalty"] != 0, lambda: FrequencyPenalty(v["frequency_penalty"])),

@@ -11,7 +11,7 @@ from softargmax.categorical import Categorical
 from softargmax.tokens._stage import Stage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class LogitsProcessor:
     """A stage as transformers and llama-cpp-python call it: ``processor(input_ids, scores)``.
 
@@ -19,6 +19,9 @@ class LogitsProcessor:
     ----------
     stage : Stage
         It receives ``input_ids`` as its history.
+    prompt_length : int or array, optional
+        How many of the first ids of each row are the prompt, padding included: short for
+        ``stage.with_prompt(prompt_length)``.
 
     Notes
     -----
@@ -35,12 +38,17 @@ class LogitsProcessor:
     >>> processor = LogitsProcessor(TopK(2))
     >>> processor([7, 3], np.log(np.array([4, 2, 1, 2], np.float32))).round(4)
     array([-0.6931, -1.3863,    -inf, -1.3863], dtype=float32)
+    >>> from softargmax.tokens import FrequencyPenalty
+    >>> LogitsProcessor(FrequencyPenalty(0.5), prompt_length=7)
+    LogitsProcessor(stage=FrequencyPenalty(alpha=0.5, prompt_length=7))
     """
 
     stage: Stage
 
-    def __post_init__(self) -> None:
-        check_instance(self.stage, Stage, "stage")
+    def __init__(self, stage: Stage, *, prompt_length: Any = None) -> None:
+        check_instance(stage, Stage, "stage")
+        made = stage if prompt_length is None else stage.with_prompt(prompt_length)
+        object.__setattr__(self, "stage", made)
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Log-probabilities after the stage.

@@ -30,7 +30,7 @@ class Truncation(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "min_keep", count(self.min_keep, "min_keep", 1, 2**62))
+        self._set("min_keep", count(self.min_keep, "min_keep", 1, 2**62))
 
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:  # noqa: ARG002
         state = state_of(dist)

@@ -52,7 +52,7 @@ class XTC(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "min_keep", count(self.min_keep, "min_keep", 1, 2**62))
+        self._set("min_keep", count(self.min_keep, "min_keep", 1, 2**62))
         if self.then is not None:
             check_instance(self.then, Stage, "then")
 
