@@ -369,6 +369,11 @@ CALLS: dict[str, Call] = {
         lambda dist, state, rng: tokens.Mirostat(1.0).step(dist, state, rng=rng),
         state=numbers([1, 2, 3], NAN, INF),
     ),
+    "tokens.Mirostat.step of each row": of_dist(
+        lambda dist, target, rate, rng: tokens.Mirostat(target, rate).step(dist, 1.0, rng=rng),
+        target=POSITIVE,
+        rate=POSITIVE,
+    ),
 }
 
 # Masks beside priors, and coldness where the table has temperatures.
@@ -466,13 +471,12 @@ ELSEWHERE = {
     "tokens.Stage": "the class of the stages",
     "tokens.Truncation": "the class of the truncations",
     "tokens.verify": "looks at every token that it accepts",
-    "tokens.Mirostat": "Python's numbers",
+    "tokens.Mirostat": "made for its step",
     "temperatures.EntropyController": "Python's numbers",
 }
-PENALTIES = (
-    "DRY Allow Ban FrequencyPenalty LogitBias NoRepeatNgram PresencePenalty RepetitionPenalty"
-)
-ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in PENALTIES.split()}
+EDITS = "Allow Ban BanSequences DRY Force FrequencyPenalty LengthDecay LogitBias MinLength"
+EDITS += " NoRepeatNgram PresencePenalty RepetitionPenalty SequenceBias"
+ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS.split()}
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
 STATIC += " dist other reference p q values"
