@@ -22,6 +22,7 @@ STAGES = [
     tokens.EtaCutoff(0.1),
     tokens.FrequencyPenalty(0.3),
     tokens.LogitBias({2: 0.7}),
+    tokens.MinLength(9, [4]),
     tokens.MinP(0.2),
     tokens.NoRepeatNgram(2),
     tokens.PLess(),
@@ -37,6 +38,10 @@ STAGES = [
     tokens.XTC(0.1, 1.0),
     tokens.XTC(0.1, 0.0),
     tokens.XTC(0.1, 0.5, then=tokens.TopK(2)),
+    tokens.BanSequences([[0, 1], [2, 2, 4]]),
+    tokens.Force([1], 5),
+    tokens.LengthDecay(1, 1.1, [4]),
+    tokens.SequenceBias({(0, 1): 0.3, (4,): -1.0}),
     tokens.Chain([tokens.Temperature(0.7), tokens.TopK(3), tokens.XTC(0.2, 0.5)]),
 ]
 OTHERS = {"Chain", "LogitsProcessor", "Mirostat", "Stage", "Truncation"}  # made of these
