@@ -22,8 +22,10 @@ from softargmax._arrays.namespaces import (
 from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
 from softargmax._core import calculus, display, information, pytree, sampling, subsets, variants
 from softargmax._core.batch import Batch
-from softargmax._core.inputs import checked_energies, checked_state, inverse, plain_state
+from softargmax._core.inputs import checked_state, energy_state, inverse, plain_state
+from softargmax._core.multinomial import entropy_counts, log_prob_counts
 from softargmax._core.state import State
+from softargmax._core.tails import log_cdf, log_sf, sf
 from softargmax._random.sources import Rngs
 
 if TYPE_CHECKING:
@@ -188,17 +190,7 @@ class Categorical(Batch):
         >>> Categorical.from_energies([0.0, 1.0], degeneracies=[1, 2]).probs.round(4)
         array([0.5761, 0.4239])
         """
-        logits = 0 - checked_energies(energies)
-        state = checked_state(
-            logits,
-            temperature,
-            coldness,
-            degeneracies,
-            copy=True,
-            name="energies",
-            prior_name="degeneracies",
-        )
-        return cls._of(state)
+        return cls._of(energy_state(energies, temperature, coldness, degeneracies))
 
     @classmethod
     def _of(cls, state: State) -> Self:
@@ -417,6 +409,52 @@ class Categorical(Batch):
         """
         return information.prob(self._state, category)
 
+    def log_prob_counts(self, counts: ArrayLike) -> Any:
+        r"""log P of multinomial counts, such as :meth:`sample_counts` draws, in nats.
+
+        .. math:: \log n! - \sum_i \log c_i! + \sum_i c_i \log p_i, \qquad n = \sum_i c_i
+
+        where a count of 0 contributes 0 whatever its p.
+
+        Parameters
+        ----------
+        counts : array of integers, shape (..., K)
+            0 or more; the other axes broadcast against the batch. Their sum n may differ by row.
+
+        Returns
+        -------
+        array, the broadcast of counts.shape[:-1] and batch_shape
+            -inf where a category outside the support is counted. For a row of negative counts
+            whose values cannot be seen, as under jit, NaN.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For negative counts, which the message names by row, another number of categories,
+            another dtype, or a shape that does not fit.
+
+        Notes
+        -----
+        log n! and the like, which would cancel, are never formed: the error is a few units in the
+        last place of the result and of Σ \|c_i - n p_i\|, also for an n of 10¹⁸. It is computed in
+        float64 where there is one. In PyTorch and JAX the gradient in the logits is β(c - n p).
+
+        References
+        ----------
+        Loader, *Fast and accurate computation of binomial probabilities* (2000).
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> import math
+        >>> dist = Categorical.from_weights([1, 3])
+        >>> round(math.exp(dist.log_prob_counts([2, 1])), 6)  # 3 · (1/4)² · 3/4
+        0.140625
+        >>> round(float(dist.log_prob_counts([25 * 10**16, 75 * 10**16])), 6)
+        -20.805216
+        """
+        return log_prob_counts(self._state, counts)
+
     def cdf(self, category: ArrayLike) -> Any:
         """P(X ≤ category) in the order of the indices; shapes and errors as for :meth:`log_prob`.
 
@@ -427,6 +465,50 @@ class Categorical(Batch):
         array([0.25, 0.25, 1.  ])
         """
         return information.cdf(self._state, category)
+
+    def log_cdf(self, category: ArrayLike) -> Any:
+        """log P(X ≤ category) in nats, with its digits in both tails.
+
+        The sum is formed from its own side, and where it is next to 1 from the other one, so that
+        neither a tiny probability nor a tiny distance from 1 is lost; where the terms underflow the
+        logarithm is still finite. -inf before the first category of the support. Shapes and errors
+        as for :meth:`log_prob`. One call costs as much as K categories.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([-800.0, -40.0, 0.0]).log_cdf([0, 1, 2]).tolist()
+        [-800.0, -40.0, 0.0]
+        >>> float(Categorical([0.0, -40.0]).log_cdf(0))
+        -4.248354255291589e-18
+        """
+        return log_cdf(self._state, category)
+
+    def sf(self, category: ArrayLike) -> Any:
+        """The survival function P(X > category), summed from its own side; 0 at the last category.
+
+        1 - cdf would have no digits below 1e-16. Shapes and errors as for :meth:`log_prob`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, -40.0]).sf([0, 1])
+        array([4.24835426e-18, 0.00000000e+00])
+        """
+        return sf(self._state, category)
+
+    def log_sf(self, category: ArrayLike) -> Any:
+        """log P(X > category) in nats, as accurate as :meth:`log_cdf`; -inf at the last category.
+
+        Shapes and errors as for :meth:`log_prob`.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> Categorical([0.0, -40.0, -800.0]).log_sf([0, 1, 2]).tolist()
+        [-40.0, -800.0, -inf]
+        """
+        return log_sf(self._state, category)
 
     def quantile(self, u: ArrayLike) -> Any:
         """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0.
@@ -528,6 +610,46 @@ class Categorical(Batch):
         2.0
         """
         return information.perplexity(self._state)
+
+    def entropy_counts(self, n: int) -> Any:
+        r"""The entropy of the multinomial counts of n draws, in nats, shape batch_shape.
+
+        .. math:: H_n = -\log n! - n \sum_i p_i \log p_i + \sum_i \sum_{x=0}^{n}
+                  \binom{n}{x} p_i^x (1 - p_i)^{n - x} \log x!
+
+        It is that of one draw at n = 1, and grows as
+        :math:`\tfrac12 \log((2 \pi e n)^{K - 1} \prod p_i)`.
+
+        Parameters
+        ----------
+        n : int
+            In 0 … 2⁶² draws of every row; 0 has entropy 0.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an n outside its range or not an integer.
+
+        Notes
+        -----
+        What is summed are the differences from Stirling's formula, of which none cancels: the
+        relative error is about 1e-13 for any n, and next to H = 0 too. A category costs no more
+        than 173 terms, whatever n is, since a mean count of 64 and above is integrated as a smooth
+        variable; NumPy holds some of these at a time, other libraries 173·K.
+
+        References
+        ----------
+        Stirling's differences: Loader, *Fast and accurate computation of binomial probabilities*
+        (2000). The trapezium rule: Trefethen & Weideman (2014), https://doi.org/10.1137/130932132.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> dist = Categorical.from_weights([1, 1])
+        >>> [round(float(dist.entropy_counts(n)), 4) for n in (0, 1, 2, 10**18)]
+        [0.0, 0.6931, 1.0397, 21.4491]
+        """
+        return entropy_counts(self._state, n)
 
     def cross_entropy(self, other: "Categorical") -> Any:
         """The cross-entropy -Σ p log q in nats, p of this distribution and q of the other.

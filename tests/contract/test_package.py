@@ -195,10 +195,11 @@ def test_all_names_what_the_package_offers():
 
 
 SURFACE = """
-batch_shape cdf coldness cross_entropy dtype entropy entropy_gradient expectation
-fisher_information from_energies from_weights kl_divergence log_prob log_prob_ordered log_probs
-logits masked mode num_categories perplexity prior prob probs quantile relaxed sample
-sample_and_log_prob sample_counts sample_without_replacement score temperature tempered top variance
+batch_shape cdf coldness cross_entropy dtype entropy entropy_counts entropy_gradient expectation
+fisher_information from_energies from_weights kl_divergence log_cdf log_prob log_prob_counts
+log_prob_ordered log_probs log_sf logits masked mode num_categories perplexity prior prob probs
+quantile relaxed sample sample_and_log_prob sample_counts sample_without_replacement score sf
+temperature tempered top variance
 """
 
 

@@ -1,4 +1,4 @@
-"""Weights and masks of categories: their checks, and logarithms that keep their digits."""
+"""Weights, masks and counts of categories: checks, and logarithms that keep their digits."""
 
 import math
 
@@ -85,3 +85,24 @@ def log_weights(weights: Array, xp: Namespace, top: Array | None = None) -> Arra
     near = xp.log1p((w - top) / top)
     far = xp.where(ratio > 1e-290, xp.log(ratio), xp.log(w) - xp.log(top))
     return xp.where(positive, xp.where(ratio > 0.5, near, far), -math.inf)
+
+
+def checked_counts(
+    x: ArrayLike, name: str, xp: Namespace, like: Array, num_categories: int
+) -> Array:
+    """``x`` as an array of counts, integers of 0 or more, one a category on the last axis."""
+    array = real_array(x, name, xp, like)
+    if kind_of(array, xp) not in "iu":
+        raise TypeError(f"{name} must be integers, got dtype {array.dtype}")
+    if array.ndim == 0 or array.shape[-1] != num_categories:
+        raise ValueError(
+            f"{name} must have {num_categories} categories on its last axis, "
+            f"got shape {tuple(array.shape)}"
+        )
+    wrong = array < 0
+    if any_of(wrong):
+        raise ValueError(
+            f"{name} must be non-negative, "
+            f"got {first_of(array, wrong):.0f}{in_row(to_numpy(wrong).any(-1))}"
+        )
+    return array

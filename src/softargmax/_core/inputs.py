@@ -73,6 +73,19 @@ def checked_state(
     return State(xp, given, z, checked, prior, shape)
 
 
+def energy_state(
+    energies: ArrayLike,
+    temperature: ArrayLike | None,
+    coldness: ArrayLike | None,
+    degeneracies: ArrayLike | None,
+) -> State:
+    """The state of energies and the degeneracies of their levels: logits are -E."""
+    logits, other = 0 - checked_energies(energies), "degeneracies"
+    return checked_state(
+        logits, temperature, coldness, degeneracies, copy=True, name="energies", prior_name=other
+    )
+
+
 def plain_state(
     logits: ArrayLike,
     temperature: ArrayLike | None,

@@ -17,6 +17,7 @@ from softargmax._arrays.namespaces import (
     read_only,
     to_namespace,
     to_numpy,
+    widest_float,
 )
 from softargmax._arrays.weights import checked_mask
 from softargmax._core.inputs import batch_shape, check_one, checked_state, checked_temperature
@@ -166,6 +167,17 @@ def tempered(
     if state.kept is not None and shape == state.batch_shape and all(map(is_plain, checked)):
         return State.of_survivors(state.xp, checked, shape, state.kept)
     return state.replace(temperature=checked, batch_shape=shape)
+
+
+def widened(state: State) -> State:
+    """The state with its logits in float64, where there is one."""
+    wide = widest_float(state.xp)
+    if state.dtype == wide:
+        return state
+    if state.kept is not None:
+        kept = state.kept._replace(z=state.kept.z.astype(np.float64))
+        return State.of_survivors(state.xp, state.temperature, state.batch_shape, kept)
+    return state.replace(z=state.xp.astype(state.z, wide))
 
 
 def masked(state: State, mask: ArrayLike) -> State:
