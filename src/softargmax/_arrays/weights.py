@@ -12,6 +12,7 @@ from softargmax._arrays.namespaces import (
     kind_of,
     to_numpy,
     widest_float,
+    working_dtype,
 )
 
 
@@ -85,6 +86,18 @@ def log_weights(weights: Array, xp: Namespace, top: Array | None = None) -> Arra
     near = xp.log1p((w - top) / top)
     far = xp.where(ratio > 1e-290, xp.log(ratio), xp.log(w) - xp.log(top))
     return xp.where(positive, xp.where(ratio > 0.5, near, far), -math.inf)
+
+
+def mean_by_weights(z: Array, weights: Array, xp: Namespace) -> tuple[Array, Array]:
+    """The mean of each row by weights, -inf left out, and whether these sum to 1 up to rounding."""
+    w = xp.astype(weights, widest_float(xp))
+    alive = (z > -math.inf) & (w > 0)
+    w = xp.where(alive, w, xp.zeros_like(w))
+    total = xp.sum(w, axis=-1)
+    slack = w.shape[-1] * float(xp.finfo(working_dtype(weights, xp)).eps)
+    some = xp.where(total > 0, total, xp.ones_like(total))
+    mean = xp.sum(w * xp.where(alive, z, xp.zeros_like(z)), axis=-1) / some
+    return xp.astype(mean, z.dtype), xp.abs(total - 1) <= slack
 
 
 def checked_counts(

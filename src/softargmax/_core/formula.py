@@ -20,17 +20,19 @@ from softargmax._arrays.namespaces import (
     to_namespace,
     widest_float,
 )
+from softargmax._arrays.weights import mean_by_weights
 from softargmax._core.state import State, support_of
 from softargmax._rows.rows import LIFT
 
 
 class Terms(NamedTuple):
-    """What the formula yields; ``s`` and ``extremum`` have shape (…, 1)."""
+    """What the formula yields; all but ``d`` and ``alive`` have shape (…, 1)."""
 
     d: Array  # centred, scaled logits + log π₀, their largest 0; 0 where not alive
     alive: Array  # p > 0, up to underflow
     s: Array  # Σ exp(d) over all but the likeliest
     extremum: Array  # the extremum of the logits over the support
+    lift: Array  # what was taken off β·gap + log π₀ to make their largest 0
 
 
 @ignore_fp_errors
@@ -54,17 +56,18 @@ def terms_of(state: State) -> Terms:
     d = xp.where(far, 2 * (scale.factor * (y / 2 - extremum / 2)), near)
     alive = support & ((gap == 0) | ~scale.limit) & (d > -math.inf)
     d = xp.where(alive, d, xp.zeros_like(d))
+    lift = xp.zeros_like(extremum)
     if state.prior is not None:
         d = xp.where(alive, d + _log_prior(state, support), xp.zeros_like(d))
-        d = d - xp.max(xp.where(alive, d, -math.inf), axis=-1, keepdims=True)
-        d = xp.where(alive, d, xp.zeros_like(d))
+        lift = xp.max(xp.where(alive, d, -math.inf), axis=-1, keepdims=True)
+        d = xp.where(alive, d - lift, xp.zeros_like(d))
     ranked = xp.where(alive, d, -math.inf)
     index = xp.arange(z.shape[-1], device=device_of(z))
     top = index == xp.argmax(ranked, axis=-1, keepdims=True)
     zero = xp.zeros_like(d)
     each = xp.where(top, xp.expm1(xp.where(top, d, zero)), xp.exp(xp.where(top, zero, d)))
     s = xp.sum(xp.where(alive, each, zero), axis=-1, keepdims=True)
-    return Terms(d, alive, xp.where(bad, math.nan, s), extremum)
+    return Terms(d, alive, xp.where(bad, math.nan, s), extremum, lift)
 
 
 def bad_rows(state: State) -> Array:
@@ -176,21 +179,27 @@ def ranking(state: State) -> Array:
 
 @ignore_fp_errors
 def smooth_max(state: State) -> Array:
-    """m + log1p(s)/β, m being the extremum."""
+    """m + (log1p(s) + lift)/β, m being the extremum."""
     xp, found = state.xp, terms_of(state)
     wide = widest_float(xp)  # where a coldness too small for z's dtype still has its sign
     coldness, s = _column(state, wide), xp.astype(found.s, wide)
-    warm = (coldness != 0) & (s != 0)
-    half = xp.where(warm, xp.log1p(s) / 2, xp.zeros_like(s))
+    level = xp.log1p(s) + xp.astype(found.lift, wide)
+    warm = (coldness != 0) & (level != 0)
+    half = xp.where(warm, level / 2, xp.zeros_like(s))
     if state.temperature.value is None:
         half = half / xp.where(warm, coldness, xp.ones_like(coldness))
     else:  # 1/T may have overflowed
         t = to_namespace(state.temperature.value, xp, state.z, wide)[..., None]
         half = half * xp.where(warm, t, xp.ones_like(t))
-    half = xp.where((coldness == 0) & (s != 0), math.inf, half)
+    beyond = xp.where(level > 0, math.inf, xp.where(level < 0, -math.inf, level))
+    half = xp.where(coldness == 0, beyond, half)
     # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
     extremum = xp.astype(found.extremum, wide)
     result = xp.where(
         xp.abs(half) > xp.finfo(wide).max / 4, 2 * (extremum / 2 + half), extremum + 2 * half
     )
-    return xp.astype(result, state.z.dtype)[..., 0]
+    result = xp.astype(result, state.z.dtype)[..., 0]
+    if state.prior is None:
+        return result
+    mean, even = mean_by_weights(state.z, state.prior, xp)
+    return xp.where((coldness[..., 0] == 0) & even & ~xp.isnan(result), mean, result)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
+from softargmax._arrays.weights import mean_by_weights
 from softargmax._rows.centre import centre, excess
 from softargmax._rows.inversion import cumulative
 from softargmax._rows.law import Law
@@ -103,14 +104,23 @@ def number_of_rows(rows: Rows, answer: Callable[[Any], Any]) -> Any:
 
 @ignore_fp_errors
 def smooth_max(rows: Rows) -> Any:
-    """m + log1p(s)/β of every row, m being the extremum; rows without a prior."""
+    """z_t + (log1p(s) + log π_t)/β of every row, t being the likeliest category."""
     coldness, temperature = rows.temperature
-    s = number_of_rows(rows, lambda d: excess(d)[:, 0])
-    low = np.where(rows.z > -np.inf, rows.z, np.inf).min(axis=-1)
-    extremum = np.where(np.less(coldness, 0), low, rows.z.max(axis=-1))
+    level = np.log1p(number_of_rows(rows, lambda d: excess(d)[:, 0]))
+    if rows.prior is None:
+        low = np.where(rows.z > -np.inf, rows.z, np.inf).min(axis=-1)
+        base = np.where(np.less(coldness, 0), low, rows.z.max(axis=-1))
+    else:
+        likeliest = number_of_rows(rows, lambda d: d.argmax(axis=-1)).astype(np.int64)[:, None]
+        base = np.take_along_axis(rows.z, likeliest, axis=-1)[:, 0]
+        level += np.log(np.take_along_axis(rows.prior, likeliest, axis=-1)[:, 0].astype(np.float64))
     # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
-    half = np.log1p(s) / 2
+    half = level / 2
     rise = half / coldness if temperature is None else half * temperature
-    # With s = 0 nothing rises above the extremum, and the product may be 0·inf.
-    near = np.where(np.isinf(2 * rise), 2 * (extremum / 2 + rise), extremum + 2 * rise)
-    return np.where(s == 0, extremum, near).astype(rows.z.dtype)
+    # At a level of 0 nothing rises above the extremum, and the product may be 0·inf.
+    near = np.where(np.isinf(2 * rise), 2 * (base / 2 + rise), base + 2 * rise)
+    found = np.where(level == 0, base, near).astype(rows.z.dtype)
+    if rows.prior is None or np.all(coldness):
+        return found
+    mean, even = mean_by_weights(rows.z, rows.prior, np)
+    return np.where((coldness == 0) & even, mean, found)
