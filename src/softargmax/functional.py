@@ -207,7 +207,7 @@ def smooth_max(
 def _categories_last(
     logits: ArrayLike, mask: ArrayLike | None, prior: ArrayLike | None, axis: int
 ) -> tuple[Any, Any, Any, int]:
-    """Logits, mask and prior with the categories on the last axis, and where these were, below 0."""
+    """The arguments with the categories on the last axis, and where these were, below 0."""
     if type(axis) is int and axis == -1:
         return logits, mask, prior, -1
     z = logits if is_foreign(logits) else np.asarray(logits)

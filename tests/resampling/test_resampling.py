@@ -321,6 +321,83 @@ def test_systematic_resampling_can_be_worse():
     assert np.var(means) == 0.25
 
 
+# ---------------------------------------------------------------------------- killing
+
+
+def loop_killing(p, u, waits):
+    top = max(p)
+    stays = [i for i, (x, luck) in enumerate(zip(p, u, strict=True)) if luck < x / top]
+    left = len(p) - len(stays)
+    times = np.cumsum(waits[: left + 1])
+    return sorted(stays + by_levels(p, np.minimum(times[:left] / times[-1], LAST)))
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 300])
+def test_killing_is_its_definition(k):
+    rng = np.random.default_rng(k)
+    p = rng.random((6, k)) ** 2 * (rng.random((6, k)) < 0.7)
+    p[:, k // 2] += 0.01
+    p[5] = 1  # of equal weights all stay
+    p /= p.sum(axis=-1, keepdims=True)
+    u, waits = rng.random((6, k)), rng.standard_exponential((6, k + 1))
+    got = _schemes.killing(p.copy(), u.copy(), lambda m: waits[:, : m + 1].copy())
+    want = [loop_killing(*row) for row in zip(p, u, waits, strict=True)]
+    assert_array_equal(got, np.array(want).reshape(6, k))
+    assert_array_equal(got[5], np.arange(k))
+
+
+@pytest.mark.parametrize("luck", [0.0, 0.5, LAST])
+def test_killing_keeps_the_heaviest_and_never_draws_weight_zero(luck):
+    for p in ([0, 1], [1, 0], [0, 0, 0.5, 0.5, 0, 0], [0.25, 0, 0, 0.75], [5e-324, 0, 0.5, 0, 0.5]):
+        row = np.array([p], np.float64)
+        noise = np.full((1, row.size + 1), max(44 * luck, 2.0**-64))
+        noise[:, -1] = 1e-30
+        u = np.full(row.shape, luck)
+        parents = _schemes.killing(row.copy(), u, lambda m, noise=noise: noise[:, -m - 1 :].copy())
+        counts = offspring(parents, row.size)[0]
+        assert counts.sum() == row.size
+        assert not counts[row[0] == 0].any()
+        assert (counts[row[0] == row.max()] > 0).all()
+
+
+def test_killing_is_unbiased_and_has_the_variance_of_its_definition():
+    """Six standard errors a category: fails by chance once in 1e8; detects 0.03 of 1."""
+    n = P.size
+    counts = runs("killing", n)
+    assert (counts.sum(axis=-1) == n).all()
+    assert not counts[:, P == 0].any()
+    stays = P / P.max()
+    error = counts.std(axis=0) / math.sqrt(RUNS)
+    assert (abs(counts.mean(axis=0) - n * P) <= 6 * error + 1e-12).all()
+    assert error.max() < 0.03 / 6
+    # Given M killed, others' offspring are binomial: Var = s(1 - s) + E[M] p(1 - p) + p² Var M
+    # + 2 p Cov(own survival, M), and the last is -s(1 - s).
+    killed, spread = (1 - stays).sum(), (stays * (1 - stays)).sum()
+    own = stays * (1 - stays)
+    exact = own + killed * P * (1 - P) + P**2 * spread - 2 * P * own
+    square = (counts - n * P) ** 2
+    error = square.std(axis=0) / math.sqrt(RUNS)
+    assert (abs(square.mean(axis=0) - exact) <= 6 * error + 1e-12).all()
+
+
+def test_killing_through_the_function():
+    z = np.random.default_rng(0).standard_normal((3, 2, 9)).astype(np.float32)
+    got = resample(Categorical(z), 9, scheme="killing", rng=0)
+    assert got.shape == (3, 2, 9)
+    assert got.dtype == np.int64
+    assert (np.diff(got) >= 0).all()
+    assert_array_equal(got, resample(Categorical(z), 9, scheme="killing", rng=0))
+    each = resample(Categorical(z[:, 0]), 9, scheme="killing", rng=[1, 2, 3])
+    for i in range(3):
+        assert_array_equal(each[i], resample(Categorical(z[i, 0]), 9, scheme="killing", rng=i + 1))
+    equal = Categorical(np.zeros(1000, np.float32))
+    assert_array_equal(resample(equal, 1000, scheme="killing", rng=0), np.arange(1000))
+    assert resample(Categorical(np.zeros((0, 4))), 4, scheme="killing").shape == (0, 4)
+    for n in (0, 3, 5):
+        with pytest.raises(ValueError, match=f"n must be the number of particles .* 4, got {n}"):
+            resample(Categorical(np.zeros(4)), n, scheme="killing")
+
+
 # ---------------------------------------------------------------------------- the function
 
 
@@ -574,6 +651,11 @@ def test_other_namespaces(library):
             traced = jax.jit(lambda k, s=scheme: resample(dist, 25, scheme=s, rng=k))(rng)
             assert_array_equal(np.asarray(traced), np.asarray(got))
         assert tuple(resample(dist, 25, scheme=scheme, rng=rows).shape) == (2, 25)
+    for again in (rng, rows):
+        killed = np.asarray(resample(dist, 30, scheme="killing", rng=again))
+        assert killed.shape == (2, 30)
+        if library == "torch":
+            assert_array_equal(killed, resample(plain, 30, scheme="killing", rng=again))
     size = effective_sample_size(dist)
     assert type(size) is type(dist.logits)
     assert_allclose(np.asarray(size), effective_sample_size(plain), rtol=1e-5)

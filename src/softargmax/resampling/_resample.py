@@ -1,4 +1,4 @@
-"""Resample particles by five schemes, and their effective sample size."""
+"""Resample particles by six schemes, and their effective sample size."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from softargmax._rows.rows import as_rows
 from softargmax.categorical import Categorical, state_of
 from softargmax.resampling import _schemes
 
-_Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp"]
+_Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp", "killing"]
 # Probabilities (rows, K) → parents (rows, n); each scheme draws noise of the shape it needs.
 _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
     "multinomial": lambda p, n, rng, _: _schemes.multinomial(p, exponentials(rng, (len(p), n + 1))),
@@ -37,32 +37,36 @@ _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
     "ssp": lambda p, n, rng, slack: _schemes.ssp(
         p, n, uniforms(rng, (len(p), p.shape[-1] - 1)), slack
     ),
+    "killing": lambda p, _, rng, __: _schemes.killing(
+        p, uniforms(rng, p.shape), lambda m: exponentials(rng, (len(p), m + 1))
+    ),
 }
 
 
 def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "systematic") -> Any:
     r"""Draw the parents of n particles; category i has :math:`n p_i` offspring on average.
 
-    ======================  ==========================================================
+    ======================  =================================================================
     scheme                  offspring of i
-    ======================  ==========================================================
+    ======================  =================================================================
     ``"multinomial"``       n independent draws
     ``"stratified"``        one draw from each n-th part of the cumulative distribution
     ``"systematic"``        stratified with one uniform for all parts: ⌊np⌋ or ⌈np⌉
     ``"residual"``          ⌊np⌋, and the remainder by independent draws
     ``"ssp"``               ⌊np⌋ or ⌈np⌉, negatively associated (Srinivasan's process)
-    ======================  ==========================================================
+    ``"killing"``           itself with probability p / max p, and of those that it kills a share p
+    ======================  =================================================================
 
     Parameters
     ----------
     dist : Categorical
         Its logits are log-weights, with the particles on the last axis.
     n : int
-        The number of offspring, 0 or more; it may differ from K.
+        The number of offspring, 0 or more; it may differ from K, but not for "killing".
     rng
         As for :meth:`Categorical.sample`, but not Keyed.
     scheme : str
-        One of the five above.
+        One of the six above.
 
     Returns
     -------
@@ -74,7 +78,8 @@ def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "
     Raises
     ------
     ValueError, TypeError
-        For a negative n, an unknown scheme, an invalid rng, or a dist that is not a Categorical.
+        For a negative n, or one that is not K for "killing", an unknown scheme, an invalid rng, or
+        a dist that is not a Categorical.
 
     Notes
     -----
@@ -83,6 +88,8 @@ def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "
     Systematic resampling can be worse than multinomial: of four equal weights it draws (0, 2) or
     (1, 3) for n = 2, so the mean of f = (1, 0, 1, 0) over the offspring is 1 or 0: its variance is
     1/4, against 1/8 with independent draws. Sorting particles by a one-dimensional state avoids it.
+    Killing replaces the fewest: where weights are all but equal, as between close observations in
+    time, nearly all particles stay, which keeps its noise small as the time steps go to 0.
 
     The indices are sorted, so that offspring of one parent are adjacent; permute them where a
     random order is needed.
@@ -91,7 +98,8 @@ def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "
     ----------
     Douc, Cappé & Moulines (2005), https://arxiv.org/abs/cs/0507025; Gerber, Chopin & Whiteley
     (2019), https://arxiv.org/abs/1708.02230; Srinivasan (2001),
-    https://doi.org/10.1109/SFCS.2001.959935.
+    https://doi.org/10.1109/SFCS.2001.959935. Killing: Chopin, Singh, Soto & Vihola (2022),
+    https://arxiv.org/abs/2203.10037; Del Moral, *Feynman-Kac Formulae* (2004), §2.5.
 
     Examples
     --------
@@ -106,6 +114,11 @@ def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "
     state = state_of(dist)
     n = checks.count(n, "n", 0, 2**62)
     draw = _SCHEMES[checks.one_of(scheme, "scheme", tuple(_SCHEMES))]
+    if scheme == "killing" and n != state.num_categories:
+        raise ValueError(
+            "n must be the number of particles for scheme='killing', "
+            f"{state.num_categories}, got {n}"
+        )
 
     def parents(host: State, source: Generator) -> Any:
         p = as_rows(probs(host), host.batch_shape)

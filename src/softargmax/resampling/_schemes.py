@@ -1,4 +1,4 @@
-"""Probabilities + noise → parents: the five resampling schemes as functions of NumPy rows.
+"""Probabilities + noise → parents: the six resampling schemes as functions of NumPy rows.
 
 ``p`` holds probabilities (rows, K) in float64. Each function returns the sorted parents, int64
 (rows, n); a category of probability 0 is never a parent, whatever the noise. Arrays of n or K
@@ -93,16 +93,25 @@ def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float = _SLACK)
     array([[0, 0, 2]])
     """
     whole, part, left = _split(p, n, slack)
-    reached = np.cumsum(whole, axis=-1, out=whole)
-    if left.any():
-        times = waits(int(left.max()))
-        times = np.cumsum(times, axis=-1, out=times)
-        times /= np.take_along_axis(times, left, axis=-1)
-        np.minimum(times, np.where(np.arange(times.shape[-1]) < left, BELOW_ONE, 1), out=times)
-        level = np.cumsum(part, axis=-1, out=part)
-        level /= np.where(left > 0, level[:, -1:], 1)
-        reached += _merged(level, times)
-    return _parents(reached, n)
+    return _parents(_with_draws(whole, part, left, waits), n)
+
+
+@ignore_fp_errors
+def killing(p: Any, u: Any, waits: Callable[[int], Any]) -> Any:
+    """Each survives with probability p / max p or else is replaced by an independent draw.
+
+    ``u`` are uniforms (rows, K), and ``waits(m)`` exponentials (rows, m + 1) for m replacements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p, u = np.array([[0.5, 0.0, 0.25, 0.25]]), np.array([[0.9, 0.0, 0.4, 0.6]])
+    >>> killing(p, u, lambda m: np.array([[1.0, 2.5, 0.5]]))
+    array([[0, 0, 2, 3]])
+    """
+    stays = (u < p / p.max(axis=-1, keepdims=True)).astype(np.int64)
+    left = p.shape[-1] - stays.sum(axis=-1, keepdims=True)
+    return _parents(_with_draws(stays, p, left, waits), p.shape[-1])
 
 
 @ignore_fp_errors
@@ -144,6 +153,20 @@ def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
         index = np.concatenate([on, index[:, 2 * pairs :]], axis=-1)
     counts[row, index[:, 0]] += left[:, 0] - won
     return _parents(np.cumsum(counts, axis=-1, out=counts), n)
+
+
+def _with_draws(counts: Any, weights: Any, left: Any, waits: Callable[[int], Any]) -> Any:
+    """Cumulative offspring of counts and of ``left`` (rows, 1) independent draws by weights."""
+    reached = np.cumsum(counts, axis=-1, out=counts)
+    if left.any():
+        times = waits(int(left.max()))
+        times = np.cumsum(times, axis=-1, out=times)
+        times /= np.take_along_axis(times, left, axis=-1)
+        np.minimum(times, np.where(np.arange(times.shape[-1]) < left, BELOW_ONE, 1), out=times)
+        level = np.cumsum(weights, axis=-1, out=weights)
+        level /= np.where(left > 0, level[:, -1:], 1)
+        reached += _merged(level, times)
+    return reached
 
 
 def _split(p: Any, n: int, slack: float) -> tuple[Any, Any, Any]:
