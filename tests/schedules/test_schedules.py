@@ -13,9 +13,11 @@ from numpy.testing import assert_array_equal
 
 from softargmax.schedules import (
     ByRemaining,
+    Clipped,
     Constant,
     Cosine,
     Cycle,
+    Exponential,
     GeneralizedAnnealing,
     Geometric,
     Joined,
@@ -42,10 +44,17 @@ RAMPS = [
     LinearColdness(0.1, inf, 7),
     LinearColdness(5e-324, 1e308, 3),
 ]
-FALLING = [Logarithmic(3.0), GeneralizedAnnealing(5230.0, 2.62), GeneralizedAnnealing(1.0, 1)]
+FALLING = [
+    Exponential(3.0, 0.9),
+    Exponential(1e300, 1e-3, steps=2),
+    Logarithmic(3.0),
+    GeneralizedAnnealing(5230.0, 2.62),
+    GeneralizedAnnealing(1.0, 1),
+]
 JOINED = Linear(1.0, 0.5, 10).then(Geometric(0.5, 0.01, 90), at=10)
 CYCLE = Cycle(Cosine(1.0, 0.0, 5), period=5, decay=0.5)
-ALL = [*RAMPS, *FALLING, Constant(0.7), Constant(inf), JOINED, CYCLE]
+CLIPPED = [Exponential(2.0, 0.9).clip(0.3, 1.5), Clipped(Logarithmic(1.0), low=0.2), JOINED.clip()]
+ALL = [*RAMPS, *FALLING, Constant(0.7), Constant(inf), JOINED, CYCLE, *CLIPPED]
 
 
 @pytest.mark.parametrize("schedule", RAMPS, ids=repr)
@@ -181,6 +190,42 @@ def test_ramps_stay_within_their_ends(start, stop, steps, at):
         assert ((values >= low) & (values <= high)).all()
 
 
+# ---------------------------------------------------------------------------- bounds
+
+
+def test_exponential_decay():
+    t = np.linspace(0, 30, 61)
+    np.testing.assert_allclose(Exponential(2.0, 0.9)(t), 2 * 0.9**t, rtol=1e-14)
+    np.testing.assert_allclose(Exponential(2.0, 1.1, steps=7)(t), 2 * 1.1 ** (t / 7), rtol=1e-14)
+    assert Exponential(0.3, 0.5)(0) == 0.3
+    assert Exponential(1e300, 0.5)(2000) == pytest.approx(1e300 * 0.5**1000 * 0.5**1000)
+    assert Exponential(1e-300, 2.0)(1990) == pytest.approx(1e-300 * 2.0**995 * 2.0**995)
+    assert Exponential(1.0, 0.5)(1e300) == 0
+    assert Exponential(1.0, 2.0)(1e300) == inf
+
+
+@given(st.floats(0, 5), st.floats(0, 5), st.lists(st.floats(0, 1e4), min_size=1))
+def test_clipped_is_the_value_between_its_bounds(a, b, steps):
+    low, high = sorted((a, b))
+    for schedule in (Linear(3.0, 0.5, 100), Exponential(4.0, 0.99), Logarithmic(9.0), CYCLE):
+        values = schedule(steps)
+        found = schedule.clip(low, high)(steps)
+        assert_array_equal(found, np.minimum(np.maximum(values, low), high))
+        assert_array_equal(schedule.clip(low)(steps), np.maximum(values, low))
+        assert_array_equal(schedule.clip(high=high)(steps), np.minimum(values, high))
+    assert Constant(1.0).clip(high, inf)(3) == max(1.0, high)
+
+
+def test_bounds_go_with_joins_and_cycles():
+    schedule = Exponential(1.0, 0.5).clip(0.1).then(Constant(0.7), at=10)
+    assert schedule([0, 9, 10]).tolist() == [1.0, 0.1, 0.7]
+    again = Cycle(Exponential(1.0, 0.5).clip(0.1), period=5)
+    assert again([4, 5, 9]).tolist() == [0.1, 1.0, 0.1]
+    assert Clipped(Constant(1.0)) == Constant(1.0).clip() == Clipped(Constant(1.0), 0, inf)
+    half = Linear(1.0, 0.0, 100).clip(0.5).by_remaining(100)
+    assert half([1.0, 0.7, 0.2]).tolist() == [1.0, 0.7, 0.5]
+
+
 # ---------------------------------------------------------------------------- joins and cycles
 
 
@@ -260,6 +305,12 @@ def test_steps_that_are_no_numbers():
         (lambda: GeneralizedAnnealing(1, 3.5), r"q must be in \[1, 3\], got 3.5"),
         (lambda: Constant(-1), r"value must be in \[0, inf\], got -1"),
         (lambda: Constant(1).then(Constant(2), at=-1), r"at must be in \[0, inf\), got -1"),
+        (lambda: Exponential(0, 0.5), r"start must be in \(0, inf\), got 0"),
+        (lambda: Exponential(1, 0), r"decay must be in \(0, inf\), got 0"),
+        (lambda: Exponential(1, 0.5, 0), r"steps must be in \(0, inf\), got 0"),
+        (lambda: Constant(1).clip(-1), r"low must be in \[0, inf\], got -1"),
+        (lambda: Constant(1).clip(0, math.nan), r"high must be in \[0, inf\], got nan"),
+        (lambda: Constant(1).clip(2, 1), "low must be at most high=1, got 2"),
         (lambda: Cycle(Constant(1), 0), r"period must be in \(0, inf\), got 0"),
         (lambda: Cycle(Constant(1), 1, 0), r"decay must be in \(0, inf\), got 0"),
         (lambda: Constant(1).by_remaining(0), r"total_steps must be in \(0, inf\), got 0"),
@@ -278,6 +329,8 @@ def test_bad_parameters(make, message):
         (lambda: Constant(None), "value must be a number, got None"),
         (lambda: Constant(1).then(lambda step: 1.0, at=3), "other must be a Schedule, got func"),
         (lambda: Cycle(0.5, 3), "schedule must be a Schedule, got float"),
+        (lambda: Clipped(0.5, 3), "schedule must be a Schedule, got float"),
+        (lambda: Constant(1).clip("0"), "low must be a number, got '0'"),
         (Schedule, "abstract"),
     ],
 )
@@ -319,12 +372,14 @@ def test_optax(wide):
         Cosine(2, 0.1, 70),
         Geometric(2, 0.1, 70),
         Polynomial(2, 0.1, 70, 3),
+        Exponential(2, 0.05, 70).clip(0.3),
     ]
     theirs = [
         optax.linear_schedule(2, 0.1, 70),
         optax.cosine_decay_schedule(2, 70, alpha=0.05),
         optax.exponential_decay(2, 70, 0.05, end_value=0.1),
         optax.polynomial_schedule(2, 0.1, 3, 70),
+        optax.exponential_decay(2, 70, 0.05, end_value=0.3),
     ]
     ours.append(ours[0].then(ours[2], at=30))
     theirs.append(optax.join_schedules([theirs[0], theirs[2]], [30]))

@@ -9,6 +9,7 @@ and for rates other than temperatures: the ε of ε-greedy, a learning rate.
 from softargmax.schedules._ramps import (
     Constant,
     Cosine,
+    Exponential,
     GeneralizedAnnealing,
     Geometric,
     Linear,
@@ -16,13 +17,15 @@ from softargmax.schedules._ramps import (
     Logarithmic,
     Polynomial,
 )
-from softargmax.schedules._schedule import ByRemaining, Cycle, Joined, Schedule
+from softargmax.schedules._schedule import ByRemaining, Clipped, Cycle, Joined, Schedule
 
 __all__ = [
     "ByRemaining",
+    "Clipped",
     "Constant",
     "Cosine",
     "Cycle",
+    "Exponential",
     "GeneralizedAnnealing",
     "Geometric",
     "Joined",

@@ -170,6 +170,42 @@ class Geometric(_Ramp):
 
 
 @dataclass(frozen=True, repr=False)
+class Exponential(Schedule):
+    r"""A factor for every step, without an end: :math:`T = start\,decay^{t / steps}`.
+
+    :meth:`Schedule.clip` gives it the floor that exponential decays of other libraries end at
+    (``end_value``, ``eps_min``); :class:`Geometric` is the one that ends at a step.
+
+    Parameters
+    ----------
+    start, decay : float
+        In (0, inf).
+    steps : float
+        In (0, inf), 1 by default: in how many steps the factor is decay.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Exponential
+    >>> Exponential(1.0, 0.1, steps=100)([0, 50, 100, 200]).round(6)
+    array([1.      , 0.316228, 0.1     , 0.01    ])
+    >>> Exponential(1.0, 0.995).clip(0.05)([0, 100, 1000]).round(4)
+    array([1.    , 0.6058, 0.05  ])
+    """
+
+    start: float
+    decay: float
+    steps: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check(start="(0, inf)", decay="(0, inf)", steps="(0, inf)")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        power = t / self.steps
+        half = self.decay ** (power / 2)  # whose square might overflow where start is small
+        return xp.where(power == 0, self.start, self.start * half * half)
+
+
+@dataclass(frozen=True, repr=False)
 class LinearColdness(_Ramp):
     r"""A linear ramp of the coldness: :math:`1/T = (1 - t/steps) / start + (t/steps) / stop`.
 

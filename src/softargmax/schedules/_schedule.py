@@ -1,4 +1,4 @@
-"""The base class of schedules; joined, cyclic and remaining-progress schedules."""
+"""The base class of schedules; joined, clipped, cyclic and remaining-progress schedules."""
 
 import math
 from abc import ABC, abstractmethod
@@ -96,6 +96,31 @@ class Schedule(Printed, ABC):
         check_instance(other, Schedule, "other")
         return Joined(self, other, at)
 
+    def clip(self, low: float = 0.0, high: float = math.inf) -> "Clipped":
+        """This schedule held between two bounds: a floor that it falls to, a ceiling.
+
+        Parameters
+        ----------
+        low, high : float
+            In [0, inf], low ≤ high.
+
+        Returns
+        -------
+        Clipped
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bounds out of range or in the wrong order.
+
+        Examples
+        --------
+        >>> from softargmax.schedules import Exponential
+        >>> Exponential(1.0, 0.5).clip(0.2)([0, 1, 2, 3, 100])
+        array([1.  , 0.5 , 0.25, 0.2 , 0.2 ])
+        """
+        return Clipped(self, low, high)
+
     def by_remaining(self, total_steps: float) -> "ByRemaining":
         """This schedule as a function of the remaining progress, 1 at the start and 0 at the end.
 
@@ -187,6 +212,37 @@ class Joined(Schedule):
         early, zero = t < self.at, xp.zeros_like(t)
         first = self.first._at(xp.where(early, t, zero), xp)
         return xp.where(early, first, self.second._at(xp.where(early, zero, t - self.at), xp))
+
+
+@dataclass(frozen=True, repr=False)
+class Clipped(Schedule):
+    """A schedule held between two bounds, as :meth:`Schedule.clip` returns.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    low, high : float
+        In [0, inf], low ≤ high; 0 and inf, the defaults, are no bounds.
+
+    Examples
+    --------
+    >>> from softargmax.schedules import Clipped, Logarithmic
+    >>> Clipped(Logarithmic(1.0), low=0.5, high=2.0)([0, 1, 5, 100]).round(4)
+    array([2.    , 1.4427, 0.5581, 0.5   ])
+    """
+
+    schedule: Schedule
+    low: float = 0.0
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        check_instance(self.schedule, Schedule, "schedule")
+        self._check(low="[0, inf]", high="[0, inf]")
+        if self.low > self.high:
+            raise ValueError(f"low must be at most high={self.high}, got {self.low}")
+
+    def _at(self, t: Array, xp: Namespace) -> Array:
+        return xp.clip(self.schedule._at(t, xp), self.low, self.high)
 
 
 @dataclass(frozen=True, repr=False)
