@@ -606,6 +606,22 @@ def test_straight_through_is_numpys_with_its_pullback(lib, tau):
             np.testing.assert_allclose(gradient, expected, atol=1e-10)
 
 
+def test_straight_through_with_the_gradient_of_p(lib):
+    """Torch's OneHotCategoricalStraightThrough, by its closed form: p ⊙ (c - ⟨c, p⟩)."""
+    z, c = np.array([[0.3, -1.0, 2.0, -INF], [0.0, 1.0, 1.0, 0.5]]), np.array([1.0, -2.0, 3.0, 4.0])
+    p = softargmax(z)
+    rng = 5 if isinstance(lib, Torch) else lib.rng(5)
+    for tau in (0.0, 0.7, INF):
+
+        def draws(z, tau=tau):
+            return RelaxedCategorical(z, tau).straight_through(3, rng=rng, gradient="probs")
+
+        (gradient,) = lib.gradients(lambda z: (draws(z) * lib.array(c)).sum(), z)
+        np.testing.assert_allclose(gradient, 3 * p * (c - (p * c).sum(-1, keepdims=True)), 1e-10)
+        plain = RelaxedCategorical(lib.array(z), tau).straight_through(3, rng=rng)
+        np.testing.assert_array_equal(np.asarray(draws(lib.array(z))), np.asarray(plain))
+
+
 def test_the_density_is_torchs_where_that_is_finite(torch):
     z = np.array([0.3, -1.0, 2.0])
     for tau in (0.3, 1.0, 3.0):

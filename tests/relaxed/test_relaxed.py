@@ -173,6 +173,38 @@ def test_pullbacks_are_derivatives(tau, prior):
     np.testing.assert_array_equal(through(c), got)
 
 
+@pytest.mark.parametrize("tau", [0.0, 0.5, INF, [0.5, 2.0]])
+@pytest.mark.parametrize("prior", [None, [1.0, 2.0, 0.0]])
+def test_the_pullback_of_p_is_its_derivative_at_every_temperature(tau, prior):
+    z = np.array([0.3, -1.0, 0.7]) if np.ndim(tau) else np.array([[0.3, -1, 0.7], [50, 0, 0]])
+    relaxed = RelaxedCategorical(z, tau, prior=prior)
+    x, pullback = relaxed.straight_through_with_pullback((4,), rng=5, gradient="probs")
+    np.testing.assert_array_equal(x, relaxed.straight_through((4,), rng=5))
+    np.testing.assert_array_equal(x, relaxed.straight_through((4,), rng=5, gradient="probs"))
+    c = np.random.default_rng(0).normal(size=x.shape)
+    got = pullback(c)
+    assert got.shape == z.shape
+    total = c.sum(axis=0) if not np.ndim(tau) else c.sum(axis=(0, 1))
+    p = Categorical(z, prior=prior).probs
+    expected = p * (total - (p * total).sum(-1, keepdims=True))
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-13)
+    with pytest.raises(ValueError, match="gradient must be one of 'relaxed', 'probs', got 'p'"):
+        relaxed.straight_through(gradient="p")
+    with pytest.raises(ValueError, match="gradient must be one of"):
+        relaxed.straight_through_with_pullback(gradient=None)
+
+
+def test_the_gradient_of_p_is_exact_for_what_is_linear_in_the_draw():
+    """E⟨v, x⟩ = ⟨v, p⟩ has the gradient that every single draw gives; the relaxed ones do not."""
+    z, v = np.array([0.2, -0.3, 0.5]), np.array([3.0, -1.0, 0.5])
+    dist = Categorical(z)
+    exact = dist.probs * (v - dist.expectation(v))
+    for seed in range(5):
+        relaxed = dist.relaxed(0.5)
+        _, pullback = relaxed.straight_through_with_pullback(rng=seed, gradient="probs")
+        np.testing.assert_allclose(pullback(v), exact, rtol=1e-13)
+
+
 def test_the_density_keeps_its_digits_at_high_temperatures():
     """At equal y of equal categories it is Γ(3) τ²."""
     for tau in (1e-300, 1e-3, 1e3, 1e10, 1e100, 1e300):

@@ -221,29 +221,44 @@ class RelaxedCategorical(Batch):
         lost = (log_y < floor) & (perturbed > -math.inf) & warm
         return xp.where(lost, xp.full_like(log_y, floor), log_y)
 
-    def straight_through(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
-        """One-hot draws with the gradient of the relaxed draws (PyTorch, JAX).
+    def straight_through(
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None, gradient: str = "relaxed"
+    ) -> Any:
+        """One-hot draws with the gradient of the relaxed draws, or of p (PyTorch, JAX).
 
         The 1 is at the arg max of what :meth:`sample` draws. For NumPy see
-        :meth:`straight_through_with_pullback`. Parameters, shape and errors are those of
-        :meth:`sample`.
+        :meth:`straight_through_with_pullback`.
+
+        Parameters
+        ----------
+        shape, rng
+            As for :meth:`sample`, which documents the errors too.
+        gradient : {"relaxed", "probs"}
+            "relaxed" is the gradient of the relaxed draw y of the same noise, at τ. "probs" is that
+            of the probabilities p themselves, whatever τ is: the draw is x + p - p, the last p held
+            fixed.
+
+        Returns
+        -------
+        array, shape + batch_shape + (K,)
 
         References
         ----------
-        Bengio, Léonard & Courville (2013), https://arxiv.org/abs/1308.3432; Jang, Gu & Poole
-        (2017), https://arxiv.org/abs/1611.01144.
+        "probs": Bengio, Léonard & Courville (2013), https://arxiv.org/abs/1308.3432; "relaxed":
+        Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
 
         Examples
         --------
         >>> RelaxedCategorical([0.0, 1.0, 2.0], 0.5).straight_through(rng=0)
         array([0., 0., 1.])
         """
+        checks.one_of(gradient, "gradient", _GRADIENTS)
         perturbed = self._perturbed(shape, rng)
         xp = self._state.xp
         hard = _density.one_hot(detached(perturbed, xp), xp)
         if xp is np:
             return hard
-        return _density.with_gradient(hard, softargmax(perturbed, self.temperature), xp)
+        return _density.with_gradient(hard, self._soft(perturbed, gradient)[0], xp)
 
     # ------------------------------------------------------------------ density
 
@@ -387,14 +402,15 @@ class RelaxedCategorical(Batch):
         self._check_numpy("sample_with_pullback", "sample")
         y = self.sample(shape, rng=rng)
         soft = y[None].copy()  # the caller may change y
-        return y, lambda cotangent: self._pull(cotangent, soft, y.shape)
+        return y, lambda cotangent: self._pull(cotangent, soft, y.shape, self._state.coldness)
 
     def straight_through_with_pullback(
-        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None, gradient: str = "relaxed"
     ) -> tuple[Any, Pullback]:
-        """One-hot draws, and the vector-Jacobian product of the relaxed draws.
+        """One-hot draws, and the vector-Jacobian product of the relaxed draws, or of p.
 
-        Like :meth:`sample_with_pullback`, but for the draws of :meth:`straight_through`.
+        Like :meth:`sample_with_pullback`, but for the draws of :meth:`straight_through`. With
+        ``gradient="probs"`` the product is p ⊙ (c - ⟨c, p⟩) at every τ.
 
         Examples
         --------
@@ -402,12 +418,16 @@ class RelaxedCategorical(Batch):
         >>> x, pullback = relaxed.straight_through_with_pullback(rng=0)
         >>> x, pullback([0.0, 0.0, 1.0]).round(4)
         (array([0., 0., 1.]), array([-0.1259, -0.1165,  0.2424]))
+        >>> x, pullback = relaxed.straight_through_with_pullback(rng=0, gradient="probs")
+        >>> pullback([0.0, 0.0, 1.0]).round(4)
+        array([-0.0599, -0.1628,  0.2227])
         """
         self._check_numpy("straight_through_with_pullback", "straight_through")
         perturbed = self._perturbed(shape, rng)
-        y = softargmax(perturbed, self.temperature)
         x = _density.one_hot(perturbed, np)
-        return x, lambda cotangent: self._pull(cotangent, y[None], y.shape)
+        soft, coldness = self._soft(perturbed, gradient)
+        soft = np.broadcast_to(soft, x.shape)[None]
+        return x, lambda cotangent: self._pull(cotangent, soft, x.shape, coldness)
 
     def gumbel_rao(self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
         """One-hot draws with the Gumbel-Rao gradient, averaged over k samples (PyTorch, JAX).
@@ -457,7 +477,7 @@ class RelaxedCategorical(Batch):
         """
         self._check_numpy("gumbel_rao_with_pullback", "gumbel_rao")
         hard, soft = self._rao(k, shape, rng)
-        return hard, lambda cotangent: self._pull(cotangent, soft, hard.shape)
+        return hard, lambda cotangent: self._pull(cotangent, soft, hard.shape, self._state.coldness)
 
     # ------------------------------------------------------------------ shared
 
@@ -468,6 +488,12 @@ class RelaxedCategorical(Batch):
         noise = source.gumbels(size, (self.num_categories,))
         noise = xp.astype(noise, self.dtype)
         return cast("Array", self.categorical.log_probs + noise)
+
+    def _soft(self, perturbed: Array, gradient: str) -> tuple[Any, Any]:
+        """What a one-hot draw takes its gradient from, and the coldness of its logits."""
+        if checks.one_of(gradient, "gradient", _GRADIENTS) == "probs":
+            return self.categorical.probs, 1.0
+        return softargmax(perturbed, self.temperature), self._state.coldness
 
     def _rao(self, k: int, shape: int | tuple[int, ...], rng: Rngs) -> tuple[Any, Any]:
         """One-hot draws, and k relaxed draws conditioned on each, along a new first axis."""
@@ -484,12 +510,12 @@ class RelaxedCategorical(Batch):
         soft = softargmax(log_p + xp.astype(noise, self.dtype), self.temperature)
         return hard, soft
 
-    def _pull(self, cotangent: ArrayLike, soft: Any, shape: Shape) -> Any:
+    def _pull(self, cotangent: ArrayLike, soft: Any, shape: Shape, coldness: Any) -> Any:
         """The pullback of relaxed draws, averaged over their first axis."""
         c = np.asarray(checks.real_array(cotangent, "cotangent", np, self.logits), soft.dtype)
         if c.shape != shape:
             raise ValueError(f"cotangent must have the shape of the draws, {shape}, got {c.shape}")
-        slope = _density.pulled_back(c, soft, np.asarray(self._state.coldness)[..., None])
+        slope = _density.pulled_back(c, soft, np.asarray(coldness)[..., None])
         return _density.summed_to(slope, self.logits.shape).astype(self.dtype)
 
     def _check_numpy(self, name: str, other: str) -> None:
@@ -516,6 +542,9 @@ class RelaxedCategorical(Batch):
         checks.check_fits(tuple(array.shape[:-1]), self.batch_shape, name)
         half = getattr(array.dtype, "itemsize", 8) == 2
         return checks.cast(array, state.xp), 2e-2 if half else 1e-3
+
+
+_GRADIENTS = ("relaxed", "probs")
 
 
 def _rebuilt(cls: type[RelaxedCategorical], parts: tuple[Any, ...]) -> RelaxedCategorical:
