@@ -250,7 +250,8 @@ def test_what_needs_a_framework_is_marked(path):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             source = ast.get_source_segment(text, node)
             if re.search(
-                r'importorskip\(\s*"(torch|jax|optax|transformers|llama_cpp|gymnasium)', source
+                r'importorskip\(\s*"(torch|jax|optax|transformers|sklearn|llama_cpp|gymnasium)',
+                source,
             ):
                 marks = [ast.unparse(mark) for mark in node.decorator_list]
                 assert "pytest.mark.frameworks" in marks, node.name

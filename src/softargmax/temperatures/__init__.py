@@ -1,6 +1,7 @@
 """Find a temperature: for a given entropy, by calibration on labels, or by feedback."""
 
 from softargmax.temperatures._calibration import FittedTemperature, fit_temperature
+from softargmax.temperatures._calibrator import TemperatureCalibrator
 from softargmax.temperatures._controller import EntropyController
 from softargmax.temperatures._targets import (
     temperature_for_entropy,
@@ -12,6 +13,7 @@ from softargmax.temperatures._targets import (
 __all__ = [
     "EntropyController",
     "FittedTemperature",
+    "TemperatureCalibrator",
     "fit_temperature",
     "temperature_for_entropy",
     "temperature_for_ess",
