@@ -165,6 +165,9 @@ def test_gradients_in_torch():
         assert torch.isfinite(slope).all()
     flat = torch.tensor([[0.3, 1.0, 1.0], [2.0, 0.0, 0.1]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda y, w: smooth_max(y, 0.7, prior=w), (flat, prior))
+    mapped = torch.func.vmap(lambda y: smooth_max(y, 0.7, prior=prior.detach(), axis=0))
+    y = flat.detach()[..., None]
+    np.testing.assert_allclose(mapped(y), smooth_max(y, 0.7, prior=prior.detach(), axis=1))
     mean = smooth_max(flat, INF, prior=torch.tensor([0.5, 0.25, 0.25]))
     (slope,) = torch.autograd.grad(mean.sum(), flat)
     np.testing.assert_allclose(slope, [[0.5, 0.25, 0.25]] * 2)
