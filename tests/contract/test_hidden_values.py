@@ -66,6 +66,7 @@ TEMPERATURE = numbers([0.5, 1, 2], -1, NAN, called="temperature")
 PRIOR = weights([[1, 1, 2], [1, 2, 1], [0.5, 1, 0.2]], "prior|logits")
 MASK = numbers([[1, 1, 0], [1, 1, 1], [0, 1, 1]], [0, 2, 1], [1, NAN, 1], [0, 0, 0])
 CATEGORY = integers([2, 0, 1], 3, -1)
+COUNTS = integers([[1, 0, 2], [0, 3, 1], [2, 2, 2]], [1, -1, 2])
 ORDER = integers([[0, 1], [1, 2], [1, 0]], [0, 3], [-1, 0], [1, 1])
 SHARE = numbers([0.2, 0.5, 0.9], -0.1, 1.1, NAN)
 POSITIVE = numbers([0.5, 1, 2], -1, NAN)
@@ -222,6 +223,11 @@ CALLS: dict[str, Call] = {
     "Categorical.log_prob": method("log_prob", category=CATEGORY),
     "Categorical.prob": method("prob", category=CATEGORY),
     "Categorical.cdf": method("cdf", category=CATEGORY),
+    "Categorical.log_cdf": method("log_cdf", category=CATEGORY),
+    "Categorical.sf": method("sf", category=CATEGORY),
+    "Categorical.log_sf": method("log_sf", category=CATEGORY),
+    "Categorical.log_prob_counts": method("log_prob_counts", counts=COUNTS),
+    "Categorical.entropy_counts": method("entropy_counts", 9),
     "Categorical.quantile": method("quantile", u=SHARE),
     "Categorical.mode": method("mode"),
     "Categorical.top": method("top", 2),
@@ -245,7 +251,7 @@ CALLS: dict[str, Call] = {
     "softargmax of coldness": Call(softargmax, COLD),
     "log_softargmax": Call(log_softargmax, DIST),
     "log_softargmax of coldness": Call(log_softargmax, COLD),
-    "smooth_max": Call(smooth_max, {"logits": LOGITS, "temperature": TEMPERATURE}),
+    "smooth_max": Call(smooth_max, DIST),
     "smooth_max of coldness": Call(smooth_max, COLD),
     "RelaxedCategorical": Call(
         lambda logits, prior: RelaxedCategorical(logits, 1.0, prior=prior).categorical.probs,
@@ -430,6 +436,8 @@ SCHEDULES = {
     "Cosine": schedules.Cosine(1.0, 0.1, 10),
     "Geometric": schedules.Geometric(1.0, 0.1, 10),
     "Polynomial": schedules.Polynomial(1.0, 0.1, 10, 2.0),
+    "Exponential": schedules.Exponential(1.0, 0.9),
+    "Clipped": schedules.Linear(1.0, 0.1, 10).clip(0.2, 0.8),
     "Logarithmic": schedules.Logarithmic(1.0),
     "GeneralizedAnnealing": schedules.GeneralizedAnnealing(1.0, 1.5),
     "Cycle": schedules.Cycle(schedules.Constant(1.0), 5),
@@ -461,6 +469,7 @@ ELSEWHERE = {
     "gumbel.Reservoir": "NumPy's arrays alone",
     "gumbel.gumbel_noise": "no array among its arguments",
     "temperatures.FittedTemperature": "a tuple of results",
+    "temperatures.TemperatureCalibrator": "NumPy's arrays, as scikit-learn hands them on",
     "temperatures.fit_temperature": "SciPy's search, refuses hidden values",
     "resampling.next_coldness": "a search in NumPy, refuses hidden values",
     "policies.action_mask_from_info": "no array of numbers",
@@ -479,7 +488,7 @@ EDITS += " NoRepeatNgram PresencePenalty RepetitionPenalty SequenceBias"
 ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS.split()}
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
-STATIC += " dist other reference p q values"
+STATIC += " axis gradient dist other reference p q values"
 
 
 def surface() -> Iterator[tuple[str, Any]]:

@@ -50,9 +50,7 @@ def _tail(state: State, category: ArrayLike, name: str, before: float) -> Any:
         return unwrap(state.at_home(found.astype(state.kept.z.dtype)))
     wide = widened(state)
     table = xp.astype(_table(name, probs(wide), log_probs(wide), xp), state.dtype)
-    inside = (x >= 0) & (x < state.num_categories)
-    found = take(state, table, xp.where(inside, x, xp.zeros_like(x)))
-    return unwrap(xp.where(inside, found, math.nan))
+    return unwrap(take(state, table, x))
 
 
 def _of_survivors(state: State, x: Any, name: str, before: float) -> Any:
