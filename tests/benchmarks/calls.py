@@ -188,6 +188,13 @@ CALLS: dict[str, Entry] = {
         "rows K", lambda s: lambda w=np.exp(s.z()): Categorical.from_weights(w)
     ),
     "Categorical.cdf": asked(lambda d, s: d.cdf(s.x()), "rows K"),
+    "Categorical.entropy_counts": of_new(lambda d: d.entropy_counts(9)),
+    "Categorical.log_cdf": asked(lambda d, s: d.log_cdf(s.x()), "rows K"),
+    "Categorical.log_prob_counts": asked(
+        lambda d, s: d.log_prob_counts(np.arange(s.width) % 3), "rows K"
+    ),
+    "Categorical.log_sf": asked(lambda d, s: d.log_sf(s.x()), "rows K"),
+    "Categorical.sf": asked(lambda d, s: d.sf(s.x()), "rows K"),
     "Categorical.cross_entropy": of_two(lambda p, q: p.cross_entropy(q)),
     "Categorical.entropy": of_new(lambda d: d.entropy()),
     "Categorical.entropy_gradient": of_new(lambda d: d.entropy_gradient()),
@@ -355,6 +362,8 @@ CALLS: dict[str, Entry] = {
     "schedules.Linear": at_steps(LADDER),
     "schedules.LinearColdness": at_steps(schedules.LinearColdness(2.0, 1.0, 100.0)),
     "schedules.Logarithmic": at_steps(schedules.Logarithmic(1.0)),
+    "schedules.Clipped": at_steps(schedules.Clipped(LADDER, 1.2, 1.8)),
+    "schedules.Exponential": at_steps(schedules.Exponential(2.0, 0.5, 100.0)),
     "schedules.Polynomial": at_steps(schedules.Polynomial(2.0, 1.0, 100.0, 2.0)),
     "tokens.Allow": staged(lambda s: tokens.Allow(range(50))),
     "tokens.Ban": staged(lambda s: tokens.Ban(range(50))),
@@ -451,7 +460,13 @@ NOT_MEASURED = {
     "plotting.plot_thermodynamics": "a picture",
     "plotting.plot_truncation": "a picture",
     "policies.action_mask_from_info": "an entry of a dictionary",
+    "temperatures.TemperatureCalibrator": "its time is scikit-learn's",
+    **{
+        f"temperatures.TemperatureCalibrator.{name}": "its time is scikit-learn's"
+        for name in ("fit", "get_params", "predict", "predict_proba", "score", "set_params")
+    },
     "schedules.Schedule": "abstract",
+    "schedules.Schedule.clip": "a schedule alone",
     "schedules.Schedule.by_remaining": "a schedule alone",
     "schedules.Schedule.then": "a schedule alone",
     "temperatures.EntropyController": "two numbers; step is measured",
