@@ -12,6 +12,7 @@ from softargmax._arrays.namespaces import (
     ArrayLike,
     Namespace,
     Shape,
+    as_traceable,
     copied,
     ignore_fp_errors,
     index_dtype,
@@ -43,6 +44,7 @@ def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool 
         raise TypeError(f"{name} must be a plain array, got a masked array{hint}")
     if is_foreign(x) and xp is np:
         x = to_numpy(x)
+    x = as_traceable(x, xp, like)
     if is_foreign(x):
         if kind_of(x, xp) not in "biuf":
             raise TypeError(f"{name} must be real numbers, got dtype {x.dtype}")
@@ -124,6 +126,7 @@ def category(
     """
     if is_foreign(x) and xp is np:
         x = to_numpy(x)
+    x = as_traceable(x, xp, like)
     array = x if is_foreign(x) else _integers(x, name)
     if array.dtype == object and all(isinstance(v, int) for v in array.flat):
         raise ValueError(f"{name} must be in 0 … {num_categories - 1}, got {array.flat[0]}")

@@ -6,7 +6,8 @@ those of ``_random`` are the only ones that know PyTorch and JAX by name.
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from types import EllipsisType
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -16,13 +17,26 @@ ArrayLike: TypeAlias = Any
 Namespace: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
 
-# A decorator: on the way to their right limit values may overflow, which must not warn.
-ignore_fp_errors = np.errstate(all="ignore")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def ignore_fp_errors(function: _Function) -> _Function:
+    """A decorator: on the way to their right limit values may overflow, which must not warn.
+
+    It is NumPy's own, which torch.compile does not look into: by the attribute it takes what is
+    decorated in its stead, so that NumPy pays nothing for compiled code.
+    """
+    quiet: Any = np.errstate(all="ignore")(function)
+    quiet._torchdynamo_inline = function
+    return quiet  # type: ignore[no-any-return]
+
+# What is no array of another library; torch.compile cannot ask such objects for more.
+_PLAIN = (np.ndarray, np.generic, int, float, str, list, tuple, slice, type(None), EllipsisType)
 
 
 def is_foreign(x: object) -> bool:
     """True for arrays of a library other than NumPy."""
-    if isinstance(x, (np.ndarray, np.generic)):
+    if isinstance(x, _PLAIN):
         return False
     return hasattr(x, "__array_namespace__") or _library(x) == "torch"
 
@@ -46,6 +60,8 @@ def namespace_of(*arrays: object) -> Namespace:
 
 def _library(x: object) -> str:
     """The first part of the name of the module that defines an array's type."""
+    if isinstance(x, _PLAIN):
+        return ""
     name = type(x).__module__.partition(".")[0]
     return "jax" if name == "jaxlib" else name
 
@@ -94,6 +110,22 @@ def is_traced(x: Any) -> bool:
     return False
 
 
+def is_compiling(xp: Namespace) -> bool:
+    """Whether torch.compile traces the present call."""
+    return is_torch(xp) and bool(sys.modules["torch"].compiler.is_compiling())
+
+
+def as_traceable(x: ArrayLike, xp: Namespace, like: Array) -> Any:
+    """Numbers, lists and NumPy arrays as tensors within torch.compile, which traces no others."""
+    if is_foreign(x) or not is_compiling(xp):
+        return x
+    torch, device = sys.modules["torch"], device_of(like)
+    found = torch.as_tensor(x, device=device)
+    if found.is_floating_point() and not isinstance(x, (np.ndarray, np.generic)):
+        found = torch.as_tensor(x, dtype=torch.float64, device=device)  # as NumPy reads them
+    return found
+
+
 def is_plain(x: Any) -> bool:
     """Whether NumPy can stand in for an array: its own, or a CPU tensor without gradient."""
     if not is_foreign(x):
@@ -123,6 +155,12 @@ def detached(x: Array, xp: Namespace) -> Array:
     if is_jax(xp):
         return sys.modules["jax"].lax.stop_gradient(x)
     return x.detach() if is_torch(xp) else x
+
+
+def running_sum(x: Array, xp: Namespace) -> Array:
+    """Cumulative sums over the last axis."""
+    # array_api_compat's own is none that torch.compile traces without a warning
+    return xp.cumsum(x, -1) if is_torch(xp) else xp.cumulative_sum(x, axis=-1)
 
 
 def log_gamma_of(xp: Namespace) -> Callable[[Array], Array] | None:

@@ -15,6 +15,7 @@ from softargmax._arrays.namespaces import (
     device_of,
     ignore_fp_errors,
     index_dtype,
+    running_sum,
     unwrap,
     widest_float,
 )
@@ -120,7 +121,7 @@ def _cumulative(state: State) -> Any:
     xp = state.xp
     if xp is np:
         return state.law.cdf.reshape(state.law.shape)
-    total = xp.cumulative_sum(xp.astype(probs(state), widest_float(xp)), axis=-1)
+    total = running_sum(xp.astype(probs(state), widest_float(xp)), xp)
     return total / total[..., -1:]
 
 

@@ -20,6 +20,7 @@ from softargmax._arrays.namespaces import (
     is_foreign,
     is_plain,
     is_traced,
+    running_sum,
     to_namespace,
     to_numpy,
     widest_float,
@@ -109,7 +110,7 @@ class ArrayScores:
         """The last key of the smallest set of the largest keys with this mass, (…, 1)."""
         xp, key = self.xp, self.d if self.own_key is None else self.own_key
         order = xp.argsort(key, axis=-1)
-        tail = xp.cumulative_sum(xp.take_along_axis(self._weights, order, axis=-1), axis=-1)
+        tail = running_sum(xp.take_along_axis(self._weights, order, axis=-1), xp)
         goal = (1 - mass) * tail[..., -1:] * (1 + 8 * self._eps)
         ordered = xp.take_along_axis(key, order, axis=-1)
         found = xp.min(xp.where(tail > goal, ordered, math.inf), axis=-1, keepdims=True)
@@ -126,11 +127,11 @@ class ArrayScores:
         finite = xp.where(ordered > -math.inf, ordered, xp.zeros_like(ordered))
         first = xp.arange(weights.shape[-1], device=device_of(weights)) == 0
         others = xp.where(first, xp.zeros_like(weights), weights)
-        rest = xp.cumulative_sum(others, axis=-1)  # without the first, 1, beside which it drowns
-        own = xp.log1p(rest) - xp.cumulative_sum(weights * finite, axis=-1) / (1 + rest)
+        rest = running_sum(others, xp)  # without the first, 1, beside which it drowns
+        own = xp.log1p(rest) - running_sum(weights * finite, xp) / (1 + rest)
         goal = xp.astype(fraction * own[..., -1:], wide)
         within = own <= goal * (1 + 8 * eps)
-        within = within & (xp.cumulative_sum(xp.astype(~within, index_dtype(xp)), axis=-1) == 0)
+        within = within & (running_sum(xp.astype(~within, index_dtype(xp)), xp) == 0)
         within = within & (weights > 0)
         found = xp.min(xp.where(within, given, xp.zeros_like(given)), axis=-1, keepdims=True)
         return xp.where(fraction >= 1, xp.full_like(found, -math.inf), found)
@@ -150,9 +151,12 @@ class ArrayScores:
         if isinstance(k, int) and k == 1:
             return xp.max(key, axis=-1, keepdims=True)
         ordered = xp.sort(key, axis=-1)
-        k = np.minimum(k, width) if not is_foreign(k) else xp.where(k > width, width, k)
-        index = xp.arange(width, device=device_of(key))
-        chosen = index == to_namespace(width - k, xp, key)
+        if is_foreign(k):
+            place = xp.where(k > width, width, k)
+        else:
+            place = min(k, width) if isinstance(k, int) else np.minimum(k, width)
+            place = place if isinstance(k, int) else to_namespace(place, xp, key)
+        chosen = xp.arange(width, device=device_of(key)) == width - place
         return xp.max(xp.where(chosen, ordered, -math.inf), axis=-1, keepdims=True)
 
 

@@ -109,7 +109,7 @@ def maximal_coupling(
     (0.22814, 0.2311)
     """
     own, other = _pair(p, q)
-    if isinstance(rng, list | tuple) or np.ndim(rng) > 0:  # type: ignore[arg-type]
+    if isinstance(rng, list | tuple) or getattr(rng, "ndim", 0) > 0:
         raise TypeError("rng must be one for all rows, got a sequence")
     size, xp = checks.sample_shape(shape), own.xp
     batch = np.broadcast_shapes(own.batch_shape, other.batch_shape)

@@ -306,10 +306,9 @@ class RelaxedCategorical(Batch):
             raise ValueError(
                 f"y must be non-negative and finite, got another number{checks.in_row(outside)}"
             )
-        with np.errstate(all="ignore"):
-            positive = point > 0
-            log_y = xp.log(xp.where(positive, point, xp.ones_like(point)))
-            log_y = xp.where(positive, log_y, -math.inf)
+        positive = point > 0
+        log_y = xp.log(xp.where(positive, point, xp.ones_like(point)))
+        log_y = xp.where(positive, log_y, -math.inf)
         return self._density(log_y, xp.sum(point, axis=-1), tolerance, "y", outside)
 
     def log_prob_of_log(self, log_y: ArrayLike) -> Any:

@@ -110,7 +110,7 @@ def setting(x: Any, name: str, interval: str) -> Any:
     interval = interval.removeprefix("integers ")
     if whole and is_foreign(x) and not is_traced(x):
         x = to_numpy(x)
-    if not (np.ndim(x) or is_foreign(x)):
+    if isinstance(x, int | float) or not (is_foreign(x) or np.ndim(x)):
         least = int(interval[1]) if whole else 0
         return count(x, name, least, 2**62) if whole else number(x, name, interval)
     xp = namespace_of(x)

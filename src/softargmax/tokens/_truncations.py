@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from softargmax._arrays.checks import count
-from softargmax._arrays.namespaces import is_foreign, namespace_of
+from softargmax._arrays.namespaces import namespace_of
 from softargmax._core import thresholds
 from softargmax._core.thresholds import Rule, Scores
 from softargmax.categorical import Categorical, of_state, state_of
@@ -81,7 +79,7 @@ class TopK(Truncation):
         return math.inf
 
     def _least(self, parameter: Any) -> Any:
-        if np.ndim(parameter) or is_foreign(parameter):
+        if hasattr(parameter, "shape"):
             return namespace_of(parameter).clip(parameter, self.min_keep, None)
         return max(parameter, self.min_keep)
 
