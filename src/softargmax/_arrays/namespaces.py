@@ -30,6 +30,7 @@ def ignore_fp_errors(function: _Function) -> _Function:
     quiet._torchdynamo_inline = function
     return quiet  # type: ignore[no-any-return]
 
+
 # What is no array of another library; torch.compile cannot ask such objects for more.
 _PLAIN = (np.ndarray, np.generic, int, float, str, list, tuple, slice, type(None), EllipsisType)
 
@@ -110,6 +111,13 @@ def is_traced(x: Any) -> bool:
     return False
 
 
+def seen_last(like: Array, *others: Any) -> Array:
+    """The first of some arrays whose values are hidden, in PyTorch; else ``like``."""
+    if _library(like) != "torch":
+        return like
+    return next((x for x in (like, *others) if is_traced(x)), like)
+
+
 def is_compiling(xp: Namespace) -> bool:
     """Whether torch.compile traces the present call."""
     return is_torch(xp) and bool(sys.modules["torch"].compiler.is_compiling())
@@ -170,39 +178,6 @@ def log_gamma_of(xp: Namespace) -> Callable[[Array], Array] | None:
     if is_jax(xp):
         return sys.modules["jax"].scipy.special.gammaln  # type: ignore[no-any-return]
     return None
-
-
-def numpy_call(
-    function: Callable[..., Any],
-    shape: Shape,
-    dtype: Any,
-    xp: Namespace,
-    *arrays: Array | None,
-    names: str = "arrays",
-) -> Array:
-    """NumPy's answer to arrays of any library, also within JAX's transformations.
-
-    ``function`` gets NumPy arrays, and answers with one of this shape and dtype. PyTorch's
-    transformations cannot call back, which is a TypeError that speaks of ``names``.
-    """
-    check_seen(names, xp, *arrays)
-    if is_jax(xp) and any(map(is_traced, arrays)):
-        jax = sys.modules["jax"]
-        return jax.pure_callback(
-            lambda *given: function(*(None if x is None else np.asarray(x) for x in given)),
-            jax.ShapeDtypeStruct(shape, dtype),
-            *arrays,
-            vmap_method="sequential",
-        )
-    like = next((x for x in arrays if is_foreign(x)), None)
-    found = function(*(None if x is None else to_numpy(x) for x in arrays))
-    return to_namespace(found, xp, like)
-
-
-def check_seen(names: str, xp: Namespace, *arrays: Array | None) -> None:
-    """Check that PyTorch, whose transformations cannot call back, does not hide values."""
-    if is_torch(xp) and any(map(is_traced, arrays)):
-        raise TypeError(f"{names} must be known, torch.func hides their values")
 
 
 def to_numpy(x: Array) -> Any:

@@ -7,31 +7,26 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import (
-    Array,
-    Shape,
-    check_seen,
-    index_dtype,
-    unwrap,
-)
+from softargmax._arrays.namespaces import Array, Shape, index_dtype, seen_last, unwrap
 from softargmax._core import formula
 from softargmax._core.information import log_prob, log_probs, take
 from softargmax._core.state import State
 from softargmax._core.variants import rows_of_batch
 from softargmax._random.numpy import Generator, generator, uniform
-from softargmax._random.source import Source
+from softargmax._random.source import JOBS, Job, Source
 from softargmax._random.sources import Rngs, source_of
 from softargmax._random.tags import Tag
 from softargmax._rows.draw import count, draw, draw_one
 from softargmax._rows.rows import Temperature
 from softargmax._rows.short import Short
 
-_METHODS = ("auto", "inverse", "gumbel", "alias")
+_METHODS = ("auto", "inverse", "gumbel", "alias", "whole")  # the last by Keyed alone
 
 
 def source(state: State, rng: Rngs, tag: Tag | None = None, *, keyed: bool = False) -> Source:
     """The source of randomness that an ``rng`` argument stands for, under the caller's tag."""
-    made = source_of(rng, state.xp, state.like, state.batch_shape, keyed=keyed)
+    like = seen_last(state.like, state.coldness, state.prior)
+    made = source_of(rng, state.xp, like, state.batch_shape, keyed=keyed)
     return made if tag is None else made.streams(tag)[0]
 
 
@@ -45,7 +40,7 @@ def sample(
         if drawn is not None:
             return drawn
     size = checks.sample_shape(shape)
-    method = checks.one_of(method, "method", _METHODS)
+    method = checks.one_of(method, "method", _METHODS[:-1])
     threads = checks.check_workers(workers)
     noise = source(state, rng, keyed=True)
     if noise.keyed:
@@ -64,15 +59,18 @@ def sample_from(
             raise ValueError(f"method must be 'auto' or 'gumbel' for these arrays, got {method!r}")
         return noise.gumbel_max(log_probs(state), size)
 
-    def draw_rows(host: State, rng: Generator) -> Any:
-        if not size and method in ("auto", "inverse"):
-            drawn = draw_one(host.law, rng)
-            if drawn is not None:
-                return drawn
-        drawn = draw(host.law, math.prod(size), rng, method, workers)
-        return drawn.reshape(size + host.batch_shape)
+    job = Job("sample", size, options=(_METHODS.index(method), workers))
+    return unwrap(draw_on_host(state, noise, job))
 
-    return unwrap(draw_on_host(state, noise, draw_rows, len(size), (*size, *state.batch_shape)))
+
+def _sample_rows(host: State, rng: Generator, job: Job) -> Any:
+    size, (which, workers) = job.size, job.options
+    if not size and which < 2:
+        drawn = draw_one(host.law, rng)
+        if drawn is not None:
+            return drawn
+    drawn = draw(host.law, math.prod(size), rng, _METHODS[which], workers)
+    return drawn.reshape(size + host.batch_shape)
 
 
 def sample_and_log_prob(state: State, shape: int | tuple[int, ...], rng: Rngs) -> tuple[Any, Any]:
@@ -96,40 +94,47 @@ def sample_counts(state: State, n: int, rng: Rngs) -> Any:
     most = 2**62 if xp is np else min(2**62, int(xp.iinfo(index_dtype(xp)).max))
     n = checks.count(n, "n", 0, most)
 
-    shape = (*state.batch_shape, state.num_categories)
-    return draw_on_host(
-        state, source(state, rng, Tag.COUNTS), lambda host, rng: count(host.law, n, rng), 0, shape
-    )
+    job = Job("counts", tail=(state.num_categories,), options=(n,))
+    return draw_on_host(state, source(state, rng, Tag.COUNTS), job)
 
 
-def draw_on_host(
-    state: State,
-    noise: Source,
-    draw: Callable[[State, Generator], Any],
-    axis: int,
-    shape: Shape,
-) -> Array:
-    """What NumPy draws: with one generator, or row by row with one each, stacked on ``axis``."""
-
-    def call(generators: Any, arrays: Any = None) -> Any:
-        host, bad = (state.host(), None) if arrays is None else _host_of(state, *arrays)
-        if not isinstance(generators, list):
-            found = draw(host, generators)
-        elif generators:
-            pairs = zip(rows_of_batch(host), generators, strict=True)
-            found = np.stack([draw(row, rng) for row, rng in pairs], axis=axis)
-        else:
-            found = draw(host, generator(0))
-        return found if bad is None else np.where(bad[..., None], -1, found)
-
-    arrays = () if state.kept is not None else (state.z, state.coldness, state.prior)
-    check_seen("logits", state.xp, *arrays)
-    return noise.on_host(call, arrays, shape)
+def draw_on_host(state: State, noise: Source, job: Job) -> Array:
+    """What NumPy draws: with one generator, or row by row with one each."""
+    parts = () if state.kept is not None else (state.z, state.coldness, state.prior)
+    if noise.hides(parts):
+        return noise.hand_out(job, state.batch_shape, parts)
+    return noise.home(_drawn(state.host(), noise.generators, job))
 
 
-def _host_of(state: State, z: Any, coldness: Any, prior: Any) -> tuple[State, Any]:
-    """The state of arrays that JAX hands to NumPy, and which rows nobody could check before."""
-    batch, cold = state.batch_shape, np.asarray(coldness, np.float64)
+def host_draw(name: str, draw: Callable[[State, Generator, Job], Any]) -> None:
+    """Enter what NumPy draws from a state of its own into the jobs."""
+
+    def of_arrays(generators: Any, job: Job, batch: Shape, arrays: tuple[Any, ...]) -> Any:
+        host, bad = _host_of(batch, *arrays)
+        found = _drawn(host, generators, job)
+        return np.where(bad.reshape((*batch, *(1 for _ in job.tail))), -1, found)
+
+    _DRAWS[name], JOBS[name] = draw, of_arrays
+
+
+_DRAWS: dict[str, Callable[[State, Generator, Job], Any]] = {}
+host_draw("sample", _sample_rows)
+host_draw("counts", lambda host, rng, job: count(host.law, job.options[0], rng))
+
+
+def _drawn(host: State, generators: Any, job: Job) -> Any:
+    draw = _DRAWS[job.name]
+    if not isinstance(generators, list):
+        return draw(host, generators, job)
+    if not generators:
+        return draw(host, generator(0), job)
+    pairs = zip(rows_of_batch(host), generators, strict=True)
+    return np.stack([draw(row, rng, job) for row, rng in pairs], axis=len(job.size))
+
+
+def _host_of(batch: Shape, z: Any, coldness: Any, prior: Any) -> tuple[State, Any]:
+    """The state of arrays that were hidden, and which rows nobody could check before."""
+    cold = np.asarray(coldness, np.float64)
     given = State(np, z, z, Temperature(cold, None), prior, batch)
     bad = np.broadcast_to(formula.bad_rows(given)[..., 0], batch)
     if bad.any():  # compiled code has no errors: any good row will do instead

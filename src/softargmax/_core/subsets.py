@@ -17,10 +17,11 @@ from softargmax._arrays.namespaces import (
 from softargmax._arrays.weights import log_weights
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
-from softargmax._core.sampling import draw_on_host, source
+from softargmax._core.sampling import draw_on_host, host_draw, source
 from softargmax._core.state import State, support_of
 from softargmax._core.variants import spread
 from softargmax._random.numpy import Generator, gumbels, uniforms
+from softargmax._random.source import Job
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
 from softargmax._rows import orders
@@ -40,13 +41,8 @@ def sample_without_replacement(
     looks_later = not state.batch_shape and _by_draws(state, k)  # only where it finds too few
     if not looks_later:
         checks.check_subset(k, state.support)
-    found = draw_on_host(
-        state,
-        source(state, rng, Tag.WITHOUT_REPLACEMENT),
-        lambda host, rng: _order_rows(host, k, size, rng),
-        len(size),
-        (*size, *state.batch_shape, k),
-    )
+    noise = source(state, rng, Tag.WITHOUT_REPLACEMENT)
+    found = draw_on_host(state, noise, Job("order", size, (k,)))
     if looks_later and checks.any_of(found < 0):
         checks.check_subset(k, state.support)
     return found
@@ -90,7 +86,8 @@ def _log_prob_one_by_one(state: State, x: Array, lead: Shape) -> Array:
 # ---------------------------------------------------------------------------- NumPy rows
 
 
-def _order_rows(state: State, k: int, size: Shape, rng: Generator) -> Any:
+def _order_rows(state: State, rng: Generator, job: Job) -> Any:
+    size, (k,) = job.size, job.tail
     n, rows, num_categories = math.prod(size), math.prod(state.batch_shape), state.num_categories
     shape = (*size, *state.batch_shape, k)
     if rows == 1 and _by_draws(state, k):
@@ -103,6 +100,9 @@ def _order_rows(state: State, k: int, size: Shape, rng: Generator) -> Any:
         noise = gumbels(rng, (len(row), num_categories)) + log_prior[row]
         out[block] = _largest(z[row], coldness[row], noise, k)
     return out.reshape(shape)
+
+
+host_draw("order", _order_rows)
 
 
 def _largest(z: Any, coldness: Any, noise: Any, k: int) -> Any:

@@ -12,10 +12,11 @@ from softargmax._arrays.namespaces import (
     Namespace,
     Shape,
     index_dtype,
-    numpy_call,
+    is_traced,
+    widest_float,
 )
 from softargmax._random.numpy import floating_dtype, generator_of_words
-from softargmax._random.source import Source
+from softargmax._random.source import JOBS, Job, Source
 from softargmax._random.tags import Tag
 from softargmax._random.torch import AT_ONCE
 
@@ -80,6 +81,19 @@ class JaxSource(Source):
     def __init__(self, keys: Array, xp: Namespace, dtype: Any, batch: Shape) -> None:
         self.keys, self.xp, self.dtype, self.batch = keys, xp, dtype, batch
 
+    @property
+    def generators(self) -> Any:
+        return _generators(_words(self.keys))
+
+    def home(self, x: Any) -> Array:
+        return self.xp.asarray(x, index_dtype(self.xp))
+
+    def hides(self, arrays: tuple[Any, ...]) -> bool:
+        return is_traced(self.keys) or any(map(is_traced, arrays))
+
+    def hand_out(self, job: Job, batch: Shape, arrays: tuple[Any, ...]) -> Array:
+        return hand_out(job, self.xp, batch, arrays, _words(self.keys))
+
     def rows(self) -> list[Source] | None:
         if not self.keys.ndim:
             return None
@@ -124,17 +138,31 @@ class JaxSource(Source):
     def _row_by_row(self, draw: Callable[[Any, Array], Array], rows: Array, axis: int) -> Array:
         return sys.modules["jax"].vmap(draw, out_axes=axis)(self.keys, rows)
 
-    def on_host(self, call: Callable[..., Any], arrays: tuple[Any, ...], shape: Shape) -> Array:
-        many = bool(self.keys.ndim)
-        dtype = index_dtype(self.xp)
 
-        def with_words(words: Any, *arrays: Any) -> Any:
-            words = np.asarray(words)
-            source = [generator_of_words(w) for w in words] if many else generator_of_words(words)
-            return np.asarray(call(source, arrays)).astype(dtype)
+def hand_out(
+    job: Job, xp: Namespace, batch: Shape, arrays: tuple[Any, ...], words: Array = None
+) -> Array:
+    """The answer to a job, for which JAX calls back; ``words`` are those of its keys."""
+    jax = sys.modules["jax"]
+    dtype = widest_float(xp) if job.real else index_dtype(xp)
 
-        words = sys.modules["jax"].random.key_data(self.keys)
-        return numpy_call(with_words, shape, dtype, self.xp, words, *arrays)
+    def answer(words: Any, *arrays: Any) -> Any:
+        values = tuple(None if x is None else np.asarray(x) for x in arrays)
+        generators = None if words is None else _generators(words)
+        return np.asarray(JOBS[job.name](generators, job, batch, values)).astype(dtype)
+
+    shape = jax.ShapeDtypeStruct((*job.size, *batch, *job.tail), dtype)
+    return jax.pure_callback(answer, shape, words, *arrays, vmap_method="sequential")
+
+
+def _words(keys: Array) -> Array:
+    return sys.modules["jax"].random.key_data(keys)
+
+
+def _generators(words: Any) -> Any:
+    """A generator from the words of a key, or a list of them."""
+    words = np.asarray(words)
+    return generator_of_words(words) if words.ndim == 1 else [*map(generator_of_words, words)]
 
 
 def _gumbel_max(key: Any, log_probs: Array, size: Shape, xp: Namespace) -> Array:

@@ -5,7 +5,7 @@ zeros, and float32 uniforms are coarser than the probabilities that they have to
 """
 
 import struct
-from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from numpy.random.bit_generator import ISeedSequence
 
 from softargmax._arrays.namespaces import Array, Namespace, Shape, to_namespace, to_numpy
 from softargmax._random.keyed import Keyed
-from softargmax._random.source import Source
+from softargmax._random.source import CORES, Job, Source
 from softargmax._random.tags import Tag
 
 Generator: TypeAlias = np.random.Generator
@@ -157,22 +157,20 @@ class HostSource(Source):
     def __init__(self, rng: Generator, xp: Namespace, like: Array, batch: Shape) -> None:
         self.generator, self.xp, self.like, self.batch = rng, xp, like, batch
 
+    @property
+    def generators(self) -> Generator:
+        return self.generator
+
     def streams(self, tag: Tag, count: int = 1) -> list[Source]:
         made = tagged(self.generator, tag, count)
         return [HostSource(rng, self.xp, self.like, self.batch) for rng in made]
 
     def gumbels(self, size: Shape, core: Shape = ()) -> Array:
-        return self._home(gumbels(self.generator, (*size, *self.batch, *core)))
+        return self.home(gumbels(self.generator, (*size, *self.batch, *core)))
 
     def log_gammas(self, alpha: Array, width: int) -> Array:
         shape = (*self.batch, width)
-        return self._home(log_gammas(self.generator, to_numpy(alpha), shape))
-
-    def on_host(self, call: Callable[..., Any], arrays: Any, shape: Shape) -> Array:  # noqa: ARG002
-        return self._home(call(self.generator))
-
-    def _home(self, x: Any) -> Array:
-        return x if self.xp is np else to_namespace(np.asarray(x), self.xp, self.like)
+        return self.home(log_gammas(self.generator, to_numpy(alpha), shape))
 
 
 class RowSources(Source):
@@ -181,6 +179,10 @@ class RowSources(Source):
     def __init__(self, rows: list[Source], xp: Namespace, like: Array) -> None:
         self.sources, self.xp, self.like, self.batch = rows, xp, like, (len(rows),)
         self.native = bool(rows) and rows[0].native
+
+    @property
+    def generators(self) -> list[Generator]:
+        return [one.generators for one in self.sources]
 
     def rows(self) -> list[Source]:
         return self.sources
@@ -205,6 +207,17 @@ class RowSources(Source):
         found = [one.gumbel_max(log_probs[i], size) for i, one in enumerate(self.sources)]
         return self.xp.stack(found, axis=len(size))
 
-    def on_host(self, call: Callable[..., Any], arrays: Any, shape: Shape) -> Array:  # noqa: ARG002
-        found = call([one.generator for one in self.sources])  # type: ignore[attr-defined]
-        return found if self.xp is np else to_namespace(np.asarray(found), self.xp, self.like)
+    def hides(self, arrays: tuple[Any, ...]) -> bool:
+        return any(one.hides(arrays) for one in self.sources)
+
+    def hand_out(self, job: Job, batch: Shape, arrays: tuple[Any, ...]) -> Array:
+        def row(i: int, x: Any, core: int) -> Any:
+            if not hasattr(x, "shape"):
+                return x
+            return self.xp.broadcast_to(x, (*batch, *x.shape[x.ndim - core :]))[i]
+
+        found = [
+            one.hand_out(job, (), tuple(map(partial(row, i), arrays, CORES)))
+            for i, one in enumerate(self.sources)
+        ]
+        return self.xp.stack(found, axis=len(job.size))

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softargmax._arrays.namespaces import Array, Namespace, Shape, is_jax, is_torch
+from softargmax._arrays.namespaces import Array, Namespace, Shape, is_jax, is_torch, is_traced
 from softargmax._random import jax, torch
 from softargmax._random.keyed import Keyed
 from softargmax._random.numpy import (
@@ -18,7 +18,7 @@ from softargmax._random.numpy import (
     is_sequence,
     per_row,
 )
-from softargmax._random.source import Source
+from softargmax._random.source import Job, Source
 from softargmax._random.tags import Tag
 
 Rng: TypeAlias = (
@@ -47,7 +47,7 @@ def source_of(
     if is_sequence(rng):
         rows = [_single(one, xp, like, ()) for one in per_row(rng, batch)]
         return RowSources(rows, xp, like)
-    if keyed and isinstance(rng, Keyed) and not torch.is_native(like, xp):
+    if keyed and isinstance(rng, Keyed) and not (torch.is_native(like, xp) or is_traced(like)):
         source = HostSource(rng.generator(), xp, like, batch)
         source.keyed = True
         return source
@@ -55,16 +55,25 @@ def source_of(
 
 
 def _single(rng: Any, xp: Namespace, like: Array, batch: Shape) -> Source:
+    if is_torch(xp) and is_traced(like):
+        from softargmax._random.torch_op import HiddenSource  # which loads torch
+
+        return HiddenSource.of(rng, xp, like, batch)
     if is_torch(xp):
-        if torch.is_native(like, xp):
-            if not torch.is_torch_generator(rng):
-                generator(rng)  # a bad rng is named at once
-            return torch.TorchSource(rng, xp, like, batch)
-        return HostSource(torch.numpy_generator(rng), xp, like, batch)
+        return torch.visible_source(rng, xp, like, batch)
     if torch.is_torch_generator(rng) or jax.is_key(rng):
         kind = "torch.Generator" if torch.is_torch_generator(rng) else "JAX key"
         raise TypeError(f"rng must be NumPy's for a distribution of NumPy arrays, got a {kind}")
     return HostSource(generator(rng), xp, like, batch)
+
+
+def hand_out(job: Job, xp: Namespace, batch: Shape, arrays: tuple[Any, ...]) -> Array:
+    """The answer to a job in which nothing is random, for arrays whose values are hidden."""
+    if is_jax(xp):
+        return jax.hand_out(job, xp, batch, arrays)
+    from softargmax._random.torch_op import HiddenSource
+
+    return HiddenSource((), (), xp, arrays[0], batch).hand_out(job, batch, arrays)
 
 
 def gumbels_like_rng(rng: Any, tag: Tag, shape: Shape, dtype: Any) -> Array:

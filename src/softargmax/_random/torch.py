@@ -1,8 +1,7 @@
-"""PyTorch: its generators, and noise on a GPU or within torch.func."""
+"""PyTorch: its generators, and noise on a GPU."""
 
 import math
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,16 @@ from softargmax._arrays.namespaces import (
     Namespace,
     Shape,
     is_torch,
-    is_traced,
-    to_namespace,
     to_numpy,
 )
-from softargmax._random.numpy import TINY_WAIT, Generator, generator, log_gammas, tagged
+from softargmax._random.numpy import (
+    TINY_WAIT,
+    Generator,
+    HostSource,
+    generator,
+    log_gammas,
+    tagged,
+)
 from softargmax._random.source import Source
 from softargmax._random.tags import Tag
 
@@ -30,8 +34,17 @@ def is_torch_generator(rng: object) -> bool:
 
 
 def is_native(x: Array, xp: Namespace) -> bool:
-    """Whether PyTorch draws itself: on a GPU, or where torch.func or torch.compile hide values."""
-    return is_torch(xp) and x is not None and (is_traced(x) or x.device.type != "cpu")
+    """Whether PyTorch draws itself: not on the CPU."""
+    return is_torch(xp) and x is not None and x.device.type != "cpu"
+
+
+def visible_source(rng: Any, xp: Namespace, like: Array, batch: Shape) -> Source:
+    """The source of tensors whose values can be seen."""
+    if not is_native(like, xp):
+        return HostSource(numpy_generator(rng), xp, like, batch)
+    if not is_torch_generator(rng):
+        generator(rng)  # a bad rng is named at once
+    return TorchSource(rng, xp, like, batch)
 
 
 def numpy_generator(rng: Any) -> Generator:
@@ -83,14 +96,13 @@ class TorchSource(Source):
         self._host: Generator | None = None
 
     @property
-    def generator(self) -> Generator:
-        """For what NumPy draws."""
+    def generators(self) -> Generator:
         if self._host is None:
             self._host = numpy_generator(self.rng)
         return self._host
 
     def streams(self, tag: Tag, count: int = 1) -> list[Source]:
-        made = tagged(self.generator, tag, count)
+        made = tagged(self.generators, tag, count)
         return [TorchSource(rng, self.xp, self.like, self.batch) for rng in made]
 
     def gumbels(self, size: Shape, core: Shape = ()) -> Array:
@@ -98,10 +110,7 @@ class TorchSource(Source):
         return gumbels(torch_generator(self.rng, device), shape, self.xp.float64, device)
 
     def log_gammas(self, alpha: Array, width: int) -> Array:
-        if is_traced(alpha):
-            raise TypeError("alpha must be known, torch.func hides its values")
-        found = log_gammas(self.generator, to_numpy(alpha), (*self.batch, width))
-        return to_namespace(found, self.xp, self.like)
+        return self.home(log_gammas(self.generators, to_numpy(alpha), (*self.batch, width)))
 
     def gumbel_max(self, log_probs: Array, size: Shape) -> Array:
         xp, batch, n = self.xp, tuple(log_probs.shape[:-1]), math.prod(size)
@@ -120,6 +129,3 @@ class TorchSource(Source):
             found = xp.reshape(xp.reshape(pieces, (-1, *batch))[:n], (*size, *batch))
         found = xp.astype(found, xp.int64)
         return xp.where(xp.isnan(log_probs[..., 0]), -xp.ones_like(found), found)
-
-    def on_host(self, call: Callable[..., Any], arrays: Any, shape: Shape) -> Array:  # noqa: ARG002
-        return to_namespace(np.asarray(call(self.generator)), self.xp, self.like)

@@ -16,6 +16,7 @@ from softargmax._core import sampling
 from softargmax._core.information import probs
 from softargmax._core.state import State
 from softargmax._random.numpy import Generator, exponentials, uniforms
+from softargmax._random.source import Job
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
 from softargmax._rows.memory import blocks
@@ -113,28 +114,32 @@ def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "
     """
     state = state_of(dist)
     n = checks.count(n, "n", 0, 2**62)
-    draw = _SCHEMES[checks.one_of(scheme, "scheme", tuple(_SCHEMES))]
+    names = tuple(_SCHEMES)
+    which = names.index(checks.one_of(scheme, "scheme", names))
     if scheme == "killing" and n != state.num_categories:
         raise ValueError(
             "n must be the number of particles for scheme='killing', "
             f"{state.num_categories}, got {n}"
         )
+    job = Job("parents", tail=(n,), options=(which,))
+    return sampling.draw_on_host(state, sampling.source(state, rng, Tag.RESAMPLING), job)
 
-    def parents(host: State, source: Generator) -> Any:
-        p = as_rows(probs(host), host.batch_shape)
-        slack = 8 * float(np.finfo(p.dtype).eps)
-        found = np.empty((len(p), n), np.int64)
-        for some in blocks(len(p), p.shape[-1] + n) if n else ():
-            rows = p[some].astype(np.float64)
-            if p.dtype != np.float64:
-                rows /= rows.sum(axis=-1, keepdims=True)
-            found[some] = draw(rows, n, source, slack)
-        return found.reshape(*host.batch_shape, n)
 
-    shape = (*state.batch_shape, n)
-    return sampling.draw_on_host(
-        state, sampling.source(state, rng, Tag.RESAMPLING), parents, 0, shape
-    )
+def _parents(host: State, rng: Generator, job: Job) -> Any:
+    (n,), (which,) = job.tail, job.options
+    draw = list(_SCHEMES.values())[which]
+    p = as_rows(probs(host), host.batch_shape)
+    slack = 8 * float(np.finfo(p.dtype).eps)
+    found = np.empty((len(p), n), np.int64)
+    for some in blocks(len(p), p.shape[-1] + n) if n else ():
+        rows = p[some].astype(np.float64)
+        if p.dtype != np.float64:
+            rows /= rows.sum(axis=-1, keepdims=True)
+        found[some] = draw(rows, n, rng, slack)
+    return found.reshape(*host.batch_shape, n)
+
+
+sampling.host_draw("parents", _parents)
 
 
 @ignore_fp_errors

@@ -2,28 +2,28 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from softargmax._arrays.checks import in_row, real_array
 from softargmax._arrays.namespaces import (
     ArrayLike,
+    Shape,
     detached,
     ignore_fp_errors,
     is_traced,
     kind_of,
-    numpy_call,
     to_namespace,
     to_numpy,
     unwrap,
     widest_float,
 )
 from softargmax._core.inputs import checked_state, meet_batch
+from softargmax._random.source import JOBS, Job
+from softargmax._random.sources import hand_out
 from softargmax._rows.rows import as_rows
 from softargmax.temperatures import _solver
-
-_Ends = Callable[[Any, Any], tuple[Any, Any]]  # (k ties, n legal) → the attainable range
 
 
 def temperature_for_entropy(
@@ -77,9 +77,7 @@ def temperature_for_entropy(
     >>> round(float(Categorical([0.0, 1.0, 3.0], t).entropy()), 12)
     0.5
     """
-    return _temperature(
-        "1", logits, entropy, mask, "entropy", lambda h, k: h - np.log(k), _logarithms
-    )
+    return _temperature(logits, entropy, mask, "entropy")
 
 
 def temperature_for_perplexity(
@@ -110,9 +108,7 @@ def temperature_for_perplexity(
     >>> temperature_for_perplexity([0.0, 1.0, 3.0], [1, 2, 3]).round(4)
     array([0.   , 1.287,   inf])
     """
-    return _temperature(
-        "1", logits, perplexity, mask, "perplexity", lambda x, k: np.log(x / k), _counts
-    )
+    return _temperature(logits, perplexity, mask, "perplexity")
 
 
 def temperature_for_max_prob(
@@ -144,15 +140,7 @@ def temperature_for_max_prob(
     >>> softargmax([0.0, 1.0, 3.0], temperature_for_max_prob([0.0, 1.0, 3.0], 0.9)).round(4)
     array([0.0227, 0.0773, 0.9   ])
     """
-    return _temperature(
-        "inf",
-        logits,
-        max_prob,
-        mask,
-        "max_prob",
-        lambda p, k: -np.log(p) - np.log(k),
-        lambda k, n: (1 / n, 1 / k),
-    )
+    return _temperature(logits, max_prob, mask, "max_prob")
 
 
 def temperature_for_ess(logits: ArrayLike, ess: ArrayLike, *, mask: ArrayLike | None = None) -> Any:
@@ -187,62 +175,45 @@ def temperature_for_ess(logits: ArrayLike, ess: ArrayLike, *, mask: ArrayLike | 
     >>> round(float(1 / (p**2).sum()), 12)
     2.0
     """
-    return _temperature("2", logits, ess, mask, "ess", lambda x, k: np.log(x / k), _counts)
+    return _temperature(logits, ess, mask, "ess")
 
 
-def _logarithms(k: Any, n: Any) -> tuple[Any, Any]:
-    return np.log(k), np.log(n)
+class _Kind(NamedTuple):
+    """A quantity that increases with T, or falls, as a Rényi entropy does."""
+
+    order: _solver.Order  # of the entropy
+    excess: Callable[[Any, Any], Any]  # (target, k ties) → that entropy minus log k
+    ends: Callable[[Any, Any], tuple[Any, Any]]  # (k ties, n legal) → the attainable range
 
 
-def _counts(k: Any, n: Any) -> tuple[Any, Any]:
-    return k, n
+_KINDS = {
+    "entropy": _Kind("1", lambda h, k: h - np.log(k), lambda k, n: (np.log(k), np.log(n))),
+    "perplexity": _Kind("1", lambda x, k: np.log(x / k), lambda k, n: (k, n)),
+    "max_prob": _Kind("inf", lambda p, k: -np.log(p) - np.log(k), lambda k, n: (1 / n, 1 / k)),
+    "ess": _Kind("2", lambda x, k: np.log(x / k), lambda k, n: (k, n)),
+}
 
 
 @ignore_fp_errors
-def _temperature(
-    order: _solver.Order,
-    logits: ArrayLike,
-    target: ArrayLike,
-    mask: ArrayLike | None,
-    name: str,
-    excess: Callable[[Any, Any], Any],
-    ends: _Ends,
-) -> Any:
-    """Temperatures at which the Rényi entropy minus log k is ``excess(target, k)``."""
+def _temperature(logits: ArrayLike, target: ArrayLike, mask: ArrayLike | None, name: str) -> Any:
+    """Temperatures at which a quantity has a given value."""
     given = checked_state(logits, None, None, None, mask, copy=False, beside=(target,))
     xp = given.xp
     goal = real_array(target, name, xp, given.z)
     # A target is only as precise as its dtype.
-    eps = float(xp.finfo(goal.dtype).eps) if kind_of(goal, xp) == "f" else 0.0
+    bits = round(-math.log2(float(xp.finfo(goal.dtype).eps))) if kind_of(goal, xp) == "f" else 0
     shape = meet_batch(tuple(goal.shape), tuple(given.z.shape[:-1]), name)
     shape = meet_batch(shape, given.batch_shape, name) if given.batch_shape else shape
-
-    def solve(z: Any, goal: Any, mask: Any = None) -> _solver.Match:
-        goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
-        rows = None if mask is None else as_rows(mask, shape)
-        legal = None if rows is None else rows.astype(bool)
-        found = _solver.match(
-            as_rows(z, shape), legal, lambda k, block: excess(goals[block], k), order, eps
-        )
-        if rows is not None:  # NaN where nobody could check it
-            found.temperature[(rows != rows).any(axis=-1)] = math.nan
-        return _solver.Match(*(part.reshape(shape) for part in found))
-
-    arrays = [detached(x, xp) for x in (given.z, goal, given.prior) if x is not None]
-    wide = widest_float(xp)
+    prior = None if given.prior is None else detached(given.prior, xp)
+    arrays = (detached(given.z, xp), detached(goal, xp), prior)
+    job = Job("temperature", options=(list(_KINDS).index(name), bits), real=True)
     if any(map(is_traced, arrays)):
-        return numpy_call(
-            lambda *values: solve(*values).temperature.astype(wide),
-            shape,
-            wide,
-            xp,
-            *arrays,
-            names=f"logits and {name}",
-        )
-    found = solve(*map(to_numpy, arrays))
+        return hand_out(job, xp, shape, arrays)
+    found = _solve(job, shape, *(None if x is None else to_numpy(x) for x in arrays))
     lost = np.isnan(found.temperature)
     if lost.any():
-        low, high = (np.asarray(end)[lost][0] for end in ends(found.tied, found.legal))
+        ends = _KINDS[name].ends(found.tied, found.legal)
+        low, high = (np.asarray(end)[lost][0] for end in ends)
         got = np.broadcast_to(to_numpy(goal), shape)[lost][0]
         raise ValueError(
             f"{name} must be in [{low:.12g}, {high:.12g}], what these logits can have, "
@@ -250,4 +221,25 @@ def _temperature(
         )
     if xp is np:
         return unwrap(found.temperature)
-    return to_namespace(found.temperature, xp, given.z, wide)
+    return to_namespace(found.temperature, xp, given.z, widest_float(xp))
+
+
+@ignore_fp_errors
+def _solve(job: Job, shape: Shape, z: Any, goal: Any, keep: Any) -> _solver.Match:
+    which, bits = job.options
+    kind = list(_KINDS.values())[which]
+    goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
+    rows = None if keep is None else as_rows(keep, shape)
+    found = _solver.match(
+        as_rows(z, shape),
+        None if rows is None else rows.astype(bool),
+        lambda k, block: kind.excess(goals[block], k),
+        kind.order,
+        2.0**-bits if bits else 0.0,
+    )
+    if rows is not None:  # NaN where nobody could check it
+        found.temperature[(rows != rows).any(axis=-1)] = math.nan
+    return _solver.Match(*(part.reshape(shape) for part in found))
+
+
+JOBS["temperature"] = lambda _, job, batch, arrays: _solve(job, batch, *arrays).temperature

@@ -13,6 +13,8 @@ from softargmax._arrays.namespaces import (
     index_dtype,
     is_foreign,
     is_traced,
+    running_sum,
+    seen_last,
     to_namespace,
     to_numpy,
     unwrap,
@@ -120,7 +122,8 @@ def verify(
     x = checks.category(draft_tokens, xp, q.like, q.num_categories, "draft_tokens")
     if tuple(x.shape) != (*batch, n):
         raise ValueError(f"draft_tokens must have shape {(*batch, n)}, got {tuple(x.shape)}")
-    first, second = source_of(rng, xp, q.like, batch).streams(Tag.VERIFICATION, 2)
+    like = seen_last(q.like, x, p.like)
+    first, second = source_of(rng, xp, like, batch).streams(Tag.VERIFICATION, 2)
     if n == 0:  # and no length can be another
         drawn = sampling.sample_from(indexed(q, (..., 0)), (), second)
         return unwrap(xp.sum(x, axis=-1)), drawn
@@ -133,9 +136,8 @@ def verify(
         )
     # An exponential wait exceeds log p - log q with probability min(1, q/p).
     wait = xp.exp(0 - first.gumbels((), (n,)))
-    fine = drafted & (wait >= log_p - log_q)
-    run = xp.cumulative_prod(xp.astype(fine, index_dtype(xp)), axis=-1)
-    accepted = xp.sum(run, axis=-1)
+    rejected = xp.astype(~(drafted & (wait >= log_p - log_q)), index_dtype(xp))
+    accepted = xp.sum(xp.astype(running_sum(rejected, xp) == 0, index_dtype(xp)), axis=-1)
     place = accepted[..., None, None]
     last = n - 1
     own = _at(log_probs(q), place, xp)
