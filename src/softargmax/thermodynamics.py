@@ -13,8 +13,8 @@ import numpy as np
 from softargmax._arrays.namespaces import (
     Array,
     Namespace,
-    device_of,
     ignore_fp_errors,
+    index_along,
     to_namespace,
     unwrap,
     widest_float,
@@ -56,7 +56,7 @@ class _Terms(NamedTuple):
         alive = log_p > -math.inf
         log_p = xp.where(alive, log_p, xp.zeros_like(log_p))
         top = xp.argmax(xp.where(alive, log_p, -math.inf), axis=-1, keepdims=True)
-        top = xp.arange(log_p.shape[-1], device=device_of(log_p)) == top
+        top = index_along(log_p, xp) == top
 
         def of_top(values: Array) -> Array:
             own = xp.where(top, values, xp.zeros_like(values))
@@ -66,7 +66,8 @@ class _Terms(NamedTuple):
         # degeneracies outweigh energies.
         p = xp.where(alive, xp.exp(log_p), xp.zeros_like(log_p))
         alive = alive & (p != 0)
-        z = xp.where(alive, xp.astype(state.z, wide), xp.zeros_like(p))
+        z, alive, p = aligned(xp, xp.astype(state.z, wide), alive, p)
+        z = xp.where(alive, z, xp.zeros_like(p))
         likeliest = of_top(z)
         huge = xp.max(xp.abs(z), axis=-1, keepdims=True) > xp.finfo(wide).max / 4
         unit = xp.where(huge, xp.full_like(likeliest, 2.0), 1.0)

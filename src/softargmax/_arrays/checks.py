@@ -97,7 +97,7 @@ def any_of(mask: Any) -> bool:
     """Whether a check fails anywhere; values that cannot be seen are not checked."""
     if isinstance(mask, bool):
         return mask
-    return not is_traced(mask) and bool(to_numpy(mask).any())
+    return not is_traced(mask) and bool(namespace_of(mask).any(mask))
 
 
 def first_of(values: Any, mask: Any) -> float:

@@ -4,6 +4,7 @@ NumPy arrays never touch ``array_api_compat``; every other array is served throu
 those of ``_random`` are the only ones that know PyTorch and JAX by name.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from types import EllipsisType
@@ -165,6 +166,34 @@ def detached(x: Array, xp: Namespace) -> Array:
     return x.detach() if is_torch(xp) else x
 
 
+def aligned(xp: Namespace, *arrays: Array) -> tuple[Array, ...]:
+    """Arrays with as many axes each, as JAX may be told to demand of what is combined."""
+    if not is_jax(xp):
+        return arrays
+    most = max(x.ndim for x in arrays)
+    return tuple(xp.reshape(x, (*(1,) * (most - x.ndim), *x.shape)) for x in arrays)
+
+
+def index_along(x: Array, xp: Namespace, width: int | None = None) -> Array:
+    """0 … K-1 along the last axis of x, whose ``width`` is K, with as many axes as x."""
+    index = xp.arange(x.shape[-1] if width is None else width, device=device_of(x))
+    return aligned(xp, index, x)[0]
+
+
+def rows_at(index: Any, batch: Shape, xp: Namespace, like: Array) -> Array:
+    """The numbers in C order of the rows that a hidden index takes of a batch; -1 beyond it."""
+    rows = xp.reshape(xp.arange(math.prod(batch), device=device_of(like)), batch)
+    if is_jax(xp):
+        return rows.at[index].get(mode="fill", fill_value=-1)
+    if isinstance(index, tuple):
+        raise TypeError(f"an index whose values are hidden must be one array, got {index!r}")
+    beyond = (index < -batch[0]) | (index >= batch[0])
+    found = rows[xp.where(beyond, 0, index)]
+    return xp.where(
+        xp.reshape(beyond, (*index.shape, *(1,) * (found.ndim - index.ndim))), -1, found
+    )
+
+
 def running_sum(x: Array, xp: Namespace) -> Array:
     """Cumulative sums over the last axis."""
     # array_api_compat's own is none that torch.compile traces without a warning
@@ -184,9 +213,16 @@ def to_numpy(x: Array) -> Any:
     """The same values as a NumPy array, without a copy where the namespace allows it."""
     if not is_foreign(x):
         return np.asarray(x)
+    if _library(x) == "jax":
+        return np.asarray(x)
     if hasattr(x, "detach"):
         x = x.detach().cpu()
         return (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
+    import array_api_compat
+
+    home = namespace_of(x).__array_namespace_info__().default_device()
+    if device_of(x) != home:  # NumPy may not be able to read where it is
+        x = array_api_compat.to_device(x, home)
     return np.asarray(x) if hasattr(x, "__array__") else np.from_dlpack(x)
 
 

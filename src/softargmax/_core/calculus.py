@@ -9,8 +9,9 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
-    device_of,
+    aligned,
     ignore_fp_errors,
+    index_along,
     to_namespace,
     unwrap,
 )
@@ -30,8 +31,7 @@ def variance(state: State, values: ArrayLike) -> Any:
     """Σ p·(v - Σ p·v)², measured from the likeliest value."""
     xp = state.xp
     p, v = _weighted(state, values)
-    index = xp.arange(state.num_categories, device=device_of(p))
-    likeliest = index == xp.argmax(ranking(state), axis=-1, keepdims=True)
+    likeliest = index_along(p, xp) == xp.argmax(ranking(state), axis=-1, keepdims=True)
     base = xp.sum(xp.where(likeliest, v, xp.zeros_like(v)), axis=-1, keepdims=True)
     v = xp.where(p > 0, v - base, xp.zeros_like(v))
     v = v - xp.sum(p * v, axis=-1, keepdims=True)
@@ -44,10 +44,13 @@ def score(state: State, category: ArrayLike) -> Any:
     xp = state.xp
     x = checks.category(category, xp, state.like, state.num_categories)
     p, log_p = probs(state), log_probs(state)
-    chosen = xp.arange(state.num_categories, device=device_of(p)) == x[..., None]
+    chosen = index_along(x[..., None], xp, state.num_categories) == x[..., None]
     possible = take(state, xp.astype(state.support, p.dtype), x)[..., None]  # 1, 0 or NaN
+    chosen, possible, p, log_p, beta = aligned(
+        xp, chosen, possible, p, log_p, _finite_coldness(state)
+    )
     rise = 0 - xp.expm1(log_p)  # 1 - p, with its digits where p is next to 1
-    slope = _finite_coldness(state) * xp.where(chosen, rise, 0 - p)
+    slope = beta * xp.where(chosen, rise, 0 - p)
     bad = xp.isnan(possible) | xp.isnan(p[..., :1])
     slope = xp.where(possible > 0, slope + 0.0, xp.zeros_like(slope))
     return slope if xp is np else xp.where(bad, math.nan, slope)
@@ -66,8 +69,8 @@ def entropy_gradient(state: State) -> Any:
 def fisher_information(state: State) -> Any:
     """β²(diag p - p pᵀ)."""
     xp, p = state.xp, probs(state)
-    index = xp.arange(state.num_categories, device=device_of(p))
-    diagonal = index[:, None] == index
+    index = index_along(p, xp)
+    diagonal = index[..., :, None] == index[..., None, :]
     own = (p * (0 - xp.expm1(log_probs(state))))[..., None]
     matrix = xp.where(diagonal, own, 0 - p[..., :, None] * p[..., None, :])
     beta = _finite_coldness(state)[..., None]

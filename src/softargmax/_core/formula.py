@@ -6,6 +6,8 @@ branches, the maximum stays inside the graph and the likeliest category stays in
 """
 
 import math
+import operator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +15,11 @@ import numpy as np
 from softargmax._arrays.namespaces import (
     Array,
     Namespace,
+    aligned,
     detached,
-    device_of,
     ignore_fp_errors,
+    index_along,
+    is_compiling,
     kind_of,
     to_namespace,
     widest_float,
@@ -38,9 +42,8 @@ class Terms(NamedTuple):
 @ignore_fp_errors
 def terms_of(state: State) -> Terms:
     """Centre, scale, add the prior, normalise."""
-    xp, z = state.xp, state.z
-    coldness = _column(state, widest_float(xp))
-    support = support_of(z, state.prior, xp)
+    xp, support = state.xp, support_of(state.z, state.prior, state.xp)
+    z, coldness, support = aligned(xp, state.z, _column(state, widest_float(xp)), support)
     y = xp.where(support, z, xp.zeros_like(z))
     high = xp.max(xp.where(support, y, -math.inf), axis=-1, keepdims=True)
     low = xp.min(xp.where(support, y, math.inf), axis=-1, keepdims=True)
@@ -62,8 +65,7 @@ def terms_of(state: State) -> Terms:
         lift = xp.max(xp.where(alive, d, -math.inf), axis=-1, keepdims=True)
         d = xp.where(alive, d - lift, xp.zeros_like(d))
     ranked = xp.where(alive, d, -math.inf)
-    index = xp.arange(z.shape[-1], device=device_of(z))
-    top = index == xp.argmax(ranked, axis=-1, keepdims=True)
+    top = index_along(d, xp) == xp.argmax(ranked, axis=-1, keepdims=True)
     zero = xp.zeros_like(d)
     each = xp.where(top, xp.expm1(xp.where(top, d, zero)), xp.exp(xp.where(top, zero, d)))
     s = xp.sum(xp.where(alive, each, zero), axis=-1, keepdims=True)
@@ -76,12 +78,15 @@ def bad_rows(state: State) -> Array:
     Everything that follows from them is NaN, or -1 for categories and counts.
     """
     xp, z, prior = state.xp, state.z, state.prior
-    wrong = xp.isnan(z) | (z == math.inf)
+    parts = [
+        xp.isnan(z) | (z == math.inf),
+        ~xp.any(support_of(z, prior, xp), axis=-1, keepdims=True),
+    ]
+    parts.append(xp.isnan(_column(state, z.dtype)))
     if prior is not None and kind_of(prior, xp) == "f":
-        wrong = wrong | xp.isnan(prior)
-    bad = xp.any(wrong, axis=-1, keepdims=True)
-    bad = bad | ~xp.any(support_of(z, prior, xp), axis=-1, keepdims=True)
-    return bad | xp.isnan(_column(state, z.dtype))
+        parts.append(xp.isnan(prior))
+    first, *others = (xp.any(part, axis=-1, keepdims=True) for part in aligned(xp, *parts))
+    return reduce(operator.or_, others, first)
 
 
 class Scale(NamedTuple):
@@ -99,7 +104,8 @@ def scale_of(state: State, dtype: Any) -> Scale:
     small as T are to be multiplied all the same, and no derivative passes, as at infinite β.
     """
     xp, (coldness, value) = state.xp, state.temperature
-    known = isinstance(coldness, float)  # what is known is computed by NumPy, which is quicker
+    # What is known is computed by NumPy, which is quicker but cannot be compiled.
+    known = isinstance(coldness, float) and not is_compiling(xp)
     lib, like = (np, None) if known else (xp, state.z)
     wide = widest_float(lib)
     b, t = (
@@ -120,8 +126,12 @@ def scale_of(state: State, dtype: Any) -> Scale:
             lifted = 1 / (detached(lib.where(beyond, t, lib.ones_like(t)), lib) * LIFT)
         factor = lib.where(beyond, lib.clip(lifted, -most, most), factor)
         beyond = to_namespace(beyond, xp, state.z)
-    factor = to_namespace(factor, xp, state.z, dtype)
-    return Scale(factor, beyond, to_namespace(limit, xp, state.z))
+    factor, limit = to_namespace(factor, xp, state.z, dtype), to_namespace(limit, xp, state.z)
+    if beyond is None:
+        factor, limit, _ = aligned(xp, factor, limit, state.z)
+    else:
+        factor, limit, beyond, _ = aligned(xp, factor, limit, beyond, state.z)
+    return Scale(factor, beyond, limit)
 
 
 def scaled(x: Array, scale: Scale, xp: Namespace) -> Array:
@@ -143,7 +153,7 @@ def _column(state: State, dtype: Any) -> Array:
 def _log_prior(state: State, support: Array) -> Array:
     """Log π₀ in z's dtype, 0 off the support."""
     xp, z = state.xp, state.z
-    prior = xp.astype(state.prior, widest_float(xp))
+    prior, support = aligned(xp, xp.astype(state.prior, widest_float(xp)), support)
     return xp.astype(xp.log(xp.where(support, prior, xp.ones_like(prior))), z.dtype)
 
 
@@ -182,19 +192,24 @@ def smooth_max(state: State) -> Array:
     """m + (log1p(s) + lift)/β, m being the extremum."""
     xp, found = state.xp, terms_of(state)
     wide = widest_float(xp)  # where a coldness too small for z's dtype still has its sign
-    coldness, s = _column(state, wide), xp.astype(found.s, wide)
-    level = xp.log1p(s) + xp.astype(found.lift, wide)
+    coldness, s, lift, extremum = aligned(
+        xp,
+        _column(state, wide),
+        *(xp.astype(x, wide) for x in (found.s, found.lift, found.extremum)),
+    )
+    level = xp.log1p(s) + lift
     warm = (coldness != 0) & (level != 0)
-    half = xp.where(warm, level / 2, xp.zeros_like(s))
+    half = xp.where(warm, level / 2, xp.zeros_like(level))
     if state.temperature.value is None:
         half = half / xp.where(warm, coldness, xp.ones_like(coldness))
     else:  # 1/T may have overflowed
-        t = to_namespace(state.temperature.value, xp, state.z, wide)[..., None]
+        t, _ = aligned(
+            xp, to_namespace(state.temperature.value, xp, state.z, wide)[..., None], half
+        )
         half = half * xp.where(warm, t, xp.ones_like(t))
     beyond = xp.where(level > 0, math.inf, xp.where(level < 0, -math.inf, level))
     half = xp.where(coldness == 0, beyond, half)
     # Halves, since the rise alone may overflow beside a huge extremum of the other sign.
-    extremum = xp.astype(found.extremum, wide)
     result = xp.where(
         xp.abs(half) > xp.finfo(wide).max / 4, 2 * (extremum / 2 + half), extremum + 2 * half
     )

@@ -11,9 +11,11 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Namespace,
+    aligned,
     detached,
     device_of,
     ignore_fp_errors,
+    index_along,
     index_dtype,
     running_sum,
     unwrap,
@@ -137,10 +139,13 @@ def quantile(state: State, u: ArrayLike) -> Any:
         return unwrap(search(law.cdf, law.last, points, row))
     total = _cumulative(state)
     found = _count_up_to(state, total, points)
-    index = xp.arange(state.num_categories, device=device_of(state.like))
-    last = xp.max(xp.where(probs(state) > 0, index, xp.zeros_like(index)), axis=-1)
-    found = xp.minimum(found, xp.astype(last, index_dtype(xp)))
-    bad = xp.isnan(points) | xp.isnan(total[..., 0])
+    p = probs(state)
+    index = index_along(p, xp)
+    last = xp.max(xp.where(p > 0, index, xp.zeros_like(index)), axis=-1)
+    found, last, bad, wrong = aligned(
+        xp, found, xp.astype(last, index_dtype(xp)), xp.isnan(points), xp.isnan(total[..., 0])
+    )
+    found, bad = xp.minimum(found, last), bad | wrong
     return xp.where(bad, -xp.ones_like(found), found)
 
 
@@ -201,7 +206,8 @@ def perplexity(state: State) -> Any:
 @ignore_fp_errors
 def cross_entropy(state: State, other: State) -> Any:
     """-Σ p log q."""
-    xp, p, log_q = state.xp, probs(state), log_probs(other)
+    xp = state.xp
+    p, log_q = aligned(xp, probs(state), log_probs(other))
     terms = p * (0 - xp.where(p > 0, log_q, xp.zeros_like(log_q)))
     return unwrap(xp.sum(terms, axis=-1))
 
@@ -209,7 +215,8 @@ def cross_entropy(state: State, other: State) -> Any:
 @ignore_fp_errors
 def kl_divergence(state: State, other: State) -> Any:
     """Σ p log(p/q)."""
-    xp, p, log_p, log_q = state.xp, probs(state), log_probs(state), log_probs(other)
+    xp = state.xp
+    p, log_p, log_q = aligned(xp, probs(state), log_probs(state), log_probs(other))
     zero = xp.zeros_like(p)
     terms = p * (xp.where(p > 0, log_p, zero) - xp.where(p > 0, log_q, zero))
     total = xp.sum(terms, axis=-1)
@@ -230,7 +237,7 @@ def take(state: State, table: Array, x: Array, core: int = 0) -> Array:
     lead = tuple(x.shape[: x.ndim - core])
     shape = (*checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
     row = xp.arange(math.prod(batch), device=device_of(table))
-    row = xp.reshape(row, (*batch, *([1] * core)))
+    row, x = aligned(xp, xp.reshape(row, (*batch, *([1] * core))), x)
     if xp is np:
         flat = np.broadcast_to(row * state.num_categories + x, shape)
         return table.reshape(-1)[flat]

@@ -11,6 +11,7 @@ from softargmax._arrays.namespaces import (
     Array,
     Namespace,
     Shape,
+    aligned,
     read_only,
     to_namespace,
     to_numpy,
@@ -261,4 +262,7 @@ _PARTS = ("xp", "logits", "z", "temperature", "prior", "batch_shape")
 def support_of(z: Array, prior: Array | None, xp: Namespace) -> Array:
     """Where a category has a logit above -inf and a prior above 0."""
     alive = z > -math.inf
-    return alive if prior is None else alive & xp.astype(prior, xp.bool)
+    if prior is None:
+        return alive
+    alive, possible = aligned(xp, alive, xp.astype(prior, xp.bool))
+    return alive & possible

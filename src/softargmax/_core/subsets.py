@@ -12,6 +12,7 @@ from softargmax._arrays.namespaces import (
     Shape,
     device_of,
     ignore_fp_errors,
+    index_along,
     unwrap,
 )
 from softargmax._arrays.weights import log_weights
@@ -69,11 +70,11 @@ def _log_prob_one_by_one(state: State, x: Array, lead: Shape) -> Array:
     full = (*lead, state.num_categories)
     weights = xp.ones(full, dtype=xp.bool, device=device_of(state.z))
     weights = weights if state.prior is None else xp.broadcast_to(state.prior, full)
-    index = xp.arange(state.num_categories, device=device_of(state.z))
+    index = index_along(x, xp, state.num_categories)
     support = xp.broadcast_to(support_of(state.z, state.prior, xp), full)
     left, total = xp.ones_like(support), xp.zeros(lead, dtype=state.dtype, device=device_of(x))
     for j in range(x.shape[-1]):
-        chosen = index == x[..., j][..., None]
+        chosen = xp.broadcast_to(index == x[..., j : j + 1], full)
         over = ~xp.any(support & left, axis=-1)  # what is off the support is never drawn
         kept = xp.where(left | over[..., None], weights, xp.zeros_like(weights))
         log_p = log_probs(state.replace(prior=kept))

@@ -14,8 +14,8 @@ import numpy as np
 
 from softargmax._arrays.namespaces import (
     Array,
-    device_of,
     ignore_fp_errors,
+    index_along,
     index_dtype,
     is_foreign,
     is_plain,
@@ -125,7 +125,7 @@ class ArrayScores:
         eps = float(xp.finfo(wide).eps)
         weights = xp.exp(ordered)
         finite = xp.where(ordered > -math.inf, ordered, xp.zeros_like(ordered))
-        first = xp.arange(weights.shape[-1], device=device_of(weights)) == 0
+        first = index_along(weights, xp) == 0
         others = xp.where(first, xp.zeros_like(weights), weights)
         rest = running_sum(others, xp)  # without the first, 1, beside which it drowns
         own = xp.log1p(rest) - running_sum(weights * finite, xp) / (1 + rest)
@@ -156,7 +156,7 @@ class ArrayScores:
         else:
             place = min(k, width) if isinstance(k, int) else np.minimum(k, width)
             place = place if isinstance(k, int) else to_namespace(place, xp, key)
-        chosen = xp.arange(width, device=device_of(key)) == width - place
+        chosen = index_along(key, xp) == width - place
         return xp.max(xp.where(chosen, ordered, -math.inf), axis=-1, keepdims=True)
 
 

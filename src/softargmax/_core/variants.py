@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from softargmax._arrays.checks import cast
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -13,8 +14,10 @@ from softargmax._arrays.namespaces import (
     copied,
     is_foreign,
     is_plain,
+    is_traced,
     namespace_of,
     read_only,
+    rows_at,
     to_namespace,
     to_numpy,
     widest_float,
@@ -28,6 +31,8 @@ from softargmax._core.support import check_support, masked_prior, meet_categorie
 def indexed(state: State, index: Any) -> State:
     """Index the batch as a NumPy array of shape batch_shape, the categories left alone."""
     batch, temperature = state.batch_shape, state.temperature
+    if any(map(is_traced, index if isinstance(index, tuple) else (index,))):
+        return _indexed_by_hidden(state, index)
     index = to_numpy(index) if is_foreign(index) else index
     shape = np.shape(np.broadcast_to(0, batch)[index])
     some = temperature.mapped(lambda x: _taken(x, batch, index, 0))
@@ -37,6 +42,34 @@ def indexed(state: State, index: Any) -> State:
     if batch_shape(tuple(logits.shape), some, prior) != shape:  # an axis that none of them has
         logits, z = _spread_rows(logits, z, (*shape, z.shape[-1]), state.xp)
     return State(state.xp, logits, z, some, prior, shape)
+
+
+def _indexed_by_hidden(state: State, index: Any) -> State:
+    """Rows whose numbers cannot be seen; one beyond the batch is NaN."""
+    if state.xp is np:
+        state = _moved(state, index)
+    xp, batch = state.xp, state.batch_shape
+    row = rows_at(index, batch, xp, state.z)
+    flat, full = xp.reshape(xp.where(row < 0, 0, row), (-1,)), (*batch, state.num_categories)
+
+    def taken(x: Array, core: int) -> Array:
+        x = xp.broadcast_to(x, full[: len(batch) + core])
+        x = xp.take(xp.reshape(x, (-1, *full[len(batch) :][:core])), flat, axis=0)
+        return xp.reshape(x, (*row.shape, *x.shape[1:]))
+
+    logits = xp.where(row[..., None] < 0, math.nan, taken(state.logits, 1))
+    prior = None if state.prior is None else taken(state.prior, 1)
+    heat = state.temperature.mapped(lambda x: taken(x, 0))
+    return State(xp, logits, cast(logits, xp), heat, prior, tuple(row.shape))
+
+
+def _moved(state: State, like: Array) -> State:
+    """A state of NumPy arrays where another array lives."""
+    logits = to_namespace(np.array(state.logits), namespace_of(like), like)  # ours is read-only
+    value, cold = state.temperature.value, None
+    if value is None:
+        cold = state.coldness
+    return checked_state(logits, value, cold, state.prior, copy=True)
 
 
 def _indexed_survivors(state: State, index: Any, shape: Shape, temperature: Any) -> State:
@@ -184,12 +217,7 @@ def masked(state: State, mask: ArrayLike) -> State:
     """The state on fewer categories: the prior is multiplied by a mask."""
     xp = state.xp
     if xp is np and namespace_of(mask) is not np:  # as the constructor would, go where it lives
-        other = namespace_of(mask)
-        logits = to_namespace(np.array(state.logits), other, mask)  # a copy, for ours is read-only
-        value, cold = state.temperature.value, None
-        if value is None:
-            cold = state.coldness
-        return checked_state(logits, value, cold, state.prior, mask, copy=True)
+        return masked(_moved(state, mask), mask)
     keep = checked_mask(mask, "mask", xp, state.logits)
     shape = meet_categories(tuple(keep.shape), state.num_categories, state.batch_shape, "mask")
     prior = masked_prior(state.prior, keep, xp, copy=True)

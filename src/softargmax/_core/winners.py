@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import Array, device_of, ignore_fp_errors
+from softargmax._arrays.namespaces import Array, ignore_fp_errors, index_along
 from softargmax._core.information import log_probs
 from softargmax._core.state import State
 from softargmax._random.source import Source
@@ -19,7 +19,7 @@ def conditional_gumbels(state: State, x: Array, source: Source) -> Array:
     x = xp.broadcast_to(x, lead)[..., None]
     free = source.gumbels(lead[: len(lead) - len(state.batch_shape)], (width,))
     log_p = xp.broadcast_to(xp.astype(log_probs(state), free.dtype), free.shape)
-    chosen = xp.arange(width, device=device_of(free)) == x
+    chosen = index_along(x, xp, width) == x
     zero = xp.zeros_like(free)
 
     def at_winner(values: Array) -> Array:

@@ -36,7 +36,8 @@ def is_key(rng: object) -> bool:
 def keys_of(rng: Any, batch: Shape) -> Array:
     """A typed key, or an array with one for each row of a 1-d batch."""
     jax = sys.modules["jax"]
-    if isinstance(rng, list | tuple) and rng and all(map(is_key, rng)):
+    rng = [*map(_of_numpy, rng)] if isinstance(rng, list | tuple) else _of_numpy(rng)
+    if isinstance(rng, list) and rng and all(map(is_key, rng)):
         rng = jax.numpy.stack([_typed(one) for one in rng])
     if not is_key(rng):
         raise TypeError(f"rng must be a JAX key for a distribution of JAX arrays, got {rng!r}")
@@ -47,6 +48,13 @@ def keys_of(rng: Any, batch: Shape) -> Array:
             f"got keys of shape {keys.shape} for batch_shape {batch}"
         )
     return keys
+
+
+def _of_numpy(key: Any) -> Any:
+    """A raw key in NumPy, which JAX takes for its own; anything else as it is."""
+    if isinstance(key, np.ndarray) and key.dtype == np.uint32 and key.ndim >= 1:
+        return sys.modules["jax"].numpy.asarray(key)
+    return key
 
 
 def _typed(key: Any) -> Any:
@@ -172,7 +180,7 @@ def _gumbel_max(key: Any, log_probs: Array, size: Shape, xp: Namespace) -> Array
 
     def draw(times: Shape, source: Any) -> Array:
         noise = gumbels(source, (*times, *log_probs.shape), log_probs.dtype)
-        return xp.argmax(log_probs + noise, axis=-1)
+        return xp.argmax(xp.broadcast_to(log_probs, noise.shape) + noise, axis=-1)
 
     if n <= once:
         found = draw(size, key)

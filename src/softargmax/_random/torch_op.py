@@ -18,7 +18,7 @@ from softargmax._random.torch import numpy_generator, visible_source
 _PLACES = itertools.count()
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _place() -> int:
     """A new number wherever code is traced: equal calls would be one to a compiler."""
     return next(_PLACES)
@@ -94,7 +94,7 @@ class HiddenSource(Source):
         return None if x is None else x.detach()
 
 
-@torch.library.custom_op(
+@torch.library.custom_op(  # type: ignore[untyped-decorator]
     "softargmax::answer", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
 )
 def _answer(

@@ -12,7 +12,7 @@ from softargmax._arrays.namespaces import (
     ArrayLike,
     Shape,
     detached,
-    device_of,
+    index_along,
     register_pytree,
     scalar,
     to_namespace,
@@ -502,8 +502,9 @@ class RelaxedCategorical(Batch):
         first, second = sampling.source(base, rng).streams(Tag.GUMBEL_RAO, 2)
         x = sampling.sample_from(base, size, first)
         log_p = log_probs(base)
-        index = xp.arange(self.num_categories, device=device_of(log_p))
-        hard = xp.astype(index == xp.asarray(x)[..., None], self.dtype)
+        chosen = xp.asarray(x)[..., None]
+        chosen = index_along(chosen, xp, self.num_categories) == chosen
+        hard = xp.astype(chosen, self.dtype)
         wanted = xp.broadcast_to(xp.asarray(x), (k, *size, *self.batch_shape))
         noise = detached(conditional_gumbels(base, wanted, second), xp)
         soft = softargmax(log_p + xp.astype(noise, self.dtype), self.temperature)

@@ -10,11 +10,12 @@ from softargmax._arrays.namespaces import (
     Namespace,
     Shape,
     detached,
-    device_of,
     ignore_fp_errors,
+    index_along,
     log_gamma_of,
     namespace_of,
     to_namespace,
+    to_numpy,
 )
 
 
@@ -64,8 +65,7 @@ def pulled_back(cotangent: Any, soft: Any, beta: Any) -> Any:
 
 def one_hot(scores: Array, xp: Namespace) -> Array:
     """1 at the arg max of each row, in the dtype of the scores; rows with NaN become NaN."""
-    index = xp.arange(scores.shape[-1], device=device_of(scores))
-    hard = index == xp.argmax(scores, axis=-1, keepdims=True)
+    hard = index_along(scores, xp) == xp.argmax(scores, axis=-1, keepdims=True)
     hard = xp.astype(hard, scores.dtype)
     bad = xp.any(xp.isnan(scores), axis=-1, keepdims=True)
     return xp.where(bad, math.nan, hard)
@@ -90,4 +90,4 @@ def _log_gamma(n: Array, xp: Namespace) -> Array:
         return own(n)
     from scipy.special import gammaln  # slow to import, and rarely needed
 
-    return to_namespace(gammaln(np.asarray(n)), xp, n, n.dtype)
+    return to_namespace(gammaln(to_numpy(n)), xp, n, n.dtype)
