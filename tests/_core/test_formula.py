@@ -7,9 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from questions import surface
+from questions import questions, surface
 from reference import law, ulps
-from softargmax import Categorical, log_softargmax, smooth_max, softargmax
+from softargmax import (
+    Categorical,
+    RelaxedCategorical,
+    log_softargmax,
+    smooth_max,
+    softargmax,
+    thermodynamics,
+)
+from softargmax.resampling import resample
+from softargmax.tokens import TopP
 
 INF = np.inf
 LOGIT = st.one_of(st.floats(-1e3, 1e3), st.just(-INF), st.integers(-2, 2).map(float))
@@ -144,3 +153,40 @@ def test_a_scalar_of_the_namespace_is_that_of_every_row(name):
     )
     assert_same(ours.sample(rng=0), numpys.sample(rng=0), 0)
     assert_same(ours.sample(3, rng=0), numpys.sample(3, rng=0), 0)
+
+
+def test_arrays_where_numpy_cannot_read_them():
+    """array_api_strict has a device of which NumPy knows nothing."""
+    there = xp.Device("device1")
+
+    def array(x):
+        return xp.asarray(np.asarray(x), device=there)
+
+    def seen(x):
+        assert x.device == there
+        return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))
+
+    z, heat, prior = np.array([[1.0, 5, 5, 2], [-INF, 0, 1, 2], [3, 3, 3, 3]]), 0.7, [1.0, 2, 1, 0]
+    ours, numpys = Categorical(array(z), heat, prior=array(prior)), Categorical(z, heat, prior=prior)
+    for a, b in zip(questions(ours, array), questions(numpys, np.asarray), strict=True):
+        np.testing.assert_allclose(seen(a), b, rtol=1e-9, atol=1e-12)
+    for draw in (
+        lambda d: d.sample((2, 3), rng=1),
+        lambda d: d.sample(5, rng=[1, 2, 3]),
+        lambda d: d.sample_counts(9, rng=1),
+        lambda d: d.sample_without_replacement(2, rng=1),
+        lambda d: resample(d, 5, rng=1),
+        lambda d: d.relaxed(0.5).sample(2, rng=1),
+        lambda d: thermodynamics.free_energy(d),
+        lambda d: TopP(0.5)(d).probs,
+    ):
+        np.testing.assert_allclose(seen(draw(ours)), draw(numpys), rtol=1e-9)
+    y = [0.2, 0.3, 0.1, 0.4]
+    plain = RelaxedCategorical(z[2], 0.5)
+    np.testing.assert_allclose(
+        seen(RelaxedCategorical(array(z[2]), 0.5).log_prob(array(y))), plain.log_prob(y)
+    )
+    with pytest.raises(ValueError, match=r"logits must be finite or -inf, got nan in row 1"):
+        Categorical(array([[0.0, 1], [np.nan, 1]]))
+    with pytest.raises(ValueError, match="category must be in 0 … 3, got 4"):
+        ours.log_prob(array(4))

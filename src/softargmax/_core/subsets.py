@@ -10,6 +10,7 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Shape,
+    aligned,
     device_of,
     ignore_fp_errors,
     index_along,
@@ -60,8 +61,8 @@ def log_prob_ordered(state: State, indices: ArrayLike) -> Any:
     if xp is np:
         return _log_prob_rows(state, x)
     found = _log_prob_one_by_one(state, x, lead)
-    bad = twice | xp.any(x < 0, axis=-1) | bad_rows(state)[..., 0]
-    return xp.where(bad, math.nan, found)
+    wrong, bad = aligned(xp, twice | xp.any(x < 0, axis=-1), bad_rows(state)[..., 0])
+    return xp.where(wrong | bad, math.nan, found)
 
 
 def _log_prob_one_by_one(state: State, x: Array, lead: Shape) -> Array:
