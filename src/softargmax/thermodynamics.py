@@ -13,6 +13,7 @@ import numpy as np
 from softargmax._arrays.namespaces import (
     Array,
     Namespace,
+    aligned,
     ignore_fp_errors,
     index_along,
     to_namespace,
@@ -75,7 +76,7 @@ class _Terms(NamedTuple):
         x = scaled(gap, scale_of(state, wide), xp) * unit
         level = 0 - of_top(log_p)
         if state.prior is not None:
-            weight = xp.astype(state.prior, wide)
+            alive, weight = aligned(xp, alive, xp.astype(state.prior, wide))
             weight = xp.where(alive, weight, xp.ones_like(weight))
             own = of_top(weight)
             level = level + xp.log(own)

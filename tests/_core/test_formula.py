@@ -167,7 +167,8 @@ def test_arrays_where_numpy_cannot_read_them():
         return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))
 
     z, heat, prior = np.array([[1.0, 5, 5, 2], [-INF, 0, 1, 2], [3, 3, 3, 3]]), 0.7, [1.0, 2, 1, 0]
-    ours, numpys = Categorical(array(z), heat, prior=array(prior)), Categorical(z, heat, prior=prior)
+    ours = Categorical(array(z), heat, prior=array(prior))
+    numpys = Categorical(z, heat, prior=prior)
     for a, b in zip(questions(ours, array), questions(numpys, np.asarray), strict=True):
         np.testing.assert_allclose(seen(a), b, rtol=1e-9, atol=1e-12)
     for draw in (

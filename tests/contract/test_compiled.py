@@ -238,8 +238,12 @@ def test_a_traced_index(jax):
 def test_a_hidden_index_in_pytorch(torch):
     dist = Categorical(torch.tensor(Z), torch.tensor(LADDER))
     index = torch.tensor([2, 0, -1, 3])
-    for take in (compiled(torch, lambda i: dist[i].probs), torch.func.vmap(lambda i: dist[i].probs)):
-        found = take(index)
+
+    def taken(i):
+        return dist[i].probs
+
+    for function in (compiled(torch, taken), torch.func.vmap(taken)):
+        found = function(index)
         assert torch.isnan(found).any(-1).tolist() == [False, False, False, True]
         torch.testing.assert_close(found[:3], dist.probs[index[:3]])
 

@@ -11,6 +11,7 @@ from softargmax._arrays.namespaces import (
     ArrayLike,
     Namespace,
     Shape,
+    aligned,
     copied,
     is_foreign,
     is_plain,

@@ -7,6 +7,7 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
+    aligned,
     ignore_fp_errors,
     index_dtype,
     namespace_of,
@@ -118,6 +119,8 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     bad_noise = ~xp.all((added > -math.inf) & (added < math.inf), axis=-1)
     if checks.any_of(bad_noise):
         raise ValueError(f"noise must be finite, got nan or inf{checks.in_row(bad_noise)}")
+    scores, added = aligned(xp, scores, added)
+    bad, bad_noise = aligned(xp, bad, bad_noise)
     found = xp.argmax(xp.where(scores > -math.inf, scores + added, -math.inf), axis=-1)
     found = xp.astype(found, index_dtype(xp))
     return unwrap(xp.where(bad | bad_noise, -xp.ones_like(found), found))

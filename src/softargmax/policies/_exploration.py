@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, is_foreign
+from softargmax._arrays.namespaces import ArrayLike, aligned, ignore_fp_errors, is_foreign
 from softargmax._core import sampling
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
@@ -72,6 +72,7 @@ def with_dirichlet_noise(
     support = state.support
     log_eta = log_softargmax(xp.where(support, noise, -math.inf))
     log_p = xp.astype(log_probs(state), noise.dtype)
+    f, log_p, log_eta = aligned(xp, f, log_p, log_eta)
     own, other = (xp.astype(x, noise.dtype) for x in (xp.log1p(0 - f) + log_p, xp.log(f) + log_eta))
     alive = (own > -math.inf) | (other > -math.inf)
     zero = xp.zeros_like(own)

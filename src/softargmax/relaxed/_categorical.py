@@ -11,6 +11,7 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Shape,
+    aligned,
     detached,
     index_along,
     register_pytree,
@@ -365,7 +366,8 @@ class RelaxedCategorical(Batch):
         log_p = xp.astype(log_probs(base), wide)
         found = _density.log_density(xp.astype(log_y, wide), log_p, base.support, tau)
         # Under jit, where values are unknown and nothing can be raised, invalid rows give NaN.
-        bad = outside | off | tepid | xp.any(xp.isnan(log_p), axis=-1)
+        parts = aligned(xp, outside, off, tepid, xp.any(xp.isnan(log_p), axis=-1))
+        bad = parts[0] | parts[1] | parts[2] | parts[3]
         return unwrap(xp.astype(xp.where(bad, math.nan, found), self.dtype))
 
     # ------------------------------------------------------------------ gradients for NumPy users
@@ -486,7 +488,8 @@ class RelaxedCategorical(Batch):
         source = sampling.source(self._state, rng, Tag.RELAXED)
         noise = source.gumbels(size, (self.num_categories,))
         noise = xp.astype(noise, self.dtype)
-        return cast("Array", self.categorical.log_probs + noise)
+        log_p, noise = aligned(xp, self.categorical.log_probs, noise)
+        return cast("Array", log_p + noise)
 
     def _soft(self, perturbed: Array, gradient: str) -> tuple[Any, Any]:
         """What a one-hot draw takes its gradient from, and the coldness of its logits."""
@@ -507,7 +510,8 @@ class RelaxedCategorical(Batch):
         hard = xp.astype(chosen, self.dtype)
         wanted = xp.broadcast_to(xp.asarray(x), (k, *size, *self.batch_shape))
         noise = detached(conditional_gumbels(base, wanted, second), xp)
-        soft = softargmax(log_p + xp.astype(noise, self.dtype), self.temperature)
+        log_p, noise = aligned(xp, log_p, xp.astype(noise, self.dtype))
+        soft = softargmax(log_p + noise, self.temperature)
         return hard, soft
 
     def _pull(self, cotangent: ArrayLike, soft: Any, shape: Shape, coldness: Any) -> Any:

@@ -9,6 +9,7 @@ from softargmax._arrays.namespaces import (
     Array,
     Namespace,
     Shape,
+    aligned,
     detached,
     ignore_fp_errors,
     index_along,
@@ -23,6 +24,7 @@ from softargmax._arrays.namespaces import (
 def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> Array:
     """The Concrete log-density of y from log y; ``tau`` has a last axis of length 1."""
     xp = namespace_of(log_y)
+    log_y, log_probs, support, tau = aligned(xp, log_y, log_probs, support, tau)
     zero = xp.zeros_like(log_y + log_probs)
     support = xp.broadcast_to(support, zero.shape)
     log_y = xp.broadcast_to(log_y, zero.shape)
