@@ -302,7 +302,9 @@ def values_of_categories(
 def check_subset(k: int, support: Array) -> None:
     """Check that the support of every row has k categories at least."""
     if is_traced(support):
-        sizes = np.asarray(support.shape[-1])  # no more than these
+        if k <= support.shape[-1]:  # no more can be asked
+            return
+        sizes = np.asarray(support.shape[-1])
     else:
         sizes = np.asarray(np.count_nonzero(to_numpy(support), axis=-1))
     if (sizes < k).any():
