@@ -25,6 +25,7 @@ def masked_prior(prior: Array | None, mask: Array, xp: Namespace, *, copy: bool)
     """The prior of a state where a mask, checked, forbids categories."""
     if prior is None:
         return copied(mask, xp) if copy else mask
+    mask, prior = aligned(xp, mask, prior)
     keep = xp.astype(mask, xp.bool)
     found = xp.where(keep, prior, xp.zeros_like(prior))
     if kind_of(mask, xp) == "f":  # NaN where nobody could check it

@@ -12,6 +12,7 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Shape,
+    aligned,
     device_of,
     is_foreign,
     namespace_of,
@@ -87,7 +88,8 @@ class MultiCategorical(Batch):
         widths = _sizes(sizes, given.z.shape[-1])
         given_as = {"masked": mask is not None, "weighted": prior is not None}
         illegal = _check_dimensions(support_of(given.z, given.prior, xp), widths, **given_as)
-        bad = bad_rows(given) | illegal  # where nobody could check
+        bad, illegal = aligned(xp, bad_rows(given), illegal)
+        bad = bad | illegal  # where nobody could check
         self.__dict__.update(_factors=Factors.of(given, widths, bad))
         if xp is not np:
             _register(type(self))
