@@ -352,7 +352,7 @@ class MultiCategorical(Batch):
         xp = joint.xp
         if xp is np:
             return x
-        sizes = to_namespace(np.array(self.sizes), xp, joint.z)
+        x, sizes = aligned(xp, x, to_namespace(np.array(self.sizes), xp, joint.z))
         inside = xp.all((x >= 0) & (x < sizes), axis=-1, keepdims=True)
         return xp.where(inside, x, -xp.ones_like(x))
 
