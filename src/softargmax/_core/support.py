@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from softargmax._arrays.checks import any_of, first_of, in_row
-from softargmax._arrays.namespaces import Array, Namespace, Shape, copied, kind_of
+from softargmax._arrays.namespaces import Array, Namespace, Shape, aligned, copied, kind_of
 from softargmax._core.state import support_of
 
 

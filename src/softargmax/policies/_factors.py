@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from softargmax._arrays.namespaces import Array, Namespace, kind_of, to_namespace
+from softargmax._arrays.namespaces import Array, Namespace, aligned, kind_of, to_namespace
 from softargmax._core import sampling
 from softargmax._core.information import quantile
 from softargmax._core.state import State, support_of
@@ -47,7 +47,8 @@ class Factors(NamedTuple):
                 spread = state.xp.reshape(spread, (*x.shape[:-1], *place.shape))
                 return state.xp.broadcast_to(spread, full)
 
-            kept = padded(legal) & to_namespace(real, state.xp, state.z)
+            inside, there = aligned(state.xp, padded(legal), to_namespace(real, state.xp, state.z))
+            kept = inside & there
             dist = Categorical(
                 state.xp.where(
                     bad[..., None], math.nan, state.xp.where(kept, padded(state.z), -math.inf)
@@ -110,12 +111,10 @@ class Factors(NamedTuple):
             return sampling.sample_from(self.first, size, source, method)
         if source.keyed:  # number i stands at place i, whichever group it is for
             shape = (*size, *self.first.batch_shape[:-1], len(self.sizes))
-            u = sampling.draw_on_host(
-                self.first, source, lambda _, rng: rng.random(shape), 0, shape
-            )
+            u = source.home(source.generators.random(shape))
             return self.each(lambda dist, some: quantile(state_of(dist), self.pick(u, some)))
         sources = [source] * len(self.groups)
-        if source.native:  # which answers every call alike
+        if source.native or source.hides(()):  # which answers every call alike
             sources = [source, *source.streams(Tag.FACTORS, len(self.groups) - 1)]
         remaining = iter(sources)
         return self.each(
