@@ -137,5 +137,5 @@ def _places(sizes: tuple[int, ...], members: tuple[int, ...]) -> tuple[Any, Any]
     widths = np.array(sizes)
     first = (np.cumsum(widths) - widths)[list(members), None]
     widths = widths[list(members), None]
-    column = np.arange(widths.max())
+    column = np.arange(max(sizes[i] for i in members))
     return first + np.minimum(column, widths - 1), column < widths
