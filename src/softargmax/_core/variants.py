@@ -11,7 +11,6 @@ from softargmax._arrays.namespaces import (
     ArrayLike,
     Namespace,
     Shape,
-    aligned,
     copied,
     is_foreign,
     is_plain,
