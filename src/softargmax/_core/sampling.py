@@ -25,7 +25,9 @@ _METHODS = ("auto", "inverse", "gumbel", "alias", "whole")  # the last by Keyed 
 
 def source(state: State, rng: Rngs, tag: Tag | None = None, *, keyed: bool = False) -> Source:
     """The source of randomness that an ``rng`` argument stands for, under the caller's tag."""
-    like = seen_last(state.like, state.coldness, state.prior)
+    like = state.like
+    if state.kept is None:  # else all values are seen, and the prior is not to be made
+        like = seen_last(like, state.coldness, state.prior)
     made = source_of(rng, state.xp, like, state.batch_shape, keyed=keyed)
     return made if tag is None else made.streams(tag)[0]
 
