@@ -74,9 +74,6 @@ DIST = {"logits": LOGITS, "temperature": TEMPERATURE, "prior": PRIOR}
 COLD = {"logits": LOGITS, "coldness": numbers([0.5, -1, 2], NAN)}
 
 
-IN_TORCH = "torch.func", "vmap of torch"
-
-
 class Call(NamedTuple):
     """How to call something with its arguments by name."""
 
@@ -84,7 +81,6 @@ class Call(NamedTuple):
     arguments: dict[str, Argument]
     draws: bool = False  # whether it takes rng=
     one_rng: bool = False  # whether a sequence of them is refused
-    refuses: tuple[str, ...] = ()  # ways to hide values in which it says that they must be known
 
 
 def _draws(function: Callable[..., Any]) -> bool:
@@ -163,7 +159,7 @@ def matched(function: Callable[..., Any], name: str, good: Any, *bad: Any) -> Ca
         name: numbers(good, *bad),
         "mask": MASK._replace(called="mask|logits"),
     }
-    return Call(function, arguments, refuses=IN_TORCH)
+    return Call(function, arguments)
 
 
 ACTION = integers([[0, 2], [1, 1], [0, 0]], [2, 0], [0, 3], [-1, 0])
@@ -242,10 +238,8 @@ CALLS: dict[str, Call] = {
     "Categorical.fisher_information": method("fisher_information"),
     "Categorical.sample": method("sample"),
     "Categorical.sample_and_log_prob": method("sample_and_log_prob"),
-    "Categorical.sample_counts": method("sample_counts", 9)._replace(refuses=IN_TORCH),
-    "Categorical.sample_without_replacement": method("sample_without_replacement", 2)._replace(
-        refuses=IN_TORCH
-    ),
+    "Categorical.sample_counts": method("sample_counts", 9),
+    "Categorical.sample_without_replacement": method("sample_without_replacement", 2),
     "Categorical.log_prob_ordered": method("log_prob_ordered", indices=ORDER),
     "softargmax": Call(softargmax, DIST),
     "softargmax of coldness": Call(softargmax, COLD),
@@ -329,7 +323,7 @@ CALLS: dict[str, Call] = {
         ),
         alpha=POSITIVE,
         fraction=SHARE,
-    )._replace(refuses=IN_TORCH),
+    ),
     "policies.MultiCategorical": multi(lambda made: made.probs),
     "policies.MultiCategorical.log_probs": multi(lambda made: made.log_probs),
     "policies.MultiCategorical.tempered": Call(
@@ -354,9 +348,7 @@ CALLS: dict[str, Call] = {
         lambda made: made.kl_divergence(made.tempered(2.0))
     ),
     "resampling.effective_sample_size": of_dist(resampling.effective_sample_size),
-    "resampling.resample": of_dist(
-        lambda dist, rng: resampling.resample(dist, 5, rng=rng)
-    )._replace(refuses=IN_TORCH),
+    "resampling.resample": of_dist(lambda dist, rng: resampling.resample(dist, 5, rng=rng)),
     "tokens.TopK": stage(tokens.TopK, k=integers([1, 2, 3], 0, -1)),
     "tokens.TopP": stage(tokens.TopP, p=SHARE),
     "tokens.MinP": stage(tokens.MinP, p=SHARE),
@@ -608,10 +600,6 @@ def is_nothing(x: Any) -> bool:
 def test_hidden_values_spoil_their_own_row_alone(name, way):
     call, (hide, how) = CALLS[name], WAYS[way]
     answer = hide(call, how)
-    if way in call.refuses:
-        with pytest.raises(TypeError, match="must be known"):
-            answer(arrays_of(call))
-        return
     good = answer(arrays_of(call))
     assert not any(is_nothing(x[row]) for x in good for row in range(3)), good
     wrong = []

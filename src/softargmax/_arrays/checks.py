@@ -257,7 +257,9 @@ def _only_value(x: Any) -> Any:
     """The number in an array without axes that can be seen; anything else as it is."""
     if is_foreign(x) and not is_traced(x):
         x = to_numpy(x)
-    if isinstance(x, np.ndarray | np.generic) and x.ndim == 0:
+    if type(x) is int or type(x) is float:
+        return x
+    if isinstance(x, (np.ndarray, np.generic)) and x.ndim == 0:
         kind = kind_of(x, np)
         return float(x) if kind == "f" else x.item() if kind in "biuO" else x
     return x

@@ -231,9 +231,10 @@ def to_namespace(x: ArrayLike, xp: Namespace, like: Array, dtype: Any = None) ->
     if xp is np:
         return np.asarray(x, dtype=dtype)
     if not is_foreign(x):
-        given = np.asarray(x)  # PyTorch warns of arrays that are read-only
-        own = given if given.flags.writeable else given.copy()
-        x = xp.asarray(own, device=device_of(like))
+        given = np.asarray(x)
+        if is_torch(xp) and not is_compiling(xp) and not given.flags.writeable:
+            given = given.copy()  # for PyTorch warns of arrays that are read-only
+        x = xp.asarray(given, device=device_of(like))
     return x if dtype is None else xp.astype(x, dtype)
 
 

@@ -20,6 +20,7 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Namespace,
+    aligned,
     device_of,
     ignore_fp_errors,
     index_dtype,
@@ -51,7 +52,7 @@ def log_prob_counts(state: State, counts: ArrayLike) -> Any:
     checks.check_fits(tuple(x.shape[:-1]), state.batch_shape, "counts")
     wide = widened(state)
     p, log_p = probs(wide), log_probs(wide)
-    x = xp.astype(x, p.dtype)
+    x, p, log_p = aligned(xp, xp.astype(x, p.dtype), p, log_p)
     bad = xp.any((x < 0) | xp.isnan(log_p), axis=-1)
     n = xp.sum(x, axis=-1, keepdims=True)
     mean = n * p

@@ -129,8 +129,9 @@ def mixed(one: State, other: State, part: Any, stage: str) -> State:
     here, there = left > -math.inf, right > -math.inf
     zero = xp.zeros_like(left)
     both = xp.logaddexp(xp.where(here, left, zero), xp.where(there, right, zero))
-    one_alone = xp.where(here, left, right)
-    return normalised(xp.where(here & there, both, one_alone), stage)
+    both = xp.where(here & there, both, xp.where(here, left, right))
+    bad = xp.isnan(left + right)  # where nobody could check
+    return normalised(xp.where(bad, math.nan, both), stage)
 
 
 def _mixed_row(p: _Scored, q: _Scored, part: float, width: int) -> _Scored:

@@ -16,6 +16,7 @@ from softargmax._arrays.namespaces import (
     Namespace,
     ignore_fp_errors,
     is_traced,
+    running_sum,
     to_numpy,
     unwrap,
 )
@@ -68,8 +69,8 @@ def _of_survivors(state: State, x: Any, name: str, before: float) -> Any:
 
 def _table(name: str, p: Array, log_p: Array, xp: Namespace) -> Array:
     """A tail at every category, (…, K)."""
-    below = xp.cumulative_sum(p, axis=-1)
-    above = _shifted(_flipped(xp.cumulative_sum(_flipped(p, xp), axis=-1), xp), 1, 0.0, xp)
+    below = running_sum(p, xp)
+    above = _shifted(_flipped(running_sum(_flipped(p, xp), xp), xp), 1, 0.0, xp)
     if name == "sf":
         return above / (below + above)
     if name == "log_cdf":

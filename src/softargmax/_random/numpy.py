@@ -63,14 +63,14 @@ class _Seed(ISeedSequence):
 _hashed = struct.Struct("<2Q2d").pack
 
 
-def tagged(rng: Generator, tag: Tag, count: int = 1) -> list[Generator]:
+def tagged(rng: Generator, tag: Tag, count: int = 1, first: int = 0) -> list[Generator]:
     """Generators whose noise nothing but this tag shares with an equal generator.
 
     Their states are hashes of the tag and of two uniforms: an eighth of the time of SeedSequence.
     """
     words = rng.random(), rng.random()
     found = []
-    for i in range(count):
+    for i in range(first, first + count):
         digest = blake2b(_hashed(tag, i, *words), digest_size=32).digest()
         found.append(Generator(np.random.PCG64(_Seed(digest))))  # type: ignore[arg-type]
     return found

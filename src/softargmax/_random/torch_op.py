@@ -116,7 +116,7 @@ def _answer(
     fresh = not words or words[0] < 0
     rng = np.random.default_rng() if fresh else generator_of_words(words)
     for tag, i in zip(path[::2], path[1::2], strict=True):
-        rng = tagged(rng, Tag(tag), i + 1)[i]
+        (rng,) = tagged(rng, Tag(tag), 1, i)
     job = Job(name, tuple(size), tuple(tail), tuple(options), real)
     noise = visible_source(rng, xp, first, tuple(batch))
     if name == "gumbels":

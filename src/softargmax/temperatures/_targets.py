@@ -229,17 +229,25 @@ def _solve(job: Job, shape: Shape, z: Any, goal: Any, keep: Any) -> _solver.Matc
     which, bits = job.options
     kind = list(_KINDS.values())[which]
     goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
-    rows = None if keep is None else as_rows(keep, shape)
     found = _solver.match(
         as_rows(z, shape),
-        None if rows is None else rows.astype(bool),
+        None if keep is None else as_rows(keep, shape).astype(bool),
         lambda k, block: kind.excess(goals[block], k),
         kind.order,
         2.0**-bits if bits else 0.0,
     )
-    if rows is not None:  # NaN where nobody could check it
-        found.temperature[(rows != rows).any(axis=-1)] = math.nan
     return _solver.Match(*(part.reshape(shape) for part in found))
 
 
-JOBS["temperature"] = lambda _, job, batch, arrays: _solve(job, batch, *arrays).temperature
+def _of_hidden(_: Any, job: Job, batch: Shape, arrays: tuple[Any, ...]) -> Any:
+    """Temperatures of logits that nobody could check: NaN in bad rows, which change no other."""
+    z, goal, keep = arrays
+    bad = ~(z.max(axis=-1) < math.inf)
+    z = np.where(bad[..., None], 0, z)
+    if keep is not None:
+        wrong = (keep != keep).any(axis=-1)
+        bad, keep = bad | wrong, np.where(wrong[..., None], 1, keep)
+    return np.where(bad, math.nan, _solve(job, batch, z, goal, keep).temperature)
+
+
+JOBS["temperature"] = _of_hidden
