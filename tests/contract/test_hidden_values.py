@@ -581,11 +581,31 @@ def in_torch(call: Call, way: str) -> Callable[[dict[str, Any]], list[Any]]:
     return answer
 
 
+def in_compiled(call: Call, way: str) -> Callable[[dict[str, Any]], list[Any]]:
+    """Answers by torch.compile, without a break; the good ones are the eager ones."""
+    torch = pytest.importorskip("torch")
+    torch.compiler.reset()
+    rng = 7 if call.one_rng else [7, 8, 9]
+
+    def whole(given: dict[str, Any]) -> Any:
+        return call.function(**given, **({"rng": rng} if call.draws else {}))
+
+    def tensors(arrays: dict[str, Any]) -> dict[str, Any]:
+        return {name: torch.tensor(x) for name, x in arrays.items()}
+
+    compiled = torch.compile(whole, fullgraph=True, backend=way)
+    good = tensors(arrays_of(call))
+    for ours, eager in zip(parts_of(compiled(good)), parts_of(whole(good)), strict=True):
+        np.testing.assert_allclose(ours, eager, rtol=1e-5, atol=1e-6)
+    return lambda arrays: parts_of(compiled(tensors(arrays)))
+
+
 WAYS = {
     "jit": (in_jax, "jit"),
     "vmap of jax": (in_jax, "vmap"),
     "torch.func": (in_torch, "func"),
     "vmap of torch": (in_torch, "vmap"),
+    "torch.compile": (in_compiled, "eager"),
 }
 
 

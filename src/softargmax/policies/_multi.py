@@ -172,11 +172,12 @@ class MultiCategorical(Batch):
         check_one(temperature, coldness)
         name = "temperature" if coldness is None else "coldness"
         new: Any = temperature if coldness is None else coldness
-        if not np.ndim(new) or (temperature is not None and coldness is not None):
+        known = is_foreign(new) or isinstance(new, float | int)  # torch.compile sees no further
+        given: Any = new if known else np.asarray(new)
+        if not getattr(given, "ndim", 0) or (temperature is not None and coldness is not None):
             return self._of(
                 self._factors.mapped(lambda dist: dist.tempered(temperature, coldness=coldness))
             )
-        given: Any = new if is_foreign(new) else np.asarray(new)
         batch = tuple(self._state.z.shape[:-2])
         shape = meet_batch(tuple(given.shape), batch, name)
 
