@@ -1,5 +1,5 @@
-"""What PyTorch and JAX transform: draws and gradients by torch.compile, torch.func, jit, and JAX told
-to promote no ranks. That everything compiles whole is seen in ``test_hidden_values.py``.
+"""What PyTorch and JAX transform: draws and gradients by torch.compile, torch.func, jit, and JAX
+told to promote no ranks. That everything compiles whole is seen in ``test_hidden_values.py``.
 """
 
 import numpy as np
