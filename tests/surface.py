@@ -20,3 +20,21 @@ def public_objects():
                         continue  # documented as a parameter
                     if member[0] != "_" and not hasattr(tuple, member):
                         yield f"{module.__name__}.{name}.{member}", getattr(value, member)
+
+
+def public_calls():
+    """Every public function, method and class, once, by its name without the package's.
+
+    A method that classes share has the name of the class that defines it, where that is public. The
+    records that functions return, which are tuples or results, are left out.
+    """
+    homes = {}
+    for name, value in public_objects():
+        record = inspect.isclass(value) and (issubclass(value, tuple) or "Result" in name)
+        if callable(value) and not record:
+            homes.setdefault((value.__module__, value.__qualname__), []).append((name, value))
+    found = {}
+    for (_, own), names in homes.items():
+        name, value = next((pair for pair in names if pair[0].endswith(own)), names[0])
+        found[name.removeprefix("softargmax.")] = value
+    return found

@@ -4,15 +4,13 @@
 is neither there nor in ``NOT_MEASURED`` is an error of :func:`cases`.
 """
 
-import importlib
-import inspect
-import pkgutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import softargmax
 from softargmax import (
     Categorical,
     RelaxedCategorical,
@@ -27,7 +25,12 @@ from softargmax import (
     thermodynamics,
     tokens,
 )
+
+sys.path.append(str(Path(__file__).parents[1]))
 from softargmax import softargmax as probabilities
+
+sys.path.append(str(Path(__file__).parents[1]))
+from surface import public_calls
 
 Call = Callable[[], Any]
 
@@ -440,18 +443,12 @@ CALLS |= {
 }
 
 NOT_MEASURED = {
-    "annealing.AnnealingResult": "a result",
-    "annealing.ExchangeResult": "a result",
     "annealing.replica_exchange": "its time is that of the caller's sweeps",
-    "dask.Estimate": "a result",
     "dask.expectation": "cluster.py measures it",
     "dask.sample": "cluster.py measures it",
     "dask.sample_counts": "cluster.py measures it",
     "dask.sample_sharded": "cluster.py measures it",
-    "draws.AliasTable": "a result of build",
     "draws.Keyed.generator": "a generator alone",
-    "gumbel.GumbelTopK": "a result",
-    "gumbel.Race": "a result",
     "gumbel.Reservoir": "a state; update is measured",
     "plotting.plot_probabilities": "a picture",
     "plotting.plot_schedule": "a picture",
@@ -471,7 +468,6 @@ NOT_MEASURED = {
     "schedules.Schedule.then": "a schedule alone",
     "temperatures.EntropyController": "two numbers; step is measured",
     "temperatures.EntropyController.init": "a number",
-    "temperatures.FittedTemperature": "a result",
     "tokens.Chain": "what chain returns",
     "tokens.Mirostat": "two numbers; step is measured",
     "tokens.Mirostat.init": "a number",
@@ -480,28 +476,9 @@ NOT_MEASURED = {
 }
 
 
-def public_names() -> Iterator[str]:
-    """Every public function, class and method, under the first name that it has."""
-    known = set()
-    rooms = [m.name for m in pkgutil.iter_modules(softargmax.__path__) if m.name[0] != "_"]
-    for room in ("", *rooms):
-        module = importlib.import_module(f"softargmax.{room}" if room else "softargmax")
-        for name in module.__all__:
-            value = getattr(module, name)
-            if id(value) in known:
-                continue
-            known.add(id(value))
-            full = f"{room}.{name}".lstrip(".")
-            yield full
-            if not inspect.isclass(value) or issubclass(value, tokens.Stage):
-                continue  # a stage is called
-            fields = getattr(value, "__dataclass_fields__", ())
-            for member, it in inspect.getmembers(value, callable):
-                if member[0] == "_" or member in fields or hasattr(tuple, member):
-                    continue
-                if id(it) not in known:  # a method of several classes counts once
-                    known.add(id(it))
-                    yield f"{room}.{it.__qualname__}".lstrip(".")
+def public_names() -> list[str]:
+    """Every public function, class and method; of a stage, which is called, the class alone."""
+    return [name for name in public_calls() if not name.startswith("tokens.Stage.")]
 
 
 def cases() -> dict[str, Entry]:

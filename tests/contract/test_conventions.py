@@ -15,18 +15,9 @@ from softargmax.gumbel import Reservoir
 from softargmax.policies import MultiCategorical
 from softargmax.temperatures import EntropyController
 from softargmax.tokens import TopK
-from surface import public_objects
+from surface import public_calls
 
-CALLS = {}
-_seen = set()
-for _name, _value in public_objects():
-    # Every function, method and class once; not the records that functions return.
-    _record = inspect.isclass(_value) and (issubclass(_value, tuple) or "Result" in _name)
-    if callable(_value) and not _record:
-        _home = (_value.__module__, _value.__qualname__)
-        if _home not in _seen:
-            CALLS[_name.removeprefix("softargmax.")] = _value
-        _seen.add(_home)
+CALLS = public_calls()
 
 
 def parameters(name):

@@ -7,16 +7,13 @@ function, method or parameter that stands neither among the calls nor among the 
 the first test.
 """
 
-import importlib
 import inspect
-import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-import softargmax as softargmax_package
 from softargmax import (
     Categorical,
     RelaxedCategorical,
@@ -31,6 +28,7 @@ from softargmax import (
     thermodynamics,
     tokens,
 )
+from surface import public_calls
 
 INF, NAN = np.inf, np.nan
 BAD_ROW = 1  # of three
@@ -483,30 +481,13 @@ STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep th
 STATIC += " axis gradient dist other reference p q values"
 
 
-def surface() -> Iterator[tuple[str, Any]]:
-    """The public functions and methods, by the names of the table."""
-    rooms = [m.name for m in pkgutil.iter_modules(softargmax_package.__path__)]
-    for room in ["", *(r for r in rooms if not r.startswith("_") and r != "categorical")]:
-        module = importlib.import_module(f"softargmax.{room}".rstrip("."))
-        for name in module.__all__:
-            found = getattr(module, name)
-            if not callable(found):
-                continue
-            full = f"{room}.{name}".lstrip(".")
-            yield full, found
-            for own, member in vars(found).items() if inspect.isclass(found) else ():
-                member = getattr(member, "__func__", member)
-                if not own.startswith("_") and inspect.isfunction(member):
-                    yield f"{full}.{own}", member
-
-
 def test_nothing_public_is_left_out():
     covered: dict[str, set[str]] = {}
     for name, call in CALLS.items():
         names = covered.setdefault(name.partition(" ")[0], set())
         for argument, given in call.arguments.items():
             names |= {argument, *(given.called or argument).split("|")}
-    found = dict(surface())
+    found = public_calls()
     missing = [
         name for name in found if name not in covered and not name.startswith(tuple(ELSEWHERE))
     ]
@@ -646,3 +627,23 @@ def test_seen_values_are_errors_that_name_them(name, argument, i):
         call.function(**arrays, **({"rng": 7} if call.draws else {}))
     for key, x in arrays.items():
         np.testing.assert_array_equal(x, before[key])
+
+
+@pytest.mark.frameworks
+def test_beyond_a_support_that_cannot_be_seen_there_is_no_category():
+    """And more categories than there are at all is an error at once."""
+    jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
+    z = np.float32([[0, -INF, -INF], [0, 1, -INF], [0, 1, 2]])
+
+    def orders(logits: Any, rng: Any, k: int = 3) -> Any:
+        return Categorical(logits).sample_without_replacement(k, rng=rng)
+
+    with_key = jax.jit(orders, static_argnums=2)
+    key = jax.random.key(0)
+    by_torch = torch.func.vmap(lambda row: orders(row, 0), randomness="same")(torch.tensor(z))
+    for drawn in (np.asarray(with_key(z, key)), by_torch.numpy()):
+        for row, size in zip(drawn, (1, 2, 3), strict=True):
+            assert sorted(row[:size].tolist()) == list(range(size))
+            assert (row[size:] == -1).all()
+    with pytest.raises(ValueError, match=r"k must be at most .* got k=4 for 3"):
+        with_key(z, key, 4)

@@ -8,14 +8,12 @@ is recorded exactly; correlations over thousands of seeds come second.
 import importlib
 import inspect
 import itertools
-import pkgutil
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import stats
 
-import softargmax
 from softargmax import Categorical, RelaxedCategorical, policies
 from softargmax import gumbel as g
 from softargmax._random import keyed
@@ -25,6 +23,7 @@ from softargmax.annealing import anneal, replica_exchange
 from softargmax.draws import Keyed
 from softargmax.resampling import resample
 from softargmax.tokens import Mirostat, verify
+from surface import public_calls
 
 Z = np.array([0.0, 0.5, 1.0])
 
@@ -188,25 +187,11 @@ BATCHED = {name: row for name, row in ANY_LIBRARY.items() if name != "maximal_co
 NOT_DRAWING = {"AnnealingResult", "ExchangeResult"}  # hold the generator of a run
 
 
-def names_that_take(parameters):
-    for module in pkgutil.walk_packages(softargmax.__path__, "softargmax."):
-        if "._" in module.name:
-            continue
-        room = importlib.import_module(module.name)
-        prefix = "dask." if module.name == "softargmax.dask" else ""
-        for name in getattr(room, "__all__", ()):
-            value = getattr(room, name)
-            if not callable(value):
-                continue
-            members = inspect.getmembers(value, callable) if inspect.isclass(value) else ()
-            mine = [(f"{name}.{m}", f) for m, f in members if not m.startswith("_")]
-            for own, function in ((name, value), *mine):
-                try:
-                    found = inspect.signature(function).parameters
-                except ValueError:  # built-in methods of named tuples
-                    continue
-                if parameters & set(found):
-                    yield prefix + own
+def names_that_take(words):
+    for name, function in public_calls().items():
+        if words & set(inspect.signature(function).parameters):
+            room, _, rest = name.partition(".")
+            yield name if room == "dask" or room[0].isupper() or not rest else rest
 
 
 def test_every_function_that_draws_is_in_the_table():
