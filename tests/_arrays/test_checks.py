@@ -31,6 +31,13 @@ CASES = [
     (lambda: Categorical([NAN, 1.0]), ValueError, r"finite or -inf, got nan$"),
     (lambda: Categorical([NAN, 1.0], prior=[0, 1]), ValueError, r"got nan$"),
     (lambda: Categorical([-INF, -INF]), ValueError, "at least one category"),
+    (lambda: Categorical(BATCH, mask=with_row(1, 2)), ValueError, "0 and 1, got 2 in row 1$"),
+    (lambda: Categorical([0, 1], mask=[1, 0]).masked([0, 1]), ValueError, "-inf or is masked$"),
+    (
+        lambda: Categorical.from_energies([0, 1], degeneracies=[0, 0]),
+        ValueError,
+        "has energy inf or has degeneracy 0$",
+    ),
     (lambda: Categorical(3.0), ValueError, r"got shape \(\)"),
     (lambda: Categorical(np.zeros((3, 0))), ValueError, r"got shape \(3, 0\)"),
     (lambda: Categorical("abc"), TypeError, "logits must be real numbers, got dtype <U3"),

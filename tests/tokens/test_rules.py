@@ -87,6 +87,10 @@ def test_sequences_of_each_row():
     same = SequenceBias([{(1, 2): -inf, 3: -inf}, {}, {(2, 2, 0): -inf}])
     assert_array_equal(same(dist, [[1], [1], [2, 2]]).probs > 0, found)
     assert BanSequences([[], []])(dist[:2], [[1], [2]]).probs.min() == 0.25
+    with pytest.raises(ValueError, match="sequences must be .* got an empty one"):
+        BanSequences([[]])
+    with pytest.raises(TypeError, match="min_tokens needs stop_token_ids"):
+        preset("vllm", min_tokens=3)
     # what looks back at nothing needs no history
     assert_array_equal(BanSequences([[2], [3]])(FLAT).probs > 0, [1, 1, 0, 0, 1, 1])
     # a sequence may begin in the prompt, or not

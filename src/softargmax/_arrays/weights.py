@@ -51,7 +51,8 @@ def checked_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
     wrong = (array != 0) & (array != 1)
     if any_of(wrong):
         raise ValueError(
-            f"{name} must be booleans or numbers 0 and 1, got {first_of(array, wrong):g}"
+            f"{name} must be booleans or numbers 0 and 1, "
+            f"got {first_of(array, wrong):g}{in_row(to_numpy(wrong).any(-1))}"
         )
     return _spoiled(array, wrong, xp) if is_traced(wrong) else array == 1
 

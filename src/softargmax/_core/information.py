@@ -11,6 +11,7 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Namespace,
+    Shape,
     aligned,
     detached,
     device_of,
@@ -104,11 +105,17 @@ def _of_category(
     x = checks.category(category, state.xp, state.like, state.num_categories)
     if state.kept is None or state.xp is not np:
         return unwrap(take(state, table(state), x))
+    law, spread, shape = of_sparse_rows(state, x)
+    return unwrap(law.of_categories(spread, name, empty).reshape(shape))
+
+
+def of_sparse_rows(state: State, x: Any) -> tuple[Sparse, Any, Shape]:
+    """The law of a sparse state of NumPy's, categories (…, rows) for it, and the answer's shape."""
     law, batch = state.law, state.batch_shape
     assert isinstance(law, Sparse)
-    lead = checks.check_fits(x.shape, batch, "category")
-    spread = np.broadcast_to(x, lead).reshape(*lead[: len(lead) - len(batch)], law.count)
-    return unwrap(law.of_categories(spread, name, empty).reshape(lead))
+    shape = checks.check_fits(x.shape, batch, "category")
+    spread = np.broadcast_to(x, shape).reshape(*shape[: len(shape) - len(batch)], law.count)
+    return law, spread, shape
 
 
 @ignore_fp_errors

@@ -35,8 +35,8 @@ _SCALARS = (float, int, np.float64, np.float32)
 
 def checked_state(
     logits: ArrayLike,
-    temperature: ArrayLike | None,
-    coldness: ArrayLike | None,
+    temperature: ArrayLike | None = None,
+    coldness: ArrayLike | None = None,
     prior: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     *,
@@ -66,7 +66,7 @@ def checked_state(
         mask = checked_mask(mask, "mask", xp, given)
         shape = meet_categories(tuple(mask.shape), given.shape[-1], shape, "mask")
         prior = masked_prior(prior, mask, xp, copy=copy)
-    check_support(z, prior, xp, name, masked=masked, weighted=weighted)
+    check_support(z, prior, xp, name, masked=masked, weighted=prior_name if weighted else "")
     if copy:
         for array in (given, z, prior, *checked):
             read_only(array)

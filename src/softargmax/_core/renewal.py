@@ -105,7 +105,7 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
 def normalised(scores: Array, stage: str, temperature: Any = None) -> State:
     """Log-probabilities of scores in any library."""
     state = checked_state(_checked(scores, stage), temperature, None, None, copy=True)
-    return checked_state(log_probs(state), None, None, None, copy=True)
+    return checked_state(log_probs(state), copy=True)
 
 
 def _checked(scores: Array, stage: str) -> Array:

@@ -40,7 +40,7 @@ def check_support(
     name: str = "logits",
     *,
     masked: bool = False,
-    weighted: bool = False,
+    weighted: str = "",
 ) -> None:
     """Check that no logit is NaN or +inf, and that every row has a support.
 
@@ -61,12 +61,17 @@ def check_support(
         )
 
 
-def impossible(name: str, *, masked: bool, weighted: bool) -> str:
+def impossible(name: str, *, masked: bool, weighted: str) -> str:
     """Why nothing is left, in words."""
-    why = [_IMPOSSIBLE[name], *["is masked"] * masked, *["has prior 0"] * weighted]
+    why = [_IMPOSSIBLE[name], *["is masked"] * masked, *([_WITHOUT[weighted]] if weighted else [])]
     return f"every category {' or '.join(why)}"
 
 
+_WITHOUT = {  # by the name of the weights
+    "prior": "has prior 0",
+    "degeneracies": "has degeneracy 0",
+    "reference": "is forbidden by the reference",
+}
 _IMPOSSIBLE = {
     "logits": "has logit -inf",
     "energies": "has energy inf",

@@ -20,10 +20,9 @@ from softargmax._arrays.namespaces import (
     to_numpy,
     unwrap,
 )
-from softargmax._core.information import log_probs, probs, take
+from softargmax._core.information import log_probs, of_sparse_rows, probs, take
 from softargmax._core.state import State
 from softargmax._core.variants import widened
-from softargmax._rows.sparse import Sparse
 
 
 def log_cdf(state: State, category: ArrayLike) -> Any:
@@ -56,15 +55,12 @@ def _tail(state: State, category: ArrayLike, name: str, before: float) -> Any:
 
 def _of_survivors(state: State, x: Any, name: str, before: float) -> Any:
     """The same from the survivors of each row."""
-    law, batch = state.law, state.batch_shape
-    assert isinstance(law, Sparse)
-    lead = checks.check_fits(x.shape, batch, "category")
-    spread = np.broadcast_to(x, lead).reshape(*lead[: len(lead) - len(batch)], law.count)
+    law, spread, shape = of_sparse_rows(state, x)
     found = np.empty(spread.shape)
     for i, (own, row) in enumerate(zip(law.indices, law.laws, strict=True)):
         table = np.append(before, _table(name, row.probs, row.log_probs, np))
         found[..., i] = table[own.searchsorted(spread[..., i], side="right")]
-    return found.reshape(lead)
+    return found.reshape(shape)
 
 
 def _table(name: str, p: Array, log_p: Array, xp: Namespace) -> Array:

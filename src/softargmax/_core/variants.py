@@ -15,6 +15,7 @@ from softargmax._arrays.namespaces import (
     is_foreign,
     is_plain,
     is_traced,
+    kind_of,
     namespace_of,
     read_only,
     rows_at,
@@ -221,5 +222,6 @@ def masked(state: State, mask: ArrayLike) -> State:
     keep = checked_mask(mask, "mask", xp, state.logits)
     shape = meet_categories(tuple(keep.shape), state.num_categories, state.batch_shape, "mask")
     prior = masked_prior(state.prior, keep, xp, copy=True)
-    check_support(state.z, prior, xp, "mask", masked=True, weighted=state.prior is not None)
+    given = state.prior is not None and kind_of(state.prior, xp) != "b"  # else it is a mask
+    check_support(state.z, prior, xp, "mask", masked=True, weighted="prior" if given else "")
     return state.replace(prior=read_only(prior), batch_shape=shape)

@@ -54,7 +54,7 @@ def residual(p: Categorical, q: Categorical) -> Categorical:
 def residual_of(p: State, q: State) -> State:
     """The normalised excess of p over q."""
     logits = _log_excess(log_probs(p), log_probs(q), p.xp)
-    return checked_state(logits, None, None, None, copy=True)
+    return checked_state(logits, copy=True)
 
 
 @ignore_fp_errors

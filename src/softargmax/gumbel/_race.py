@@ -95,7 +95,7 @@ def exponential_race(
     (-1.25, -1.26)
     """
     size = checks.sample_shape(shape)
-    state = checked_state(log_rates, None, None, None, copy=False, name="log_rates")
+    state = checked_state(log_rates, copy=False, name="log_rates")
     xp, (first, second) = state.xp, sampling.source(state, rng).streams(Tag.RACE, 2)
     short = xp is np and state.num_categories < MANY
     if short and isinstance(first, HostSource) and isinstance(second, HostSource):

@@ -86,8 +86,8 @@ class MultiCategorical(Batch):
         given = checked_state(logits, temperature, coldness, prior, mask, copy=False)
         xp = given.xp
         widths = _sizes(sizes, given.z.shape[-1])
-        given_as = {"masked": mask is not None, "weighted": prior is not None}
-        illegal = _check_dimensions(support_of(given.z, given.prior, xp), widths, **given_as)
+        legal, weighted = support_of(given.z, given.prior, xp), "" if prior is None else "prior"
+        illegal = _check_dimensions(legal, widths, masked=mask is not None, weighted=weighted)
         bad, illegal = aligned(xp, bad_rows(given), illegal)
         bad = bad | illegal  # where nobody could check
         self.__dict__.update(_factors=Factors.of(given, widths, bad))
@@ -374,7 +374,7 @@ def _sizes(sizes: Any, num_categories: int) -> tuple[int, ...]:
 
 
 def _check_dimensions(
-    legal: Array, sizes: tuple[int, ...], *, masked: bool, weighted: bool
+    legal: Array, sizes: tuple[int, ...], *, masked: bool, weighted: str
 ) -> Array:
     """Where a dimension has no legal category, which is an error if it can be seen, (…, 1)."""
     first = 0

@@ -233,7 +233,7 @@ def kl_regularized(
     shape = checks.check_fits(other.batch_shape, given.batch_shape, "reference")
     kept = to_namespace(other.support, xp, z) & support_of(z, given.prior, xp)
     scores = xp.where(kept | xp.isnan(z), z, -math.inf)
-    check_support(scores, None, xp, "values", masked=mask is not None, weighted=True)
+    check_support(scores, None, xp, "values", masked=mask is not None, weighted="reference")
     # In logarithms, since a tiny reference probability may go with a large value.
     log_ref = to_namespace(log_ref, xp, z, z.dtype)
     full = xp.broadcast_to(scores, (*shape, z.shape[-1]))

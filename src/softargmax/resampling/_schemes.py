@@ -163,7 +163,7 @@ def _with_draws(counts: Any, weights: Any, left: Any, waits: Callable[[int], Any
         times = np.cumsum(times, axis=-1, out=times)
         times /= np.take_along_axis(times, left, axis=-1)
         np.minimum(times, np.where(np.arange(times.shape[-1]) < left, BELOW_ONE, 1), out=times)
-        level = np.cumsum(weights, axis=-1, out=weights)
+        level = np.cumsum(weights, axis=-1)
         level /= np.where(left > 0, level[:, -1:], 1)
         reached += _merged(level, times)
     return reached

@@ -297,14 +297,17 @@ _VLLM = {
 }
 
 
+def _min_tokens(n: int, stop_token_ids: Any) -> Stage:
+    if not len(stop_token_ids):
+        raise TypeError("min_tokens needs stop_token_ids")
+    return MinLength(n, stop_token_ids, of="output")
+
+
 def _vllm(v: dict[str, Any]) -> list[Stage]:
     return [
         *_when(len(v["allowed_token_ids"]), lambda: Allow(v["allowed_token_ids"])),
         *_when(len(v["bad_words"]), lambda: BanSequences(v["bad_words"], of="output")),
-        *_when(
-            v["min_tokens"] > 0 and len(v["stop_token_ids"]),
-            lambda: MinLength(v["min_tokens"], v["stop_token_ids"], of="output"),
-        ),
+        *_when(v["min_tokens"] > 0, lambda: _min_tokens(v["min_tokens"], v["stop_token_ids"])),
         *_bias(v["logit_bias"]),
         *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
         *_when(v["frequency_penalty"] != 0, lambda: FrequencyPenalty(v["frequency_penalty"])),

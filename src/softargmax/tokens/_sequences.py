@@ -155,6 +155,8 @@ class BanSequences(_Sequences):
             raise TypeError(f"sequences must be sequences of integer ids, got {self.sequences!r}")
         given = [list(x) if is_sequence(x) else x for x in self.sequences]
         own = bool(given) and all(isinstance(x, list) and all(map(is_sequence, x)) for x in given)
+        if given == [[]]:
+            raise ValueError("sequences must be sequences of one or more ids, got an empty one")
         found = tuple(map(_distinct, given)) if own else _distinct(given)
         self._set("sequences", found)
 

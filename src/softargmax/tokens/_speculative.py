@@ -171,7 +171,7 @@ def _without_padding(tokens: ArrayLike, drafted: Any, xp: Any, like: Any) -> Any
 
 
 def _checked(logits: Any) -> State:
-    return checked_state(logits, None, None, None, copy=True)
+    return checked_state(logits, copy=True)
 
 
 def _at(x: Any, place: Any, xp: Any) -> Any:
