@@ -87,7 +87,7 @@ def test_sequences_of_each_row():
     same = SequenceBias([{(1, 2): -inf, 3: -inf}, {}, {(2, 2, 0): -inf}])
     assert_array_equal(same(dist, [[1], [1], [2, 2]]).probs > 0, found)
     assert BanSequences([[], []])(dist[:2], [[1], [2]]).probs.min() == 0.25
-    with pytest.raises(ValueError, match="sequences must be .* got an empty one"):
+    with pytest.raises(ValueError, match=r"sequences must be .* got an empty one"):
         BanSequences([[]])
     with pytest.raises(TypeError, match="min_tokens needs stop_token_ids"):
         preset("vllm", min_tokens=3)

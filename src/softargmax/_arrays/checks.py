@@ -37,6 +37,14 @@ def check_categories(x: Array, name: str) -> None:
         )
 
 
+def check_width(shape: Shape, num_categories: int, name: str) -> None:
+    """Check that the last axis has as many categories as the distribution."""
+    if not shape or shape[-1] != num_categories:
+        raise ValueError(
+            f"{name} must have {num_categories} categories on its last axis, got shape {shape}"
+        )
+
+
 def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
     """``x`` as an array of real numbers in the library ``xp``."""
     if isinstance(x, np.ma.MaskedArray):
@@ -292,11 +300,7 @@ def values_of_categories(
     """``x`` as real values with the categories on the last axis, in a floating dtype."""
     array = real_array(x, name, xp, like)
     num_categories = like.shape[-1]
-    if array.ndim == 0 or array.shape[-1] != num_categories:
-        raise ValueError(
-            f"{name} must have {num_categories} categories on its last axis, "
-            f"got shape {tuple(array.shape)}"
-        )
+    check_width(tuple(array.shape), num_categories, name)
     check_fits(tuple(array.shape[:-1]), batch, name)
     return cast(array, xp) if kind_of(array, xp) == "f" else xp.astype(array, like.dtype)
 

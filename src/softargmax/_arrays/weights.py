@@ -2,7 +2,14 @@
 
 import math
 
-from softargmax._arrays.checks import any_of, check_categories, first_of, in_row, real_array
+from softargmax._arrays.checks import (
+    any_of,
+    check_categories,
+    check_width,
+    first_of,
+    in_row,
+    real_array,
+)
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -108,11 +115,7 @@ def checked_counts(
     array = real_array(x, name, xp, like)
     if kind_of(array, xp) not in "iu":
         raise TypeError(f"{name} must be integers, got dtype {array.dtype}")
-    if array.ndim == 0 or array.shape[-1] != num_categories:
-        raise ValueError(
-            f"{name} must have {num_categories} categories on its last axis, "
-            f"got shape {tuple(array.shape)}"
-        )
+    check_width(tuple(array.shape), num_categories, name)
     wrong = array < 0
     if any_of(wrong):
         raise ValueError(

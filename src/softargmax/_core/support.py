@@ -4,17 +4,14 @@ import math
 
 import numpy as np
 
-from softargmax._arrays.checks import any_of, first_of, in_row
+from softargmax._arrays.checks import any_of, check_width, first_of, in_row
 from softargmax._arrays.namespaces import Array, Namespace, Shape, aligned, copied, kind_of
 from softargmax._core.state import support_of
 
 
 def meet_categories(shape: Shape, num_categories: int, batch: Shape, name: str) -> Shape:
     """The batch of a distribution and of an argument that has one value for each category."""
-    if shape[-1] != num_categories:
-        raise ValueError(
-            f"{name} must have {num_categories} categories on its last axis, got shape {shape}"
-        )
+    check_width(shape, num_categories, name)
     try:
         return np.broadcast_shapes(batch, shape[:-1])
     except ValueError:

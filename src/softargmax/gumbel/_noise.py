@@ -103,11 +103,7 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     added = checks.real_array(noise, "noise", xp, log_probs)
     checks.check_categories(scores, "log_probs")
     checks.check_categories(added, "noise")
-    if scores.shape[-1] != added.shape[-1]:
-        raise ValueError(
-            f"noise must have {scores.shape[-1]} categories on its last axis, "
-            f"got shape {tuple(added.shape)}"
-        )
+    checks.check_width(tuple(added.shape), scores.shape[-1], "noise")
     checks.check_fits(tuple(added.shape[:-1]), tuple(scores.shape[:-1]), "noise")
     top = xp.max(scores, axis=-1)
     bad = ~((top > -math.inf) & (top < math.inf))

@@ -538,11 +538,7 @@ class RelaxedCategorical(Batch):
         """The checked array, categories on its last axis, and how far its sum may be from 1."""
         state = self._state
         array = checks.real_array(x, name, state.xp, state.z)
-        if array.ndim == 0 or array.shape[-1] != self.num_categories:
-            raise ValueError(
-                f"{name} must have {self.num_categories} categories on its last axis, "
-                f"got shape {tuple(array.shape)}"
-            )
+        checks.check_width(tuple(array.shape), self.num_categories, name)
         checks.check_fits(tuple(array.shape[:-1]), self.batch_shape, name)
         half = getattr(array.dtype, "itemsize", 8) == 2
         return checks.cast(array, state.xp), 2e-2 if half else 1e-3
