@@ -523,7 +523,7 @@ class Categorical(Batch):
 
         Returns
         -------
-        int64, the broadcast of u.shape and batch_shape
+        integers, the broadcast of u.shape and batch_shape
 
         Raises
         ------
@@ -562,7 +562,7 @@ class Categorical(Batch):
 
         Returns
         -------
-        indices : int64, shape batch_shape + (k,)
+        indices : integers, shape batch_shape + (k,)
         log_probs : array, shape batch_shape + (k,)
 
         Raises
@@ -825,9 +825,10 @@ class Categorical(Batch):
         ----------
         shape : int or tuple of ints
             Draws of every row.
-        rng : None, int, SeedSequence, BitGenerator, Generator, Keyed, or a sequence of the others
-            Source of randomness; None takes fresh entropy. A sequence holds one rng a row of a 1-d
-            batch: each row's draws then depend on its own rng and its own logits alone. With
+        rng : None, int, SeedSequence, BitGenerator, Generator or Keyed
+            Source of randomness; None takes fresh entropy. A torch.Generator for PyTorch; a key,
+            required, for JAX; or a sequence of them (not Keyed), one a row of a 1-d batch: each
+            row's draws then depend on its own rng and its own logits alone. With
             :class:`softargmax.draws.Keyed`, draw number i depends on the seed and i alone.
         method : {"auto", "inverse", "gumbel", "alias"}
             "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks the
@@ -842,7 +843,7 @@ class Categorical(Batch):
 
         Returns
         -------
-        int64, shape + batch_shape
+        integers (int64; JAX: its default integer), shape + batch_shape
 
         Raises
         ------
@@ -879,7 +880,7 @@ class Categorical(Batch):
 
         Returns
         -------
-        x : int64, shape + batch_shape
+        x : integers, shape + batch_shape
         log_p : array, the same shape
 
         Examples
@@ -897,13 +898,14 @@ class Categorical(Batch):
         Parameters
         ----------
         n : int
-            In 0 … 2⁶² draws of every row; memory does not depend on it.
+            In 0 … 2⁶² draws of every row, at most 2³¹ - 1 in JAX without 64-bit mode; memory does
+            not depend on it.
         rng
-            As for :meth:`sample`.
+            As for :meth:`sample`, except Keyed.
 
         Returns
         -------
-        int64, shape batch_shape + (K,), with sum n on the last axis
+        integers, shape batch_shape + (K,), with sum n on the last axis
 
         Raises
         ------
@@ -936,11 +938,11 @@ class Categorical(Batch):
         k : int
             From 0 to the number of categories in the support.
         shape, rng
-            As for :meth:`sample`.
+            As for :meth:`sample`, except Keyed.
 
         Returns
         -------
-        int64, shape + batch_shape + (k,)
+        integers, shape + batch_shape + (k,)
 
         Raises
         ------

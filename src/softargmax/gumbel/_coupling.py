@@ -85,7 +85,7 @@ def maximal_coupling(
     shape : int or tuple of ints
         Pairs drawn for each row.
     rng
-        As for :meth:`Categorical.sample`, but a single one for all rows, and not Keyed.
+        As for :meth:`Categorical.sample`, except Keyed. A single one for all rows.
 
     Returns
     -------

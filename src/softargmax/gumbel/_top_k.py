@@ -55,7 +55,7 @@ def gumbel_top_k(
     k : int
         From 1 to the number of categories with p > 0.
     shape, rng
-        As for :meth:`Categorical.sample`.
+        As for :meth:`Categorical.sample`, except Keyed.
 
     Returns
     -------

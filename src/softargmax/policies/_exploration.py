@@ -106,7 +106,7 @@ def boltzmann_gumbel(
     scale : float or array
         C in [0, inf) in the units of the values; broadcasts against the batch axes alone.
     rng
-        As for :meth:`Categorical.sample`.
+        As for :meth:`Categorical.sample`, except Keyed.
 
     Returns
     -------

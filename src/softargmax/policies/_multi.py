@@ -200,7 +200,7 @@ class MultiCategorical(Batch):
 
         Returns
         -------
-        int64, shape + batch_shape + (len(sizes),)
+        integers, shape + batch_shape + (len(sizes),)
 
         Raises
         ------

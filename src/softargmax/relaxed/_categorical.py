@@ -186,7 +186,7 @@ class RelaxedCategorical(Batch):
         shape : int or tuple of ints
             Draws for each row.
         rng
-            As for :meth:`Categorical.sample`.
+            As for :meth:`Categorical.sample`, except Keyed.
 
         Returns
         -------

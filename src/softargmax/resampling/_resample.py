@@ -65,13 +65,13 @@ def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "
     n : int
         The number of offspring, 0 or more; it may differ from K, but not for "killing".
     rng
-        As for :meth:`Categorical.sample`, but not Keyed.
+        As for :meth:`Categorical.sample`, except Keyed.
     scheme : str
         One of the six above.
 
     Returns
     -------
-    int64, shape batch_shape + (n,)
+    integers, shape batch_shape + (n,)
         The parents, in increasing order on the last axis; a particle of weight 0 is never one. The
         n come last, unlike the independent draws of :meth:`Categorical.sample`, which come first:
         they are one draw of a new population, whose particles take the axis of the old ones.

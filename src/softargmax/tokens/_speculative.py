@@ -62,8 +62,8 @@ def verify(
         them in the three others is padding, tokens of any id and any distributions; a row whose m
         tokens are all accepted goes on with its target at place m.
     rng
-        As for :meth:`Categorical.sample`, optionally one per row of a 1-d batch (...). The noise is
-        independent of what ``sample`` draws from the same seed.
+        As for :meth:`Categorical.sample`, except Keyed. The noise is independent of what ``sample``
+        draws from the same seed.
 
     Returns
     -------
