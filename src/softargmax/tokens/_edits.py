@@ -116,7 +116,9 @@ class DynamicTemperature(Stage):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LogitBias(Edit):
-    """Add a bias to the log-probabilities of some tokens.
+    r"""Add a bias to the log-probabilities of some tokens.
+
+    .. math:: \log p_i \leftarrow \log p_i + b_i
 
     Parameters
     ----------

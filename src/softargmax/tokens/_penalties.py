@@ -30,7 +30,9 @@ class Penalty(Reader):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RepetitionPenalty(Penalty):
-    """Multiply the log-probabilities of tokens in the history by θ.
+    r"""Multiply the log-probabilities of tokens in the history by θ.
+
+    .. math:: \log p_i \leftarrow \theta \log p_i \quad \text{for the tokens } i \text{ read}
 
     It acts on log-probabilities, not on logits, so that the offset of the logits does not matter.
     Likely tokens hardly change (1.2·log 0.9 is close to log 0.9); for them use
@@ -45,7 +47,7 @@ class RepetitionPenalty(Penalty):
         that stand apart from the history, such as an encoder's input, the same for all rows or a
         sequence of ids for each row of a 1-d batch.
     prompt_length : int or array, optional
-        How many of the first tokens are the prompt; 0 by default.
+        How many of the first tokens are the prompt; 0 by default; required for ``of="prompt"``.
     last : int, optional
         How many of the latest of these tokens count; all by default.
 
@@ -71,14 +73,18 @@ class RepetitionPenalty(Penalty):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FrequencyPenalty(Penalty):
-    """Subtract ``alpha`` from a token's log-probability for each time it occurs in the history.
+    r"""Subtract ``alpha`` from a token's log-probability for each time it occurs in the output.
+
+    .. math:: \log p_i \leftarrow \log p_i - \alpha n_i
+
+    :math:`n_i` counts token i in the output (in the whole history without a prompt_length).
 
     Parameters
     ----------
     alpha : float or array
         Any real number of nats.
     of, prompt_length, last
-        As for :class:`RepetitionPenalty`, but that the output alone counts by default.
+        As for :class:`RepetitionPenalty`, except that the output alone counts by default.
 
     Notes
     -----
@@ -103,14 +109,18 @@ class FrequencyPenalty(Penalty):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PresencePenalty(Penalty):
-    """Subtract ``alpha`` from the log-probability of every token in the history.
+    r"""Subtract ``alpha`` from the log-probability of every token in the output.
+
+    .. math:: \log p_i \leftarrow \log p_i - \alpha\, [n_i > 0]
+
+    :math:`n_i` counts token i in the output (in the whole history without a prompt_length).
 
     Parameters
     ----------
     alpha : float or array
         Any real number of nats.
     of, prompt_length, last
-        As for :class:`RepetitionPenalty`, but that the output alone counts by default.
+        As for :class:`RepetitionPenalty`, except that the output alone counts by default.
 
     Notes
     -----

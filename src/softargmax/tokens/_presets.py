@@ -37,7 +37,8 @@ def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
     ----------
     style : {"transformers", "llama.cpp", "vllm"}
     prompt_length : int or array, optional
-        How many of the first tokens are the prompt, as for :meth:`Stage.with_prompt`.
+        How many of the first tokens are the prompt, as for :meth:`Stage.with_prompt`. What reads
+        the prompt (encoder_… without encoder_input_ids) needs it: else the call is a ValueError.
     **params
         With that project's names and meanings, including its values for "off"; parameters not given
         are off. In the order of the chain,
@@ -55,8 +56,8 @@ def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
         dynatemp_range, dynatemp_exponent, min_keep;
 
         vllm: allowed_token_ids, bad_words (sequences of ids), min_tokens with stop_token_ids
-        (the end's included), logit_bias, repetition_penalty, frequency_penalty, presence_penalty,
-        temperature, min_p, top_k, top_p.
+        (include the id of the end-of-text token, which vLLM adds itself), logit_bias,
+        repetition_penalty, frequency_penalty, presence_penalty, temperature, min_p, top_k, top_p.
 
     Returns
     -------

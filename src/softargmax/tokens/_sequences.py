@@ -65,10 +65,12 @@ def _table(biases: Mapping[tuple[int, ...], float]) -> _Table:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SequenceBias(_Sequences):
-    """Add a bias to the tokens that would complete a sequence.
+    r"""Add a bias to the tokens that would complete a sequence.
 
-    A token gets the sum of the biases of all sequences that it completes. To keep a sequence from
-    being begun, bias its beginnings too.
+    .. math:: \log p_i \leftarrow \log p_i + \sum_s b_s
+
+    over all sequences s that token i completes. To keep a sequence from being begun, bias its
+    beginnings too.
 
     Parameters
     ----------
