@@ -1,7 +1,7 @@
-"""A particle filter, five ways to resample
-========================================
+"""A particle filter, six ways to resample
+=======================================
 
-A particle filter beside the exact Kalman filter, with five ways to resample.
+A particle filter beside the exact Kalman filter, with six ways to resample.
 
 A position drifts back to 0 and is seen through noise: x' = 0.95·x + N(0, 0.3²), y = x + N(0, 0.7²).
 Kalman's filter knows the law of x given y exactly. The bootstrap filter carries 100 particles: it
@@ -27,7 +27,7 @@ from matplotlib import pyplot as plt
 
 DECAY, DRIFT, NOISE = 0.95, 0.3, 0.7
 STEPS, PARTICLES, FILTERS, SEED = 100, 100, 500, 0
-SCHEMES = ("multinomial", "residual", "stratified", "systematic", "ssp")
+SCHEMES = ("multinomial", "residual", "stratified", "systematic", "ssp", "killing")
 START = DRIFT / math.sqrt(1 - DECAY**2)  # the spread of x at rest
 
 

@@ -1,4 +1,4 @@
-"""What is timed of Monte Carlo: the five ways to resample a million particles."""
+"""What is timed of Monte Carlo: five of the six ways to resample a million particles."""
 
 from collections.abc import Callable
 from typing import Any
