@@ -425,7 +425,7 @@ class Categorical(Batch):
         -------
         array, the broadcast of counts.shape[:-1] and batch_shape
             -inf where a category outside the support is counted. For a row of negative counts
-            whose values cannot be seen, as under jit, NaN.
+            whose values are hidden, as under jit, NaN.
 
         Raises
         ------

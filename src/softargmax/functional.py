@@ -211,7 +211,7 @@ def _categories_last(
     if type(axis) is int and axis == -1:
         return logits, mask, prior, -1
     z = logits if is_foreign(logits) else np.asarray(logits)
-    if z.ndim == 0:  # which is an error that others tell
+    if z.ndim == 0:  # a scalar: checked_state refuses it
         return logits, mask, prior, -1
     place = count(axis, "axis", -z.ndim, z.ndim - 1) % z.ndim - z.ndim
     mask, prior = _beside(mask, "mask", place), _beside(prior, "prior", place)

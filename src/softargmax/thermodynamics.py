@@ -84,7 +84,7 @@ class _Terms(NamedTuple):
             safe = alive & (xp.abs(x) < _SAFE) & (weight > own * math.exp(-_SAFE))
             each = weight / own * xp.exp(xp.where(safe, x, xp.zeros_like(x)))
             p = xp.where(safe, each * of_top(p), p)
-        if xp is not np:  # rows that nobody could check
+        if xp is not np:  # bad rows of hidden values
             bad = bad_rows(state)
             p, level = xp.where(bad, math.nan, p), xp.where(bad, math.nan, level)
         coldness = to_namespace(state.coldness, xp, state.z, wide)[..., None]

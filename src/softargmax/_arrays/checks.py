@@ -102,7 +102,7 @@ def cast(x: Array, xp: Namespace) -> Array:
 
 
 def any_of(mask: Any) -> bool:
-    """Whether a check fails anywhere; values that cannot be seen are not checked."""
+    """Whether a check fails anywhere; hidden values are not checked."""
     if isinstance(mask, bool):
         return mask
     return not is_traced(mask) and bool(namespace_of(mask).any(mask))
@@ -130,7 +130,7 @@ def category(
 ) -> Array:
     """``x`` as an array of categories, integers in 0 … K-1; int64.
 
-    What would be out of range where values cannot be seen is -1.
+    Of hidden values, what is out of range is -1.
     """
     if is_foreign(x) and xp is np:
         x = to_numpy(x)
@@ -262,7 +262,7 @@ def number(x: Any, name: str, interval: str) -> int | float:
 
 
 def _only_value(x: Any) -> Any:
-    """The number in an array without axes that can be seen; anything else as it is."""
+    """The number in an array without axes unless hidden; anything else as it is."""
     if is_foreign(x) and not is_traced(x):
         x = to_numpy(x)
     if type(x) is int or type(x) is float:
@@ -276,7 +276,7 @@ def _only_value(x: Any) -> Any:
 def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
     """``x`` as an array of numbers in an interval, in float64 where there is one.
 
-    What would be outside where values cannot be seen is NaN.
+    Of hidden values, what is outside is NaN.
     """
     array = xp.astype(real_array(x, name, xp, like), widest_float(xp))
     wrong = outside(array, interval)
@@ -321,7 +321,7 @@ def check_subset(k: int, support: Array) -> None:
 
 
 def check_distinct(indices: Array, xp: Namespace) -> Array:
-    """Where an index stands twice on the last axis, which is an error if values can be seen."""
+    """Where an index stands twice on the last axis, which is an error unless hidden."""
     ordered = xp.sort(indices, axis=-1)
     twice = xp.any(ordered[..., 1:] == ordered[..., :-1], axis=-1)
     if any_of(twice):

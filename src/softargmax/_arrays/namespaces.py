@@ -24,8 +24,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def ignore_fp_errors(function: _Function) -> _Function:
     """A decorator: on the way to their right limit values may overflow, which must not warn.
 
-    It is NumPy's own, which torch.compile does not look into: by the attribute it takes what is
-    decorated in its stead, so that NumPy pays nothing for compiled code.
+    NumPy's own decorator. torch.compile cannot trace it; ``_torchdynamo_inline`` makes it trace the
+    undecorated function.
     """
     quiet: Any = np.errstate(all="ignore")(function)
     quiet._torchdynamo_inline = function
@@ -100,7 +100,7 @@ def is_torch(xp: Namespace) -> bool:
 
 
 def is_traced(x: Any) -> bool:
-    """True for arrays whose values cannot be seen: JAX's tracers, torch.func's, torch.compile's."""
+    """True for arrays of hidden values: JAX's tracers, torch.func's, torch.compile's."""
     library = _library(x)
     if library == "jax":
         return isinstance(x, sys.modules["jax"].core.Tracer)

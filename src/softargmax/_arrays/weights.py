@@ -28,7 +28,7 @@ def checked_weights(
 ) -> Array:
     """``x`` as an array of non-negative finite weights, in the dtype given.
 
-    What would be wrong where values cannot be seen is NaN.
+    Of hidden values, what is wrong is NaN.
     """
     array = real_array(x, name, xp, like, copy=copy)
     check_categories(array, name)
@@ -48,7 +48,7 @@ def checked_weights(
 def checked_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
     """``x``, booleans or the numbers 0 and 1, as an array of booleans.
 
-    Where values cannot be seen it is an array of weights, NaN for other numbers than 0 and 1.
+    Of hidden values it is an array of weights, NaN for other numbers than 0 and 1.
     """
     array = real_array(x, name, xp, like)
     check_categories(array, name)

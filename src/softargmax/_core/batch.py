@@ -29,7 +29,8 @@ class Batch:
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
-            f"a {type(self).__name__} is immutable: its methods, as tempered(…), return new ones"
+            f"a {type(self).__name__} is immutable: its methods, such as tempered(…), "
+            "return new ones"
         )
 
     def __delattr__(self, name: str) -> NoReturn:

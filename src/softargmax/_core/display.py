@@ -24,7 +24,7 @@ def text(state: State, name: str) -> str:
 def table(state: State, name: str) -> str | None:
     """Shapes, temperature, entropy, and the likeliest categories of a single row.
 
-    None, for which notebooks show the repr, where values cannot be seen.
+    None, for which notebooks show the repr, where values are hidden.
     """
     from html import escape  # for notebooks alone
 

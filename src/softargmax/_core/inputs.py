@@ -204,7 +204,7 @@ def checked_temperature(
         raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
     value = value + 0.0
     cold = inverse(value, xp)
-    if is_traced(value):  # which is an error where values can be seen
+    if is_traced(value):  # which is an error unless hidden
         cold = xp.where(value < 0, math.nan, cold)
     return Temperature(cold, value)
 

@@ -100,7 +100,7 @@ def _each(small: Array, mirrored: Array, n: int, xp: Namespace) -> Array:
 
 
 def _each_of_rows(small: Any, mirrored: Any, n: int) -> Any:
-    """The same in NumPy, some categories at a time, with no more terms than their means ask for."""
+    """``_each`` in NumPy: in blocks of categories of like means, each with the terms it needs."""
     found, flat, flags = np.empty(small.size), small.ravel(), mirrored.ravel()
     order = np.argsort(flat)
     count = int(np.searchsorted(n * flat[order], _MANY))
@@ -141,7 +141,7 @@ def _by_sum(small: Array, mirrored: Array, n: int, last: int, xp: Namespace) -> 
 
 
 def _by_trapezium(small: Array, mirrored: Array, n: int, xp: Namespace) -> Array:
-    """The same for large means, at counts between whole ones: half a standard deviation apart.
+    """E[S + D] for large means: the trapezium rule at counts half a standard deviation apart.
 
     The law is band-limited in y, so that the trapezium rule, to rounding, has the sum's value.
     """

@@ -130,7 +130,7 @@ def mixed(one: State, other: State, part: Any, stage: str) -> State:
     zero = xp.zeros_like(left)
     both = xp.logaddexp(xp.where(here, left, zero), xp.where(there, right, zero))
     both = xp.where(here & there, both, xp.where(here, left, right))
-    bad = xp.isnan(left + right)  # where nobody could check
+    bad = xp.isnan(left + right)  # bad rows of hidden values
     return normalised(xp.where(bad, math.nan, both), stage)
 
 

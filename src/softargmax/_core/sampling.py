@@ -20,13 +20,13 @@ from softargmax._rows.draw import count, draw, draw_one
 from softargmax._rows.rows import Temperature
 from softargmax._rows.short import Short
 
-_METHODS = ("auto", "inverse", "gumbel", "alias", "whole")  # the last by Keyed alone
+_METHODS = ("auto", "inverse", "gumbel", "alias", "whole")  # 'whole' is used for Keyed only
 
 
 def source(state: State, rng: Rngs, tag: Tag | None = None, *, keyed: bool = False) -> Source:
     """The source of randomness that an ``rng`` argument stands for, under the caller's tag."""
     like = state.like
-    if state.kept is None:  # else all values are seen, and the prior is not to be made
+    if state.kept is None:  # a sparse state hides nothing, and asking for its prior would build it
         like = seen_last(like, state.coldness, state.prior)
     made = source_of(rng, state.xp, like, state.batch_shape, keyed=keyed)
     return made if tag is None else made.streams(tag)[0]
@@ -135,7 +135,7 @@ def _drawn(host: State, generators: Any, job: Job) -> Any:
 
 
 def _host_of(batch: Shape, z: Any, coldness: Any, prior: Any) -> tuple[State, Any]:
-    """The state of arrays that were hidden, and which rows nobody could check before."""
+    """The state of arrays that were hidden, and which of its rows are bad."""
     cold = np.asarray(coldness, np.float64)
     given = State(np, z, z, Temperature(cold, None), prior, batch)
     bad = np.broadcast_to(formula.bad_rows(given)[..., 0], batch)

@@ -35,8 +35,8 @@ from softargmax._rows.ways import MANY
 def sample_without_replacement(
     state: State, k: int, shape: int | tuple[int, ...], rng: Rngs
 ) -> Any:
-    """k different categories in the order drawn, shape + batch_shape + (k,); -1 beyond the support
-    where its size cannot be seen.
+    """k different categories in the order drawn, shape + batch_shape + (k,); -1 beyond the
+    support where its values are hidden.
     """
     k = checks.count(k, "k", 0, 2**62)
     size = checks.sample_shape(shape)

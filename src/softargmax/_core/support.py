@@ -25,7 +25,7 @@ def masked_prior(prior: Array | None, mask: Array, xp: Namespace, *, copy: bool)
     mask, prior = aligned(xp, mask, prior)
     keep = xp.astype(mask, xp.bool)
     found = xp.where(keep, prior, xp.zeros_like(prior))
-    if kind_of(mask, xp) == "f":  # NaN where nobody could check it
+    if kind_of(mask, xp) == "f":  # hidden values, NaN where bad
         found = xp.where(xp.isnan(mask), math.nan, xp.astype(found, mask.dtype))
     return found
 
@@ -41,7 +41,7 @@ def check_support(
 ) -> None:
     """Check that no logit is NaN or +inf, and that every row has a support.
 
-    What is to blame where there is none: the logits, a mask, prior weights.
+    ``masked`` and ``weighted`` say whether the user gave a mask or prior weights, for the message.
     """
     top = xp.max(z, axis=-1)  # NaN where the row has one
     if xp is np and prior is None and np.isfinite(top).all():

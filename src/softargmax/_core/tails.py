@@ -54,7 +54,7 @@ def _tail(state: State, category: ArrayLike, name: str, before: float) -> Any:
 
 
 def _of_survivors(state: State, x: Any, name: str, before: float) -> Any:
-    """The same from the survivors of each row."""
+    """The tail at x from each row's survivors."""
     law, spread, shape = of_sparse_rows(state, x)
     found = np.empty(spread.shape)
     for i, (own, row) in enumerate(zip(law.indices, law.laws, strict=True)):

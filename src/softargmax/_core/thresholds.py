@@ -192,7 +192,7 @@ def truncated(state: State, rule: Rule, parameter: Any) -> State:
         table.own_key = None if rule.key is None else rule.key(table)
         column = _column(parameter, state)
         keep = table.keep(rule.bound(table, column), least, exact=rule.exact)
-        if is_traced(column):  # whose numbers nobody could check are NaN
+        if is_traced(column):  # bad numbers of hidden values are NaN
             keep = xp.where(xp.isnan(column), math.nan, xp.astype(keep, column.dtype))
         return masked(state, keep)
     positions = []

@@ -46,7 +46,7 @@ def indexed(state: State, index: Any) -> State:
 
 
 def _indexed_by_hidden(state: State, index: Any) -> State:
-    """Rows whose numbers cannot be seen; one beyond the batch is NaN."""
+    """Rows whose numbers are hidden; one beyond the batch is NaN."""
     if state.xp is np:
         state = _moved(state, index)
     xp, batch = state.xp, state.batch_shape
@@ -192,7 +192,8 @@ def tempered(
     """The state at another temperature, which replaces the present one."""
     check_one(temperature, coldness)
     new = temperature if coldness is None else coldness
-    if state.xp is np and is_foreign(new):  # as the constructor would, go where it lives
+    # Move to the other library, as the constructor does.
+    if state.xp is np and is_foreign(new):
         return checked_state(state.logits, temperature, coldness, state.prior, copy=True)
     checked = checked_temperature(temperature, coldness, state.xp, state.logits, advise=advise)
     for part in checked:
@@ -217,7 +218,8 @@ def widened(state: State) -> State:
 def masked(state: State, mask: ArrayLike) -> State:
     """The state on fewer categories: the prior is multiplied by a mask."""
     xp = state.xp
-    if xp is np and namespace_of(mask) is not np:  # as the constructor would, go where it lives
+    # Move to the other library, as the constructor does.
+    if xp is np and namespace_of(mask) is not np:
         return masked(_moved(state, mask), mask)
     keep = checked_mask(mask, "mask", xp, state.logits)
     shape = meet_categories(tuple(keep.shape), state.num_categories, state.batch_shape, "mask")

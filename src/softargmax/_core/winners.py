@@ -42,6 +42,6 @@ def conditional_gumbels(state: State, x: Array, source: Source) -> Array:
     close = alive & ~chosen & (xp.where(alive, log_p, zero) + noise >= high)
     slack = 8 * xp.finfo(noise.dtype).eps * (xp.abs(high) + xp.abs(noise) + 1)
     noise = xp.where(close, high - xp.where(alive, log_p, zero) - slack, noise)
-    # What is an error where values can be seen is NaN elsewhere.
+    # What is an error elsewhere is NaN for hidden values.
     bad = impossible | xp.isnan(own) | (x < 0) | (x >= width)
     return xp.where(bad, math.nan, noise)

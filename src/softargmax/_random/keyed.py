@@ -32,8 +32,8 @@ class Keyed:
     -----
     Draw i inverts the cumulative distribution (or looks up the alias table) at uniform number i of
     NumPy's counter-based generator Philox-4x64, whose key is made of the seed. For long runs,
-    ``method="alias"`` is the faster. It works for NumPy arrays, and for PyTorch tensors on the CPU;
-    in JAX, ``fold_in`` the number into the key.
+    ``method="alias"`` is the faster. Keyed works for NumPy arrays, and for PyTorch tensors on the
+    CPU; in JAX, ``fold_in`` the number into the key.
 
     References
     ----------

@@ -39,7 +39,7 @@ def is_native(x: Array, xp: Namespace) -> bool:
 
 
 def visible_source(rng: Any, xp: Namespace, like: Array, batch: Shape) -> Source:
-    """The source of tensors whose values can be seen."""
+    """The source of tensors whose values are not hidden."""
     if not is_native(like, xp):
         return HostSource(numpy_generator(rng), xp, like, batch)
     if not is_torch_generator(rng):

@@ -20,7 +20,7 @@ _PLACES = itertools.count()
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _place() -> int:
-    """A new number wherever code is traced: equal calls would be one to a compiler."""
+    """A new number at each traced call: a compiler would merge two equal calls into one."""
     return next(_PLACES)
 
 

@@ -25,7 +25,7 @@ class Temperature(NamedTuple):
 
     @property
     def infinite(self) -> Any:
-        """Where β is infinite: not where 1/T has but overflowed."""
+        """Where β is infinite by itself, not because 1/T overflowed."""
         return abs(self.coldness) == math.inf if self.value is None else self.value == 0
 
     def mapped(self, function: Callable[[Any], Any]) -> "Temperature":

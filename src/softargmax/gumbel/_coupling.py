@@ -121,7 +121,7 @@ def maximal_coupling(
     wait = xp.exp(0 - third.gumbels(size))
     same = wait >= log_prob(own, x) - log_prob(other, x)
     y = xp.where(same, x, y)
-    if xp is not np:  # where nobody could check the pair, both or none
+    if xp is not np:  # a bad row of hidden values: -1 in both
         x, y = xp.where(y < 0, y, x), xp.where(x < 0, x, y)
     return x, unwrap(y)
 

@@ -84,7 +84,7 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     ------
     ValueError, TypeError
         For a row with NaN or without a finite log-probability, noise that is NaN or inf, or shapes
-        that do not match. Where values are unknown, as under jit, invalid rows give -1 instead.
+        that do not match. For hidden values, as under jit, invalid rows give -1 instead.
 
     References
     ----------

@@ -107,7 +107,7 @@ def exponential_race(
 
 
 def _of_short_rows(state: State, size: Shape, first: Generator, second: Generator) -> Race:
-    """Races in one pass over short rows: 24 µs for 6 rates, against 60 µs for the general path."""
+    """Races in one pass over short rows: 0.4 of the general path's time for 6 rates."""
     z = as_rows(state.z, state.batch_shape)
     shape = (math.prod(size), len(z))
     top = z.max(axis=-1, keepdims=True, initial=-math.inf)

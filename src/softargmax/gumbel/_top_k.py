@@ -104,7 +104,7 @@ def gumbel_top_k(
     own = xp.take_along_axis(log_p, indices, axis=-1)
     found = xp.astype(indices, index_dtype(xp))
     inclusion = log_inclusion(own, threshold)
-    # Under jit, where values are unknown and nothing can be raised, invalid rows give -1.
+    # Hidden values raise nothing: bad rows give -1.
     bad = xp.any(xp.isnan(own) | (own == -math.inf), axis=-1, keepdims=True)
     found = xp.where(bad, -xp.ones_like(found), found)
     return GumbelTopK(found, unwrap(threshold[..., 0]), inclusion)

@@ -114,7 +114,8 @@ class Factors(NamedTuple):
             u = source.home(source.generators.random(shape))
             return self.each(lambda dist, some: quantile(state_of(dist), self.pick(u, some)))
         sources = [source] * len(self.groups)
-        if source.native or source.hides(()):  # which answers every call alike
+        # This source gives equal noise at every call, so each group needs a stream of its own.
+        if source.native or source.hides(()):
             sources = [source, *source.streams(Tag.FACTORS, len(self.groups) - 1)]
         remaining = iter(sources)
         return self.each(

@@ -89,7 +89,7 @@ class MultiCategorical(Batch):
         legal, weighted = support_of(given.z, given.prior, xp), "" if prior is None else "prior"
         illegal = _check_dimensions(legal, widths, masked=mask is not None, weighted=weighted)
         bad, illegal = aligned(xp, bad_rows(given), illegal)
-        bad = bad | illegal  # where nobody could check
+        bad = bad | illegal  # bad rows of hidden values
         self.__dict__.update(_factors=Factors.of(given, widths, bad))
         if xp is not np:
             _register(type(self))
@@ -376,7 +376,7 @@ def _sizes(sizes: Any, num_categories: int) -> tuple[int, ...]:
 def _check_dimensions(
     legal: Array, sizes: tuple[int, ...], *, masked: bool, weighted: str
 ) -> Array:
-    """Where a dimension has no legal category, which is an error if it can be seen, (…, 1)."""
+    """Where a dimension has no legal category, which is an error unless hidden, (…, 1)."""
     first = 0
     xp = namespace_of(legal)
     illegal = ~xp.any(legal, axis=-1, keepdims=True)

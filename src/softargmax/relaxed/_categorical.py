@@ -287,8 +287,8 @@ class RelaxedCategorical(Batch):
         ------
         ValueError, TypeError
             At τ = 0 or inf, where there is no density, or for a y off the simplex: negative, or
-            with a sum that is off by more than 0.001 (0.02 in half precision). Where values are
-            unknown, as under jit, the result is NaN instead.
+            with a sum that is off by more than 0.001 (0.02 in half precision). For hidden
+            values, as under jit, the result is NaN instead.
 
         References
         ----------
@@ -365,7 +365,7 @@ class RelaxedCategorical(Batch):
             )
         log_p = xp.astype(log_probs(base), wide)
         found = _density.log_density(xp.astype(log_y, wide), log_p, base.support, tau)
-        # Under jit, where values are unknown and nothing can be raised, invalid rows give NaN.
+        # Hidden values raise nothing: bad rows give NaN.
         parts = aligned(xp, outside, off, tepid, xp.any(xp.isnan(log_p), axis=-1))
         bad = parts[0] | parts[1] | parts[2] | parts[3]
         return unwrap(xp.astype(xp.where(bad, math.nan, found), self.dtype))

@@ -47,16 +47,17 @@ _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
 def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "systematic") -> Any:
     r"""Draw the parents of n particles; category i has :math:`n p_i` offspring on average.
 
-    ======================  =================================================================
+    ======================  ==================================================================
     scheme                  offspring of i
-    ======================  =================================================================
+    ======================  ==================================================================
     ``"multinomial"``       n independent draws
     ``"stratified"``        one draw from each n-th part of the cumulative distribution
     ``"systematic"``        stratified with one uniform for all parts: ⌊np⌋ or ⌈np⌉
     ``"residual"``          ⌊np⌋, and the remainder by independent draws
     ``"ssp"``               ⌊np⌋ or ⌈np⌉, negatively associated (Srinivasan's process)
-    ``"killing"``           itself with probability p / max p, and of those that it kills a share p
-    ======================  =================================================================
+    ``"killing"``           its own place with probability p / max p; each place that falls free is
+                            drawn anew from p
+    ======================  ==================================================================
 
     Parameters
     ----------

@@ -40,9 +40,9 @@ class Schedule(Printed, ABC):
     """Base class of all schedules: a temperature for every step.
 
     A step is a real number ≥ 0, fractions included, or an array of them from any array library,
-    traced or not. Values are computed in float64 where the library has it. Past its end a schedule
+    hidden or not. Values are computed in float64 where the library has it. Past its end a schedule
     holds its last value. A negative, NaN or infinite step is a ValueError; under ``jax.jit``, where
-    steps cannot be inspected, a negative one counts as 0.
+    steps are hidden, a negative one counts as 0.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Schedule(Printed, ABC):
         found = self._at(xp.where(t < 0, xp.zeros_like(t), t), xp)
         if xp is np:
             return unwrap(found)
-        return xp.where(xp.isnan(t), math.nan, found)  # NaN where nobody could check it
+        return xp.where(xp.isnan(t), math.nan, found)  # NaN for hidden values
 
     @abstractmethod
     def _at(self, t: Array, xp: Namespace) -> Array:
@@ -97,7 +97,7 @@ class Schedule(Printed, ABC):
         return Joined(self, other, at)
 
     def clip(self, low: float = 0.0, high: float = math.inf) -> "Clipped":
-        """This schedule held between two bounds: a floor that it falls to, a ceiling.
+        """This schedule held between a floor and a ceiling.
 
         Parameters
         ----------

@@ -240,7 +240,7 @@ def _solve(job: Job, shape: Shape, z: Any, goal: Any, keep: Any) -> _solver.Matc
 
 
 def _of_hidden(_: Any, job: Job, batch: Shape, arrays: tuple[Any, ...]) -> Any:
-    """Temperatures of logits that nobody could check: NaN in bad rows, which change no other."""
+    """Temperatures of hidden logits: NaN in bad rows, which change no other."""
     z, goal, keep = arrays
     bad = ~(z.max(axis=-1) < math.inf)
     z = np.where(bad[..., None], 0, z)

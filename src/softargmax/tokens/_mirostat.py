@@ -105,7 +105,7 @@ class Mirostat(Parameters):
         mu = numbers_in(state, "state", "(-inf, inf)", xp, before.like)
         check_fits_within(tuple(mu.shape), before.batch_shape, "state")
         target, rate = (self._like(mu, name, before) for name in ("target", "rate"))
-        mu = mu + 0 * target * rate  # NaN where they are, which nobody could check
+        mu = mu + 0 * target * rate  # NaN where they are: bad hidden values
         level = xp.exp(0 - xp.where(mu <= 0, xp.zeros_like(mu), mu))
         cut = EpsilonCutoff(float(level) if xp is np and level.ndim == 0 else level)(dist)
         left = state_of(cut)

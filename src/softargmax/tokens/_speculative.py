@@ -146,7 +146,7 @@ def verify(
     following = _checked(xp.where((accepted == length)[..., None], own, rest))
     drawn = sampling.sample_from(following, (), second)
     accepted = xp.astype(accepted, index_dtype(xp))
-    if is_traced(length):  # where one that is wrong is no error
+    if is_traced(length):  # hidden: a bad one is no error
         wrong = (length < 0) | (length > n)
         accepted, drawn = (xp.where(wrong, -xp.ones_like(i), i) for i in (accepted, drawn))
     return unwrap(accepted), drawn
