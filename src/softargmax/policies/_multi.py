@@ -130,6 +130,21 @@ class MultiCategorical(Batch):
     def dimension(self, d: int) -> Categorical:
         """The distribution of one dimension, padded to the largest size with categories of p = 0.
 
+        Parameters
+        ----------
+        d : int
+            In 0 … len(sizes) - 1.
+
+        Returns
+        -------
+        Categorical
+            With max(sizes) categories.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For d outside its range or not an integer.
+
         Examples
         --------
         >>> from softargmax.policies import MultiCategorical
@@ -162,6 +177,20 @@ class MultiCategorical(Batch):
         self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
     ) -> Self:
         """This distribution at another temperature (or coldness), which replaces the current one.
+
+        Parameters
+        ----------
+        temperature, coldness : float or array, optional
+            As for :meth:`Categorical.tempered`; an array holds one for each row of the batch.
+
+        Returns
+        -------
+        MultiCategorical
+
+        Raises
+        ------
+        ValueError, TypeError
+            For both or neither, or values outside their range or of a shape that does not fit.
 
         Examples
         --------
@@ -226,6 +255,16 @@ class MultiCategorical(Batch):
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Any]:
         """Draw actions as :meth:`sample` does, and return them with their joint log-probabilities.
+
+        Parameters
+        ----------
+        shape, rng
+            As for :meth:`sample`, which documents the errors too.
+
+        Returns
+        -------
+        action : integers, shape + batch_shape + (len(sizes),)
+        log_p : array, shape + batch_shape
 
         Examples
         --------
@@ -293,6 +332,20 @@ class MultiCategorical(Batch):
     def kl_divergence(self, other: "MultiCategorical") -> Any:
         """KL(self ‖ other) in nats, for two distributions of equal sizes.
 
+        Parameters
+        ----------
+        other : MultiCategorical
+            Of equal sizes; its batch shape broadcasts with this one's.
+
+        Returns
+        -------
+        array, the broadcast of the two batch shapes
+
+        Raises
+        ------
+        ValueError, TypeError
+            For other sizes or a batch shape that does not fit, or another type.
+
         Examples
         --------
         >>> from softargmax.policies import MultiCategorical
@@ -310,6 +363,15 @@ class MultiCategorical(Batch):
 
     def score(self, action: ArrayLike) -> Array:
         """The gradient of the joint log-probability, ∂ log π(action)/∂ logits, (..., K).
+
+        Parameters
+        ----------
+        action : array of integers, shape (..., len(sizes))
+            As for :meth:`log_prob`, which documents the errors too.
+
+        Returns
+        -------
+        array, action.shape[:-1] broadcast with batch_shape, + (K,)
 
         Examples
         --------

@@ -155,6 +155,20 @@ class RelaxedCategorical(Batch):
     def tempered(self, temperature: ArrayLike) -> Self:
         """This distribution at another relaxation temperature; logits and prior are unchanged.
 
+        Parameters
+        ----------
+        temperature : float or array
+            τ, in [0, inf]; broadcasts against the batch axes.
+
+        Returns
+        -------
+        RelaxedCategorical
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a τ outside its range, of another type or of a shape that does not fit.
+
         Examples
         --------
         >>> from softargmax import RelaxedCategorical

@@ -136,6 +136,15 @@ class TemperatureCalibrator:
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
         """The calibrated probabilities, shape (n, K), in the order of ``classes_``.
 
+        Parameters
+        ----------
+        X
+            As the estimator takes them, n samples.
+
+        Returns
+        -------
+        float64, shape (n, K)
+
         Examples
         --------
         >>> import numpy as np
@@ -151,6 +160,15 @@ class TemperatureCalibrator:
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """The likeliest class of each sample, shape (n,): that of the largest score.
+
+        Parameters
+        ----------
+        X
+            As the estimator takes them, n samples.
+
+        Returns
+        -------
+        array of classes, shape (n,)
 
         Examples
         --------
@@ -169,6 +187,20 @@ class TemperatureCalibrator:
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:  # noqa: N803
         """The share of samples whose class is predicted, weighted.
+
+        Parameters
+        ----------
+        X
+            As the estimator takes them, n samples.
+        y : array, shape (n,)
+            Their classes.
+        sample_weight : array, shape (n,), optional
+            Equal weights by default.
+
+        Returns
+        -------
+        float
+            In [0, 1].
 
         Examples
         --------
@@ -200,6 +232,16 @@ class TemperatureCalibrator:
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, ``estimator__…`` those of the estimator.
+
+        Parameters
+        ----------
+        **params
+            Values by name.
+
+        Returns
+        -------
+        TemperatureCalibrator
+            Itself.
 
         Raises
         ------

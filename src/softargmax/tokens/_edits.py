@@ -45,6 +45,11 @@ class Temperature(Stage):
     t : float or array
         In [0, inf]: 0 keeps only the likeliest and its ties, inf makes tokens with p > 0 uniform.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     Examples
     --------
     >>> from softargmax import Categorical
@@ -74,6 +79,11 @@ class DynamicTemperature(Stage):
         In [0, inf).
     exponent : float or array
         In (0, inf).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Examples
     --------
@@ -124,6 +134,11 @@ class LogitBias(Edit):
     ----------
     bias : mapping of ids to numbers, or a sequence of such mappings
         In nats; -inf bans a token. A sequence has one mapping for each row of a 1-d batch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Examples
     --------
@@ -226,6 +241,11 @@ class Ban(_Choice):
     ids : sequence of ids, a sequence of those, or array of bool, shape (..., K)
         A sequence of sequences has one for each row of a 1-d batch, and so may a mask.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     Examples
     --------
     >>> from softargmax import Categorical
@@ -252,6 +272,11 @@ class Allow(_Choice):
     ----------
     ids : sequence of ids, a sequence of those, or array of bool, shape (..., K)
         As for :class:`Ban`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Examples
     --------

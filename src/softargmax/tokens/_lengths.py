@@ -46,6 +46,11 @@ class MinLength(_LengthRule):
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     Notes
     -----
     transformers' ``min_length``; with ``of="output"`` its ``min_new_tokens`` and vLLM's
@@ -86,6 +91,11 @@ class Force(_LengthRule):
         Whether the prompt counts.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Notes
     -----
@@ -131,6 +141,11 @@ class LengthDecay(_LengthRule):
         Whether the prompt counts.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Notes
     -----

@@ -34,6 +34,11 @@ class Mirostat(Parameters):
     rate : float or array
         The learning rate η, in (0, inf). Arrays have one value a row: they broadcast to the batch.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     Notes
     -----
     A pair of pure functions: ``state = init()`` and ``token, state = step(dist, state, rng=rng)``.

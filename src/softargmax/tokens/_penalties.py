@@ -51,6 +51,11 @@ class RepetitionPenalty(Penalty):
     last : int, optional
         How many of the latest of these tokens count; all by default.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     References
     ----------
     Keskar et al. (2019), https://arxiv.org/abs/1909.05858, on logits.
@@ -85,6 +90,11 @@ class FrequencyPenalty(Penalty):
         Any real number of nats.
     of, prompt_length, last
         As for :class:`RepetitionPenalty`, except that the output alone counts by default.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Notes
     -----
@@ -122,6 +132,11 @@ class PresencePenalty(Penalty):
     of, prompt_length, last
         As for :class:`RepetitionPenalty`, except that the output alone counts by default.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     Notes
     -----
     OpenAI's and vLLM's rule; llama.cpp's is that of ``of="all"``.
@@ -153,6 +168,11 @@ class NoRepeatNgram(Penalty):
         At least 1.
     of, prompt_length, last
         As for :class:`RepetitionPenalty`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Notes
     -----
@@ -206,6 +226,11 @@ class DRY(Penalty):
         Tokens that end a repeated sequence, such as line breaks.
     of, prompt_length, last
         As for :class:`RepetitionPenalty`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Notes
     -----

@@ -82,6 +82,11 @@ class SequenceBias(_Sequences):
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     Notes
     -----
     The rule of transformers' ``sequence_bias``.
@@ -135,6 +140,11 @@ class BanSequences(_Sequences):
         Whether the sequence may begin within the prompt.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Notes
     -----

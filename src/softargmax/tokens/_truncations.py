@@ -60,6 +60,11 @@ class TopK(Truncation):
     min_keep : int
         At least this many of the likeliest tokens are kept.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     References
     ----------
     Fan, Lewis & Dauphin (2018), https://arxiv.org/abs/1805.04833.
@@ -97,6 +102,11 @@ class TopP(Truncation):
     min_keep : int
         As for :class:`TopK`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     References
     ----------
     Holtzman et al. (2020), https://arxiv.org/abs/1904.09751.
@@ -127,6 +137,11 @@ class MinP(Truncation):
         In [0, 1]; the comparison is between logarithms.
     min_keep : int
         As for :class:`TopK`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     References
     ----------
@@ -160,6 +175,11 @@ class Typical(Truncation):
         In [0, 1].
     min_keep : int
         At least this many of the most typical tokens are kept.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     References
     ----------
@@ -195,6 +215,11 @@ class EpsilonCutoff(Truncation):
     min_keep : int
         As for :class:`TopK`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     References
     ----------
     Hewitt, Manning & Liang (2022), https://arxiv.org/abs/2210.15191.
@@ -224,6 +249,11 @@ class EtaCutoff(Truncation):
         ε in [0, 1]; the cutoff is lower where the entropy H is high.
     min_keep : int
         As for :class:`TopK`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     References
     ----------
@@ -259,6 +289,11 @@ class TopNSigma(Truncation):
     min_keep : int
         As for :class:`TopK`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     References
     ----------
     Tang et al. (2024), https://arxiv.org/abs/2411.07641.
@@ -291,6 +326,11 @@ class TopH(Truncation):
         In [0, 1].
     min_keep : int
         As for :class:`TopK`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     Notes
     -----
@@ -325,6 +365,11 @@ class PLess(Truncation):
     ----------
     min_keep : int
         As for :class:`TopK`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
 
     References
     ----------

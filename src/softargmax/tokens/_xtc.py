@@ -30,6 +30,11 @@ class XTC(Stage):
     then : Stage, optional
         The next stage, applied to both outcomes before they are mixed. XTC must end a chain.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a parameter outside its range or of another type.
+
     Notes
     -----
     The rule of p-e-w's XTC sampler, as llama.cpp implements it.
