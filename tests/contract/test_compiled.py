@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from questions import questions
-from softargmax import Categorical, RelaxedCategorical
+from softargmax import Categorical, RelaxedCategorical, smooth_max
 from softargmax import thermodynamics as thermo
 from softargmax.gumbel import conditional_gumbels, exponential_race, gumbel_top_k, maximal_coupling
-from softargmax.policies import MultiCategorical, with_dirichlet_noise
+from softargmax.policies import (
+    MultiCategorical,
+    boltzmann_gumbel,
+    kl_regularized,
+    with_dirichlet_noise,
+)
 from softargmax.resampling import resample
 from softargmax.tokens import Temperature, TopH, TopK, TopP, Typical, verify
 
@@ -261,3 +266,20 @@ def test_no_rank_is_promoted(jax):
         multi = MultiCategorical(array(Z), (2, 2))
         assert multi.sample_and_log_prob(2, rng=key)[1].shape == (2, 3)
         assert verify(array([0, 1]), dist[:2], dist, rng=key)[0].shape == ()
+
+
+def test_no_rank_is_promoted_beside_a_batch(jax):
+    """Where the logits have the batch, and what meets them has none."""
+    z, key = jax.numpy.asarray(Z[:, :3]), jax.random.key(0)
+    weights, mask = z[0] + 1, z[0] > 0
+    with jax.numpy_rank_promotion("raise"):
+        dist = Categorical(z)
+        assert dist.entropy_counts(3).shape == (3,)
+        assert dist.fisher_information().shape == (3, 3, 3)
+        assert dist.entropy_gradient().shape == (3, 3)
+        assert verify(jax.numpy.asarray([[0, 1]]), dist[None, :2], dist[None], lengths=1, rng=key)
+        assert exponential_race(z, (4,), rng=key).time.shape == (4, 3)
+        assert smooth_max(z, prior=weights).shape == smooth_max(z, mask=mask).shape == (3,)
+        assert boltzmann_gumbel(z, weights, 1.0, rng=key).batch_shape == (3,)
+        assert kl_regularized(z, Categorical(z[0]), weights).batch_shape == (3,)
+        assert kl_regularized(z[0], dist, 0.5).batch_shape == (3,)

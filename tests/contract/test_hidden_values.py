@@ -169,6 +169,9 @@ VISITS = numbers([[1, 2, 3], [0, 1, 2], [3, 0, 1]], [-1, 1, 1], [NAN, 1, 1], [IN
 NOISE = numbers([[0.1, 0.2, -0.3], [1, 0, 2], [0, 0, 0]], [NAN, 0, 0], [INF, 0, 0])
 ENERGIES = numbers([[0, 1, 2], [3, 1, 1], [1, 1, INF]], [NAN, 1, 1], [-INF, 0, 0], [INF, INF, INF])
 
+_IN_A_ROW = [[NAN, 0, 0], [0, 0, 0]], [[0, 0, 0], [INF, 0, 0]], [[-INF] * 3, [0, 0, 0]]
+_IN_A_ROW_MORE = [[0, 0, 0], [0, 0, 0], [NAN, 0, 0]], [[-INF] * 3, [0, 0, 0], [0, 0, 0]]
+
 CALLS: dict[str, Call] = {
     "Categorical": of_dist(lambda dist: dist.probs),
     "Categorical of coldness": Call(
@@ -361,6 +364,31 @@ CALLS: dict[str, Call] = {
         tokens.DynamicTemperature, low=POSITIVE, high=POSITIVE, exponent=POSITIVE
     ),
     "tokens.XTC": stage(tokens.XTC, threshold=SHARE, probability=SHARE),
+    "tokens.verify": Call(
+        lambda draft_tokens, draft, target, lengths, rng: tokens.verify(
+            draft_tokens, Categorical(draft), Categorical(target), lengths=lengths, rng=rng
+        ),
+        {
+            "draft_tokens": integers([[0, 2], [1, 2], [2, 2]], [0, 3], [-1, 0]),
+            "draft": numbers(np.zeros((3, 2, 3)), *_IN_A_ROW, called="logits"),
+            "target": numbers(np.ones((3, 3, 3)), *_IN_A_ROW_MORE, called="logits"),
+            "lengths": integers([1, 2, 2], 3, -1),
+        },
+        draws=True,
+    ),
+    "tokens.verify without lengths": Call(
+        lambda draft_tokens, draft, target, rng: tokens.verify(
+            draft_tokens, Categorical(draft), Categorical(target), rng=rng
+        ),
+        {
+            "draft_tokens": integers([[0, 2], [1, 2], [2, 2]], [0, 3], [-1, 0]),
+            "draft": numbers(
+                np.zeros((3, 2, 3)), [[0, 0, -INF], [0, 0, -INF]], called="draft_tokens"
+            ),
+            "target": numbers(np.ones((3, 3, 3))),
+        },
+        draws=True,
+    ),
     "tokens.Mirostat.step": of_dist(
         lambda dist, state, rng: tokens.Mirostat(1.0).step(dist, state, rng=rng),
         state=numbers([1, 2, 3], NAN, INF),
@@ -469,7 +497,6 @@ ELSEWHERE = {
     "tokens.Chain": "makes stages",
     "tokens.Stage": "the class of the stages",
     "tokens.Truncation": "the class of the truncations",
-    "tokens.verify": "looks at every token that it accepts",
     "tokens.Mirostat": "made for its step",
     "temperatures.EntropyController": "Python's numbers",
 }

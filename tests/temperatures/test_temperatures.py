@@ -257,6 +257,14 @@ def labelled(seed, n=2000, width=5, temperature=2.5):
     return z, Categorical(z, temperature).sample(rng=seed + 10_000)
 
 
+def test_gaps_of_every_magnitude_have_their_temperature():
+    """Two labels of three are right: log 2 = gap / T."""
+    for gap in (1e-310, 1e-307, 1e-200, 1.0, 1e200, 1e308):
+        fit = fit_temperature(np.array([[0, gap], [0, gap], [gap, 0]]), [1, 1, 1])
+        assert fit.temperature == pytest.approx(gap / math.log(2), rel=1e-12)
+        assert fit.log_loss_after == pytest.approx(math.log(3) - 2 / 3 * math.log(2), rel=1e-12)
+
+
 @pytest.mark.parametrize("temperature", [0.2, 1.0, 2.5, 30.0])
 def test_a_known_temperature_is_recovered(temperature):
     z, y = labelled(1, 20_000, 5, temperature)

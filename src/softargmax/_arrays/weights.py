@@ -14,6 +14,7 @@ from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     Namespace,
+    aligned,
     ignore_fp_errors,
     is_traced,
     kind_of,
@@ -98,7 +99,7 @@ def log_weights(weights: Array, xp: Namespace, top: Array | None = None) -> Arra
 
 def mean_by_weights(z: Array, weights: Array, xp: Namespace) -> tuple[Array, Array]:
     """The mean of each row by weights, -inf left out, and whether these sum to 1 up to rounding."""
-    w = xp.astype(weights, widest_float(xp))
+    z, w = aligned(xp, z, xp.astype(weights, widest_float(xp)))
     alive = (z > -math.inf) & (w > 0)
     w = xp.where(alive, w, xp.zeros_like(w))
     total = xp.sum(w, axis=-1)

@@ -62,7 +62,8 @@ def entropy_gradient(state: State) -> Any:
     xp, p = state.xp, probs(state)
     d = xp.where(p > 0, ranking(state), xp.zeros_like(p))
     mean = xp.sum(p * d, axis=-1, keepdims=True)
-    return _finite_coldness(state) * (p * (mean - d)) + 0.0
+    beta, slope = aligned(xp, _finite_coldness(state), p * (mean - d))
+    return beta * slope + 0.0
 
 
 @ignore_fp_errors
@@ -73,7 +74,7 @@ def fisher_information(state: State) -> Any:
     diagonal = index[..., :, None] == index[..., None, :]
     own = (p * (0 - xp.expm1(log_probs(state))))[..., None]
     matrix = xp.where(diagonal, own, 0 - p[..., :, None] * p[..., None, :])
-    beta = _finite_coldness(state)[..., None]
+    beta, matrix = aligned(xp, _finite_coldness(state)[..., None], matrix)
     return beta * (beta * matrix) + 0.0
 
 

@@ -216,5 +216,6 @@ def smooth_max(state: State) -> Array:
     result = xp.astype(result, state.z.dtype)[..., 0]
     if state.prior is None:
         return result
-    mean, even = mean_by_weights(state.z, state.prior, xp)
-    return xp.where((coldness[..., 0] == 0) & even & ~xp.isnan(result), mean, result)
+    hot = coldness[..., 0] == 0
+    hot, mean, even, result = aligned(xp, hot, *mean_by_weights(state.z, state.prior, xp), result)
+    return xp.where(hot & even & ~xp.isnan(result), mean, result)

@@ -23,6 +23,7 @@ from softargmax._arrays.namespaces import (
     aligned,
     device_of,
     ignore_fp_errors,
+    index_along,
     index_dtype,
     unwrap,
 )
@@ -122,7 +123,7 @@ def _last(mean: float, n: int) -> int:
 
 def _by_sum(small: Array, mirrored: Array, n: int, last: int, xp: Namespace) -> Array:
     """The sum over y = 0 … last of the rarer outcome's law."""
-    y = xp.arange(last + 1, dtype=small.dtype, device=device_of(small))
+    y = xp.astype(index_along(small[..., None], xp, last + 1), small.dtype)
     few, many = _remainder(y, xp), _remainder(n - y, xp)
     mean = xp.where(small > 0, n * small, 0 * small)[..., None]
     there = xp.where(mean > 0, mean, 0 * mean + 1)
@@ -148,6 +149,7 @@ def _by_trapezium(small: Array, mirrored: Array, n: int, xp: Namespace) -> Array
     mean = (n * small)[..., None]
     rest = n - mean
     step = xp.asarray(_STEPS, dtype=small.dtype, device=device_of(small))
+    step, mean = aligned(xp, step, mean)
     away = step * xp.sqrt(mean * (1 - small[..., None]))
     inside = (mean + away >= 10) & (rest - away >= 10)  # what is not has no weight
     away = xp.where(inside, away, 0 * away)

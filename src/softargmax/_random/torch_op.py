@@ -56,7 +56,8 @@ class HiddenSource(Source):
             words = _words(rng)
         elif is_compiling(xp):
             raise TypeError(
-                f"rng must be None or an int of 0 or more in compiled code, got {rng!r}"
+                "rng must be None or an int of 0 or more in compiled code, "
+                f"got {type(rng).__name__}"  # whose values may be hidden too
             )
         else:
             words = numpy_generator(rng).integers(2**32, size=4).tolist()

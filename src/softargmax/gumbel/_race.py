@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, Shape, ignore_fp_errors, unwrap
+from softargmax._arrays.namespaces import ArrayLike, Shape, aligned, ignore_fp_errors, unwrap
 from softargmax._core import sampling
 from softargmax._core.information import log_probs
 from softargmax._core.inputs import checked_state
@@ -103,7 +103,8 @@ def exponential_race(
     winner = sampling.sample_from(state, size, first)
     noise = second.gumbels(size)  # each is -log of a wait at rate 1
     top, own = (xp.astype(xp.max(x, axis=-1), noise.dtype) for x in (state.z, log_probs(state)))
-    return Race(winner, unwrap(xp.exp(own - top - noise)))
+    level, noise = aligned(xp, own - top, noise)
+    return Race(winner, unwrap(xp.exp(level - noise)))
 
 
 def _of_short_rows(state: State, size: Shape, first: Generator, second: Generator) -> Race:

@@ -139,10 +139,13 @@ def boltzmann_gumbel(
     shape = np.broadcast_shapes(given.batch_shape, visits.shape[:-1], spread.shape)
     source = sampling.source(given.replace(batch_shape=shape), rng, Tag.BOLTZMANN_GUMBEL)
     noise = source.gumbels((), z.shape[-1:])
-    fresh, zero = visits == 0, xp.zeros_like(z)
-    width = spread[..., None] / xp.sqrt(xp.where(fresh, xp.ones_like(visits), visits))
-    legal = support_of(z, given.prior, xp)
-    score, width = (xp.astype(x, noise.dtype) for x in (xp.where(legal, z, zero), width))
+    visits, spread, legal, own, noise = aligned(
+        xp, visits, spread[..., None], support_of(z, given.prior, xp), z, noise
+    )
+    fresh = visits == 0
+    width = spread / xp.sqrt(xp.where(fresh, xp.ones_like(visits), visits))
+    score = xp.where(legal, own, xp.zeros_like(own))
+    score, width = (xp.astype(x, noise.dtype) for x in (score, width))
     # Arg max is invariant to a common factor, which here keeps values in the range of z's dtype.
     limit = float(xp.finfo(z.dtype).max) / 256
     width = xp.where(width < limit * 256, width, xp.full_like(width, limit * 256))
@@ -152,6 +155,6 @@ def boltzmann_gumbel(
     untried = legal & fresh
     chosen = xp.where(xp.any(untried, axis=-1, keepdims=True), untried, legal)
     logits = xp.where(chosen, xp.where(fresh, noise, perturbed), -math.inf)
-    bad = bad_rows(given) | xp.any(xp.isnan(visits), axis=-1, keepdims=True)
-    bad = bad | xp.isnan(spread)[..., None]
+    bad, logits = aligned(xp, bad_rows(given), logits)
+    bad = bad | xp.any(xp.isnan(visits), axis=-1, keepdims=True) | xp.isnan(spread)
     return policy_of(xp.where(bad, math.nan, logits), z, xp, temperature=0.0)

@@ -9,7 +9,13 @@ import math
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_namespace, widest_float
+from softargmax._arrays.namespaces import (
+    ArrayLike,
+    aligned,
+    ignore_fp_errors,
+    to_namespace,
+    widest_float,
+)
 from softargmax._arrays.weights import log_weights
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
@@ -231,16 +237,20 @@ def kl_regularized(
             f"got {other.num_categories}"
         )
     shape = checks.check_fits(other.batch_shape, given.batch_shape, "reference")
-    kept = to_namespace(other.support, xp, z) & support_of(z, given.prior, xp)
-    scores = xp.where(kept | xp.isnan(z), z, -math.inf)
+    possible, kept, own = aligned(
+        xp, to_namespace(other.support, xp, z), support_of(z, given.prior, xp), z
+    )
+    kept = possible & kept
+    scores = xp.where(kept | xp.isnan(own), own, -math.inf)
     check_support(scores, None, xp, "values", masked=mask is not None, weighted="reference")
     # In logarithms, since a tiny reference probability may go with a large value.
     log_ref = to_namespace(log_ref, xp, z, z.dtype)
     full = xp.broadcast_to(scores, (*shape, z.shape[-1]))
     heat = given.temperature
     log_p = log_softargmax(full, heat.value, coldness=heat.coldness if heat.value is None else None)
+    bad, kept, log_p, log_ref = aligned(xp, bad_rows(given), kept, log_p, log_ref)
     alive = kept & (log_p > -math.inf)
     zero = xp.zeros_like(log_p)
     total = xp.where(alive, log_p, zero) + xp.where(alive, log_ref, zero)
-    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True) | bad_rows(given)
+    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True) | bad
     return policy_of(xp.where(bad, math.nan, xp.where(alive, total, -math.inf)), z, xp)

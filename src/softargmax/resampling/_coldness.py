@@ -107,8 +107,8 @@ def next_coldness(
     >>> round(float(log_z), 2), round(float(-np.log(17) / 2 - 8 / 17), 2)
     (-1.91, -1.89)
     """
-    if is_traced(energies) or is_traced(log_weights):
-        raise TypeError("energies and log_weights must be known, got a traced array")
+    if any(map(is_traced, (energies, coldness, log_weights))):
+        raise TypeError("energies, coldness and log_weights must be known, got a traced array")
     xp = namespace_of(energies, log_weights)
     e = to_numpy(checked_energies(energies)).astype(np.float64)
     at = to_numpy(checks.numbers_in(coldness, "coldness", "(-inf, inf)", np, e))

@@ -42,7 +42,7 @@ class Schedule(Printed, ABC):
     A step is a real number ≥ 0, fractions included, or an array of them from any array library,
     hidden or not. Values are computed in float64 where the library has it. Past its end a schedule
     holds its last value. A negative, NaN or infinite step is a ValueError; under ``jax.jit``, where
-    steps are hidden, a negative one counts as 0.
+    steps are hidden, it gives NaN.
 
     Examples
     --------

@@ -117,6 +117,10 @@ def fit_temperature(
     d, unit = rows - top, 1.0
     if (np.isinf(d) & (rows > -math.inf)).any():  # a gap has overflowed
         d, unit = rows / 2 - top / 2, 2.0
+    widest, power = float(-d.min(initial=0, where=d > -math.inf)), 0
+    if widest and not 1e-100 < widest < 1e100:  # where sums overflow, or the coldness
+        power = int(np.frexp(widest)[1])
+        d = np.ldexp(d, -power)
     own = np.take_along_axis(d, chosen[:, None], axis=-1)[:, 0]
 
     def mean(b: float) -> Any:
@@ -135,7 +139,7 @@ def fit_temperature(
     b = _root(slope, d)
     near = np.maximum(d * b, -1000)  # further below, the probability is 0
     information = float(counts @ Categorical(near).variance(near)) * heaviest  # about log β
-    temperature = float(unit / b)
+    temperature = float(np.ldexp(unit / b, power))
     error = temperature / math.sqrt(information) if information else math.inf
     return FittedTemperature(temperature, error, before, loss(Categorical(rows, temperature)))
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, number
-from softargmax._arrays.namespaces import ignore_fp_errors, to_namespace, to_numpy
+from softargmax._arrays.namespaces import ignore_fp_errors, is_traced, to_namespace, to_numpy
 from softargmax._core import information, renewal
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
@@ -193,6 +193,8 @@ class _Choice(Edit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if is_traced(self.ids):
+            raise TypeError("ids must be known, got a traced array")
         try:
             array = to_numpy(self.ids)
         except ValueError:  # rows of ids that differ in length

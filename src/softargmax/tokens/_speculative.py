@@ -8,11 +8,10 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     ArrayLike,
-    device_of,
     ignore_fp_errors,
+    index_along,
     index_dtype,
     is_foreign,
-    is_traced,
     running_sum,
     seen_last,
     to_namespace,
@@ -20,6 +19,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
 )
 from softargmax._core import sampling
+from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_prob, log_probs
 from softargmax._core.inputs import checked_state
 from softargmax._core.state import State
@@ -117,7 +117,7 @@ def verify(
     drafted: Any = True
     if lengths is not None:
         length = _per_row(lengths, n, q)
-        drafted = xp.arange(n, device=device_of(q.like)) < length[..., None]
+        drafted = index_along(length[..., None], xp, n) < length[..., None]
         draft_tokens = _without_padding(draft_tokens, drafted, xp, q.like)
     x = checks.category(draft_tokens, xp, q.like, q.num_categories, "draft_tokens")
     if tuple(x.shape) != (*batch, n):
@@ -126,7 +126,8 @@ def verify(
     first, second = source_of(rng, xp, like, batch).streams(Tag.VERIFICATION, 2)
     if n == 0:  # and no length can be another
         drawn = sampling.sample_from(indexed(q, (..., 0)), (), second)
-        return unwrap(xp.sum(x, axis=-1)), drawn
+        accepted = xp.sum(x, axis=-1)
+        return unwrap(xp.where(drawn < 0, -xp.ones_like(accepted), accepted)), drawn
     log_p, log_q = log_prob(p, x), log_prob(indexed(q, (..., slice(n))), x)
     impossible = drafted & (log_p == -math.inf)
     if checks.any_of(impossible):
@@ -146,8 +147,13 @@ def verify(
     following = _checked(xp.where((accepted == length)[..., None], own, rest))
     drawn = sampling.sample_from(following, (), second)
     accepted = xp.astype(accepted, index_dtype(xp))
-    if is_traced(length):  # hidden: a bad one is no error
-        wrong = (length < 0) | (length > n)
+    if xp is not np:  # what would be an error if it were not hidden
+        wrong = xp.any(impossible | (drafted & xp.isnan(log_p)), axis=-1)
+        for given in (p, q):
+            bad = xp.broadcast_to(bad_rows(given)[..., 0], given.batch_shape)
+            wrong = wrong | xp.any(bad, axis=-1)
+        if lengths is not None:
+            wrong = wrong | (length < 0) | (length > n)
         accepted, drawn = (xp.where(wrong, -xp.ones_like(i), i) for i in (accepted, drawn))
     return unwrap(accepted), drawn
 
