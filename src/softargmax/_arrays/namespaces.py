@@ -151,6 +151,9 @@ def register_pytree(
 
     ``flatten(object)`` returns (children, auxiliary), ``unflatten(auxiliary, children)`` an object.
     """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.compiler.is_compiling():  # which cannot trace a registration
+        return
     if "jax" in sys.modules and cls not in _REGISTERED:
         _REGISTERED.add(cls)
         sys.modules["jax"].tree_util.register_pytree_node(cls, flatten, unflatten)
