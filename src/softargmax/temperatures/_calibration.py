@@ -118,7 +118,7 @@ def fit_temperature(
     if (np.isinf(d) & (rows > -math.inf)).any():  # a gap has overflowed
         d, unit = rows / 2 - top / 2, 2.0
     widest, power = float(-d.min(initial=0, where=d > -math.inf)), 0
-    if widest and not 1e-100 < widest < 1e100:  # where sums overflow, or the coldness
+    if 0 < widest < 1e-100:  # where the coldness may overflow
         power = int(np.frexp(widest)[1])
         d = np.ldexp(d, -power)
     own = np.take_along_axis(d, chosen[:, None], axis=-1)[:, 0]
