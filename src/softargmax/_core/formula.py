@@ -81,8 +81,8 @@ def bad_rows(state: State) -> Array:
     parts = [
         xp.isnan(z) | (z == math.inf),
         ~xp.any(support_of(z, prior, xp), axis=-1, keepdims=True),
+        xp.isnan(_column(state, z.dtype)),
     ]
-    parts.append(xp.isnan(_column(state, z.dtype)))
     if prior is not None and kind_of(prior, xp) == "f":
         parts.append(xp.isnan(prior))
     first, *others = (xp.any(part, axis=-1, keepdims=True) for part in aligned(xp, *parts))

@@ -83,9 +83,7 @@ def sample_and_log_prob(state: State, shape: int | tuple[int, ...], rng: Rngs) -
             drawn = law.draw(uniform(rng))
             return np.int64(drawn), law.log_prob(drawn)
     x = sample(state, shape, rng, "auto", None)
-    if state.xp is not np or state.kept is not None:
-        return x, log_prob(state, x)
-    if type(x) is np.int64:
+    if state.xp is not np or state.kept is not None or type(x) is np.int64:
         return x, log_prob(state, x)
     return x, unwrap(take(state, log_probs(state), np.asarray(x)))
 
