@@ -122,7 +122,7 @@ def edited(stage: Any, rooms: str = "rows R K n") -> Entry:
 
 
 def at_steps(schedule: Any) -> Entry:
-    return Entry("n", lambda s: lambda steps=np.arange(s.n): schedule(steps))
+    return Entry("n", lambda s: lambda steps=np.linspace(0, 100, s.n): schedule(steps))
 
 
 def found(function: Callable[..., Any], target: float) -> Entry:

@@ -1,24 +1,24 @@
 """How time and memory of every public call grow when rows, K or n are doubled.
 
-``python tests/benchmarks/scaling.py`` measures them all (some minutes) and prints the slopes,
-log2 of the ratios at twice the size; ``--only WORD …`` those whose name has a word, ``--write``
-puts the table into docs/performance.md. Time is the processor's, which neighbours change less than
-that of the clock. Both sizes are timed in turn, A B A B …, and the median of the ratios counts; a
-slope above the limit is measured again, for longer. Memory is the peak that tracemalloc sees, of
-NumPy arrays.
+``python tests/benchmarks/scaling.py`` measures them all (some minutes) and prints the slopes: the
+power of the size that they grow with, over three doublings, so that the step where arrays outgrow
+a cache does not pass for growth. ``--only WORD …`` measures those whose name has a word,
+``--write`` puts the table into docs/performance.md. Time is the processor's, which neighbours
+change less than that of the clock. Both sizes are timed in turn, A B A B …, and the median of the
+ratios counts; a slope above the limit is measured again, for longer. Memory is the peak that
+tracemalloc sees, of NumPy arrays.
 """
 
 import argparse
 import gc
 import math
 import os
+import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
-
-# The threads of BLAS would add the time that they wait.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from tqdm import tqdm
@@ -27,12 +27,19 @@ from calls import ROOMS, Call, Entry, Size, cases
 from peers import show, write
 
 LIMIT = 1.15  # what no slope should exceed
-LONG = 8e-3  # seconds that a call has to last: beyond what every call costs, and the caches
-LARGEST = 2**22  # elements of the logits, or draws
+LONG = 4e-3  # seconds that the smaller call has to last: beyond what every call costs
+LARGEST = 2**20  # elements of the logits, or draws, of the larger
+DOUBLINGS = 3
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",  # the threads of BLAS would add the time that they wait
+    # glibc would give arrays of 32 MB and more back at once, and take their pages anew.
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**33),
+}
 
 
 class Slope(NamedTuple):
-    """What one call costs at twice the size."""
+    """How the cost of one call grows."""
 
     call: str
     room: str
@@ -51,20 +58,21 @@ def slopes(entry: Entry, name: str, budget: float) -> Iterator[Slope]:
     for room in entry.rooms.split():
         field, size = ROOMS[room]
         size = long_enough(entry, size, field)
-        twice = size._replace(**{field: 2 * getattr(size, field)})
-        small, large = entry.make(size), entry.make(twice)
+        grown = size._replace(**{field: 2**DOUBLINGS * getattr(size, field)})
+        small, large = entry.make(size), entry.make(grown)
+        doublings = DOUBLINGS * entry.power
         ratio, seconds = in_turn(small, large, budget)
-        if math.log2(ratio) > LIMIT * entry.power:
+        if math.log2(ratio) > LIMIT * doublings:
             ratio, seconds = in_turn(small, large, 4 * budget)
         memory = peak(large) / peak(small)
         label = {"width": "K"}.get(field, field)
         yield Slope(
             name,
             label,
-            getattr(twice, field),
+            getattr(grown, field),
             seconds,
-            math.log2(ratio) / entry.power,
-            math.log2(memory) / entry.power,
+            math.log2(ratio) / doublings,
+            math.log2(memory) / doublings,
         )
 
 
@@ -77,7 +85,7 @@ def long_enough(entry: Entry, size: Size, field: str) -> Size:
         call()
         gone = time.process_time() - start
         most = max(size.n, size.rows * size.width)
-        if gone > LONG or 2 * most > LARGEST:
+        if gone > LONG or 2 ** (DOUBLINGS + 1) * most > LARGEST:
             return size
         size = size._replace(**{field: 2 * getattr(size, field)})
 
@@ -97,13 +105,16 @@ def in_turn(small: Call, large: Call, budget: float) -> tuple[float, float]:
 
 
 def peak(call: Call) -> int:
-    """Bytes allocated at the worst moment of a call, small change left out."""
+    """Bytes allocated at the worst moment of a call, small change left out.
+
+    In a thread of its own, since threads keep memory for the next call.
+    """
     gc.collect()
     tracemalloc.start()
-    result = call()
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(call).result()
     found = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    del result
     return max(found, 2**16)
 
 
@@ -122,6 +133,8 @@ def table(found: list[Slope], rows: int) -> Iterator[str]:
 
 def main() -> None:
     """Measure, print, and write."""
+    if not ENVIRONMENT.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ENVIRONMENT)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

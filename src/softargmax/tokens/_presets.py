@@ -38,7 +38,8 @@ def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
     style : {"transformers", "llama.cpp", "vllm"}
     prompt_length : int or array, optional
         How many of the first tokens are the prompt, as for :meth:`Stage.with_prompt`. What reads
-        the prompt (encoder_… without encoder_input_ids) needs it: else the call is a ValueError.
+        the prompt (the encoder's penalties without encoder_input_ids) needs it: else the call is a
+        ValueError.
     **params
         With that project's names and meanings, including its values for "off"; parameters not given
         are off. In the order of the chain,
