@@ -2,13 +2,21 @@
 
 from typing import TYPE_CHECKING, Any
 
+from softargmax._rows.engine import engine
 from softargmax.categorical import Categorical
 from softargmax.functional import log_softargmax, smooth_max, softargmax
 
 if TYPE_CHECKING:
     from softargmax.relaxed import RelaxedCategorical
 
-__all__ = ["Categorical", "RelaxedCategorical", "log_softargmax", "smooth_max", "softargmax"]
+__all__ = [
+    "Categorical",
+    "RelaxedCategorical",
+    "engine",
+    "log_softargmax",
+    "smooth_max",
+    "softargmax",
+]
 _MODULES = (
     *("annealing", "dask", "draws", "functional", "gumbel", "plotting", "policies", "relaxed"),
     *("resampling", "schedules", "temperatures", "thermodynamics", "tokens"),

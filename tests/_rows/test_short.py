@@ -14,6 +14,8 @@ from softargmax._rows.small import Small
 from softargmax.categorical import state_of
 from statistical import check_draws
 
+ENGINES = ("numpy",)
+
 INF = np.inf
 LOGIT = st.one_of(st.floats(-1e3, 1e3), st.just(-INF), st.integers(-2, 2).map(float))
 ROW = hnp.arrays(np.float64, st.integers(1, SHORT), elements=LOGIT).filter(

@@ -188,6 +188,7 @@ def test_all_names_what_the_package_offers():
     assert softargmax.__all__ == [
         "Categorical",
         "RelaxedCategorical",
+        "engine",
         "log_softargmax",
         "smooth_max",
         "softargmax",

@@ -27,7 +27,6 @@ from softargmax._core.state import State
 from softargmax._rows import orders
 from softargmax._rows.inversion import search
 from softargmax._rows.rows import as_rows
-from softargmax._rows.short import Short
 from softargmax._rows.sparse import Sparse
 
 
@@ -81,12 +80,9 @@ def support_size(state: State) -> Any:
 def log_prob(state: State, category: ArrayLike) -> Any:
     """log p of given categories."""
     if state.xp is np and not state.batch_shape and type(category) in (int, np.int64):
-        law = state.law  # the common cases, on a short way
-        if type(law) is Short:
-            if 0 <= category < len(law.values):
-                return law.log_prob(category)
-        elif state.kept is None and 0 <= category < law.width:
-            return law.log_probs[category]
+        law = state.law  # the common case, on a short way
+        if 0 <= category < law.width:
+            return law.log_prob(category)
     return _of_category(state, category, "log_probs", -math.inf, log_probs)
 
 

@@ -18,7 +18,6 @@ from softargmax._random.sources import Rngs, source_of
 from softargmax._random.tags import Tag
 from softargmax._rows.draw import count, draw, draw_one
 from softargmax._rows.rows import Temperature
-from softargmax._rows.short import Short
 
 _METHODS = ("auto", "inverse", "gumbel", "alias", "whole")  # 'whole' is used for Keyed only
 
@@ -38,9 +37,7 @@ def sample(
     """Independent draws, shape + batch_shape."""
     plain = type(shape) is tuple and not shape and method == "auto" and workers is None
     if plain and type(rng) is Generator and state.xp is np:
-        drawn = draw_one(state.law, rng)
-        if drawn is not None:
-            return drawn
+        return draw_one(state.law, rng)
     size = checks.sample_shape(shape)
     method = checks.one_of(method, "method", _METHODS[:-1])
     threads = checks.check_workers(workers)
@@ -68,20 +65,17 @@ def sample_from(
 def _sample_rows(host: State, rng: Generator, job: Job) -> Any:
     size, (which, workers) = job.size, job.options
     if not size and which < 2:
-        drawn = draw_one(host.law, rng)
-        if drawn is not None:
-            return drawn
+        return draw_one(host.law, rng)
     drawn = draw(host.law, math.prod(size), rng, _METHODS[which], workers)
     return drawn.reshape(size + host.batch_shape)
 
 
 def sample_and_log_prob(state: State, shape: int | tuple[int, ...], rng: Rngs) -> tuple[Any, Any]:
     """What :func:`sample` draws, and its log-probabilities."""
-    if state.xp is np and type(rng) is Generator and type(shape) is tuple and not shape:
-        law = state.law
-        if type(law) is Short:
-            drawn = law.draw(uniform(rng))
-            return np.int64(drawn), law.log_prob(drawn)
+    plain = state.xp is np and type(shape) is tuple and not shape and not state.batch_shape
+    if plain and type(rng) is Generator:
+        drawn = state.law.draw(uniform(rng))
+        return drawn, state.law.log_prob(drawn)
     x = sample(state, shape, rng, "auto", None)
     if state.xp is not np or state.kept is not None or type(x) is np.int64:
         return x, log_prob(state, x)

@@ -27,9 +27,9 @@ from softargmax._random.source import Job
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
 from softargmax._rows import orders
+from softargmax._rows.few import MANY
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import LIFT, as_rows
-from softargmax._rows.ways import MANY
 
 
 def sample_without_replacement(
@@ -124,7 +124,7 @@ def _order_by_draws(state: State, k: int, rng: Generator) -> list[int]:
 
     What these draws do not find is drawn from the categories that are left, by Gumbel-top-k.
     """
-    drawn = state.law.invert(uniforms(rng, (k + k // 4 + 8, 1)))
+    drawn = state.law.draw_few(uniforms(rng, (k + k // 4 + 8, 1)))
     found = list(dict.fromkeys(drawn.ravel().tolist()))[:k]
     if len(found) == k:
         return found

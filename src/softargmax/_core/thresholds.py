@@ -28,10 +28,10 @@ from softargmax._arrays.namespaces import (
 from softargmax._core.information import ranking
 from softargmax._core.state import Kept, State, Whole, joined, starts_of
 from softargmax._core.variants import masked
+from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
 from softargmax._rows.thresholds import SLACK, RowScores
-from softargmax._rows.ways import MANY
 
 
 class ArrayScores:

@@ -6,10 +6,9 @@ from typing import Any
 
 from softargmax._arrays.namespaces import Shape, read_only
 from softargmax._rows.alias import AliasTable
-from softargmax._rows.blocks import BlockSums
 from softargmax._rows.inversion import cumulative, last_positive
 from softargmax._rows.memory import kept
-from softargmax._rows.rows import Rows, as_rows
+from softargmax._rows.rows import as_rows
 
 
 class Law(ABC):
@@ -18,7 +17,6 @@ class Law(ABC):
     Arrays have shape batch + (K,), numbers of a row shape batch.
     """
 
-    rows: Rows
     batch: Shape
     width: int  # K
 
@@ -38,9 +36,17 @@ class Law(ABC):
     def make_entropy(self) -> Any:
         """H = log1p(s) - Σ p·d, in nats."""
 
-    def invert(self, u: Any) -> Any:
-        """Categories for a few uniforms (n, rows) in [0, 1), by sums of blocks."""
-        return self.sums().invert(u)
+    @abstractmethod
+    def draw_few(self, u: Any, workers: int = 1) -> Any:
+        """Categories for a few uniforms (n, rows) in [0, 1), int64."""
+
+    @abstractmethod
+    def draw(self, u: float) -> Any:
+        """The category of one uniform, where there is one row."""
+
+    def log_prob(self, category: int) -> Any:
+        """log p of a category, where there is one row."""
+        return self.log_probs[category]
 
     def make_cdf(self) -> Any:
         """The cumulative distribution in float64, (rows, K)."""
@@ -86,10 +92,3 @@ class Law(ABC):
     def tables(self) -> list[AliasTable]:
         """An alias table for each row."""
         return [AliasTable.build(row) for row in as_rows(self.probs, self.batch)]
-
-    def sums(self, workers: int = 1) -> BlockSums:
-        """The sums of blocks of every row, which are kept, since they are few."""
-        found = self.__dict__.get("_sums")
-        if found is None:
-            found = self.__dict__["_sums"] = BlockSums.build(self.rows, workers)
-        return found

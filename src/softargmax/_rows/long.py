@@ -8,15 +8,15 @@ import numpy as np
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
 from softargmax._arrays.weights import mean_by_weights
 from softargmax._rows.centre import centre, excess
+from softargmax._rows.few import ArrayLaw
 from softargmax._rows.inversion import cumulative
-from softargmax._rows.law import Law
 from softargmax._rows.memory import Scratch, block_size, blocks
 from softargmax._rows.rows import Rows
 from softargmax._rows.sums import LONG, row_sums, subtract_log_partition
 from softargmax._rows.threads import share
 
 
-class Long(Law):
+class Long(ArrayLaw):
     """Rows whose d is formed anew for each answer."""
 
     def __init__(self, rows: Rows, batch: Shape) -> None:

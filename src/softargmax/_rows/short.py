@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.namespaces import Shape
+from softargmax._rows.inversion import invert
 from softargmax._rows.law import Law
-from softargmax._rows.rows import LIMITS, Rows, Temperature
+from softargmax._rows.rows import LIMITS, Temperature
 
 SHORT = 64  # categories up to which Python floats are faster than array calls
 
@@ -67,11 +68,6 @@ class Short(Law):
         return cls(z, d, weights, others)
 
     @property
-    def rows(self) -> Rows:  # type: ignore[override]
-        """The row as d, at temperature 1."""
-        return Rows(self.d[None], Temperature(1.0, 1.0))
-
-    @property
     def width(self) -> int:  # type: ignore[override]
         return len(self.values)
 
@@ -79,7 +75,6 @@ class Short(Law):
         return np.array(self.values, self.z.dtype)
 
     def log_prob(self, category: int) -> Any:
-        """log p of one category."""
         return self.z.dtype.type(self.values[category] - self.log_total)
 
     def make_log_probs(self, workers: int = 1) -> Any:  # noqa: ARG002
@@ -96,7 +91,10 @@ class Short(Law):
         mean = sum(map(mul, weights, d))
         return self.z.dtype.type(self.log_total - mean / self.total)
 
-    def draw(self, u: float) -> int:
+    def draw_few(self, u: Any, workers: int = 1) -> Any:  # noqa: ARG002
+        return invert(self.cdf, u)
+
+    def draw(self, u: float) -> Any:
         """The category of a uniform; never one whose probability is no normal float."""
         total = self.total
         level, last, least = u * total, 0, _TINY[self.z.dtype.char] * total
@@ -106,4 +104,4 @@ class Short(Law):
                 last = category
                 if level < 0:
                     break
-        return last
+        return np.int64(last)

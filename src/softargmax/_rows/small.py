@@ -6,13 +6,13 @@ import numpy as np
 
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
 from softargmax._rows.centre import FLOOR, add_peaked_again, centre
-from softargmax._rows.law import Law
+from softargmax._rows.few import ArrayLaw
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import Rows
 from softargmax._rows.sums import row_sums
 
 
-class Small(Law):
+class Small(ArrayLaw):
     """A batch whose d and weights stay in the cache, and are kept."""
 
     def __init__(self, rows: Rows, batch: Shape) -> None:

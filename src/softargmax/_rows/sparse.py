@@ -8,8 +8,6 @@ import numpy as np
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
 from softargmax._rows.law import Law
 from softargmax._rows.rows import LIMITS
-from softargmax._rows.short import Short
-from softargmax._rows.ways import MANY
 
 
 class Sparse(Law):
@@ -49,21 +47,17 @@ class Sparse(Law):
             found[..., i] = np.where(hit, getattr(law, name)[place], empty)
         return found
 
-    def invert(self, u: Any) -> Any:
-        """Categories for uniforms (n, rows) in [0, 1)."""
+    def draw_few(self, u: Any, workers: int = 1) -> Any:  # noqa: ARG002
         found = np.empty(u.shape, np.int64)
         for i, (own, law) in enumerate(zip(self.indices, self.laws, strict=True)):
             found[:, i] = own[_cdf(law).searchsorted(u[:, i], side="right")]
         return found
 
-    def invert_one(self, u: float) -> Any:
-        """The category of one uniform and one row."""
-        law, own = self.laws[0], self.indices[0]
-        if type(law) is Short:
-            return own[law.draw(u)]
-        if law.width >= MANY:
-            return own[law.sums().invert_one(u)]
-        return own[_cdf(law).searchsorted(u, side="right")]
+    def draw(self, u: float) -> Any:
+        return self.indices[0][self.laws[0].draw(u)]
+
+    def log_prob(self, category: int) -> Any:
+        return self.of_categories(np.array([category]), "log_probs", -np.inf)[0]
 
     def _scattered(self, values: Callable[[Law], Any], empty: float) -> Any:
         out = np.full((self.count, self.width), empty, self.dtype)

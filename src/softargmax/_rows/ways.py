@@ -3,23 +3,26 @@
 from typing import Any
 
 from softargmax._arrays.namespaces import Shape
+from softargmax._rows.engine import compiled
 from softargmax._rows.law import Law
 from softargmax._rows.long import Long
 from softargmax._rows.memory import BLOCK
-from softargmax._rows.rows import Rows, Temperature, rows_of
+from softargmax._rows.rows import Temperature, rows_of
 from softargmax._rows.short import SHORT, Short
 from softargmax._rows.small import Small
 
-# Up to so many draws of so many categories are worth no cumulative sum over all of these.
-_FEW, MANY = 16, 1024
-# One draw each of many rows up to this long goes by columns, from so many weights on.
-_NARROW, _NUMEROUS = 64, 4096
+# Up to so many draws a row are few: no cumulative distribution is formed for them where it is long.
+_FEW = 16
 # From so many draws on, and from half a draw a category on, a table pays for itself.
 _TABLE = 1024
 
 
 def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape = (), top: Any = None) -> Law:
     """The law of a batch of logits (..., K)."""
+    if compiled():
+        from softargmax._rows.compiled.law import Compiled
+
+        return Compiled(rows_of(z, temperature, prior, batch, top), batch)
     if not batch and z.size <= SHORT:
         short = Short.of(z, temperature, prior)
         if short is not None:
@@ -28,26 +31,12 @@ def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape = (), top:
     return Small(rows, batch) if rows.z.size <= BLOCK else Long(rows, batch)
 
 
-def law_of_rows(rows: Rows) -> Law:
-    """The law of rows that are at hand."""
-    batch = (len(rows.z),)
-    return Small(rows, batch) if rows.z.size <= BLOCK else Long(rows, batch)
+def choose_method(method: str, n: int, num_categories: int) -> str:
+    """How n draws a row are made: "few", "inverse", "alias" or "gumbel".
 
-
-def choose_method(method: str, n: int, rows: int, num_categories: int) -> str:
-    """How n draws a row are made: "columns", "blocks", "rows", "inverse", "alias" or "gumbel".
-
-    The first four are ways of the method "inverse", and "auto" is "inverse" or "alias". Nothing
-    else counts, so that equal calls give equal draws. (One draw of one short row goes by Python
-    floats before anyone asks.)
+    The first is a way of the method "inverse", and "auto" is "inverse" or "alias". Nothing else
+    counts, so that equal calls give equal draws.
     """
     if method == "auto":
         method = "alias" if n >= _TABLE and 2 * n >= num_categories else "inverse"
-    if method == "inverse":
-        if n == 1 < rows and num_categories <= _NARROW and rows * num_categories > _NUMEROUS:
-            return "columns"
-        if n <= _FEW and num_categories >= MANY:
-            return "blocks"
-        if n <= _FEW and rows * num_categories > BLOCK:
-            return "rows"
-    return method
+    return "few" if method == "inverse" and n <= _FEW else method

@@ -14,9 +14,9 @@ from softargmax._core.state import State
 from softargmax._random.numpy import Generator, HostSource, gumbels, uniforms
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
+from softargmax._rows.few import MANY
 from softargmax._rows.inversion import invert
 from softargmax._rows.rows import as_rows
-from softargmax._rows.ways import MANY
 
 
 class Race(NamedTuple):

@@ -1,0 +1,6 @@
+"""The rows of the engine "numba": kernels that are compiled on first use and kept on disk.
+
+Nothing outside imports from here but ``_rows``, and only where numba is at hand. All arithmetic is
+of IEEE operations in an order that the code fixes, so that every machine finds the same bits: exp
+and log are polynomials of our own, sums are trees of a fixed shape, and nothing is contracted.
+"""

@@ -1,0 +1,76 @@
+"""Which engine computes rows: NumPy's array calls, or kernels that numba compiles."""
+
+import importlib
+import importlib.util
+import os
+import warnings
+from typing import Literal, TypeAlias
+
+Engine: TypeAlias = Literal["numba", "numpy"]
+_VARIABLE = "SOFTARGMAX_ENGINE"
+
+
+class _Choice:
+    """The engine of this process: looked for once, at the first call that could profit."""
+
+    engine: Engine | None = None
+
+
+def engine() -> Engine:
+    """The engine that serves NumPy arrays and CPU tensors: "numba" where it is installed.
+
+    The environment variable ``SOFTARGMAX_ENGINE`` chooses one, "numba" or "numpy", for the process.
+    Both have the same law; compiled rows are faster, and from equal seeds draw the same on every
+    machine. A numba that cannot be imported is reported by one warning, and NumPy serves instead.
+
+    Returns
+    -------
+    {"numba", "numpy"}
+
+    Raises
+    ------
+    ValueError
+        For another value of ``SOFTARGMAX_ENGINE``.
+    ImportError
+        Where it asks for numba, and that is not installed.
+
+    Examples
+    --------
+    >>> import softargmax
+    >>> softargmax.engine() in ("numba", "numpy")
+    True
+    """
+    if _Choice.engine is None:
+        _Choice.engine = _chosen()
+    return _Choice.engine
+
+
+def compiled() -> bool:
+    """Whether kernels serve: what every way with two engines asks."""
+    return (_Choice.engine or engine()) == "numba"
+
+
+def _chosen() -> Engine:
+    wanted = os.environ.get(_VARIABLE, "")
+    if wanted == "numpy":
+        return "numpy"
+    if wanted not in ("", "numba"):
+        raise ValueError(f"{_VARIABLE} must be 'numba' or 'numpy', got {wanted!r}")
+    if importlib.util.find_spec("numba") is None:
+        if wanted:
+            raise ImportError(
+                f"{_VARIABLE}=numba needs numba: python -m pip install 'softargmax[fast]'"
+            )
+        return "numpy"
+    try:
+        importlib.import_module("softargmax._rows.compiled.law")
+    except Exception as error:
+        if wanted:
+            raise ImportError(f"{_VARIABLE}=numba, but numba does not work: {error}") from error
+        warnings.warn(
+            f"numba does not work, and NumPy's slower rows serve: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return "numpy"
+    return "numba"
