@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from softargmax import engine
-from softargmax._rows.engine import _Choice
+from softargmax._rows.engine import use
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -40,9 +40,9 @@ def rows_engine(request):
     wanted = getattr(request, "param", _INSTALLED)
     if wanted == "numba" != _INSTALLED:
         pytest.skip("numba is not installed, or NumPy was asked for")
-    _Choice.engine = wanted
+    use(wanted)
     yield wanted
-    _Choice.engine = _INSTALLED
+    use(_INSTALLED)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -60,7 +60,9 @@ def ranking(state: State) -> Any:
 def entropy(state: State) -> Any:
     """H in nats, batch_shape."""
     found = _answer(state, "entropy", formula.entropy)
-    return np.array(found)[()] if state.xp is np else found  # the kept one is not the caller's
+    if isinstance(found, np.ndarray) and state.xp is np:  # the kept one is not the caller's
+        return np.array(found)[()]
+    return found
 
 
 def support_size(state: State) -> Any:
@@ -83,6 +85,10 @@ def log_prob(state: State, category: ArrayLike) -> Any:
         law = state.law  # the common case, on a short way
         if 0 <= category < law.width:
             return law.log_prob(category)
+    if type(category) is np.ndarray and category.shape == state.batch_shape and state.xp is np:
+        found = state.law.log_prob_each(category)
+        if found is not None:
+            return found
     return _of_category(state, category, "log_probs", -math.inf, log_probs)
 
 

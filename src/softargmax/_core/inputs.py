@@ -24,6 +24,7 @@ from softargmax._arrays.namespaces import (
 from softargmax._arrays.weights import checked_mask, checked_weights
 from softargmax._core.state import State
 from softargmax._core.support import check_support, masked_prior, meet_categories
+from softargmax._rows.engine import kernels
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.short import SHORT
@@ -117,6 +118,10 @@ def plain_state(
         return _masked(logits, checked, mask) if prior is None else None
     if prior is not None:
         return _masked(logits, checked, prior)
+    if copy:
+        fast = kernels()
+        if fast is not None:
+            return _by_kernels(fast, logits, checked)
     top = None
     if logits.ndim == 1 and logits.size <= SHORT:
         z = logits.copy() if copy else logits
@@ -138,6 +143,32 @@ def plain_state(
     state = State(np, z, z, checked, None, z.shape[:-1])
     if top is not None:
         state.memo["top"] = top
+    return state
+
+
+def _by_kernels(fast: Any, logits: Any, temperature: Temperature) -> State | None:
+    """The short way where kernels look at the logits while they copy them."""
+    width = logits.shape[-1]
+    if logits.size <= fast.SIZE and width <= fast.WIDTH:
+        z = logits.copy()  # in C order
+        z.flags.writeable = False
+        law = fast.Prepared.of(z.reshape(-1, width), temperature, z.shape[:-1])
+        if law is None:
+            return None
+        state = State(np, z, z, temperature, None, z.shape[:-1])
+        state.law = law
+        return state
+    if width >= _LONG_ROW:
+        z, top = _copied(logits)
+        fine = bool(np.isfinite(top).all())
+    else:
+        z, top = np.empty(logits.shape, logits.dtype), np.empty(logits.shape[:-1], logits.dtype)
+        fine = fast.copied(logits, z, top)
+    if not fine:
+        return None
+    z.flags.writeable = False
+    state = State(np, z, z, temperature, None, z.shape[:-1])
+    state.memo["top"] = top
     return state
 
 

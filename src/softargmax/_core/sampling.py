@@ -37,6 +37,8 @@ def sample(
     """Independent draws, shape + batch_shape."""
     plain = type(shape) is tuple and not shape and method == "auto" and workers is None
     if plain and type(rng) is Generator and state.xp is np:
+        if not state.batch_shape:
+            return state.law.draw(rng.random())
         return draw_one(state.law, rng)
     size = checks.sample_shape(shape)
     method = checks.one_of(method, "method", _METHODS[:-1])

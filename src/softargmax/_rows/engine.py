@@ -4,16 +4,18 @@ import importlib
 import importlib.util
 import os
 import warnings
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Engine: TypeAlias = Literal["numba", "numpy"]
 _VARIABLE = "SOFTARGMAX_ENGINE"
+_KERNELS = "softargmax._rows.compiled"
 
 
 class _Choice:
     """The engine of this process: looked for once, at the first call that could profit."""
 
     engine: Engine | None = None
+    kernels: Any = None  # the package ``compiled``, where it serves
 
 
 def engine() -> Engine:
@@ -41,13 +43,22 @@ def engine() -> Engine:
     True
     """
     if _Choice.engine is None:
-        _Choice.engine = _chosen()
+        use(_chosen())
+    assert _Choice.engine is not None
     return _Choice.engine
 
 
-def compiled() -> bool:
-    """Whether kernels serve: what every way with two engines asks."""
-    return (_Choice.engine or engine()) == "numba"
+def use(name: Engine) -> None:
+    """Let an engine that works serve from here on."""
+    _Choice.engine = name
+    _Choice.kernels = importlib.import_module(_KERNELS) if name == "numba" else None
+
+
+def kernels() -> Any:
+    """The package ``compiled``, or None where NumPy serves: all that has two engines asks it."""
+    if _Choice.engine is None:
+        engine()
+    return _Choice.kernels
 
 
 def _chosen() -> Engine:
@@ -63,7 +74,7 @@ def _chosen() -> Engine:
             )
         return "numpy"
     try:
-        importlib.import_module("softargmax._rows.compiled.law")
+        importlib.import_module(_KERNELS)
     except Exception as error:
         if wanted:
             raise ImportError(f"{_VARIABLE}=numba, but numba does not work: {error}") from error

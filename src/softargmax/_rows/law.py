@@ -48,6 +48,10 @@ class Law(ABC):
         """log p of a category, where there is one row."""
         return self.log_probs[category]
 
+    def log_prob_each(self, x: Any) -> Any:  # noqa: ARG002
+        """log p of an array of one category a row; None where it needs a closer look."""
+        return None
+
     def make_cdf(self) -> Any:
         """The cumulative distribution in float64, (rows, K)."""
         return cumulative(as_rows(self.probs, self.batch))

@@ -70,7 +70,7 @@ def rows_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any
         as_rows(z, batch),
         temperature.mapped(spread),
         None if prior is None else as_rows(prior, batch),
-        None if top is None else np.broadcast_to(top, batch).reshape(-1),
+        None if top is None else spread(top).reshape(-1),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from softargmax._arrays.namespaces import Shape
-from softargmax._rows.engine import compiled
+from softargmax._rows.engine import kernels
 from softargmax._rows.law import Law
 from softargmax._rows.long import Long
 from softargmax._rows.memory import BLOCK
@@ -19,10 +19,10 @@ _TABLE = 1024
 
 def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape = (), top: Any = None) -> Law:
     """The law of a batch of logits (..., K)."""
-    if compiled():
-        from softargmax._rows.compiled.law import Compiled
-
-        return Compiled(rows_of(z, temperature, prior, batch, top), batch)
+    fast = kernels()
+    if fast is not None:
+        found: Law = fast.law_of(z, temperature, prior, batch, top)
+        return found
     if not batch and z.size <= SHORT:
         short = Short.of(z, temperature, prior)
         if short is not None:

@@ -4,3 +4,9 @@ Nothing outside imports from here but ``_rows``, and only where numba is at hand
 of IEEE operations in an order that the code fixes, so that every machine finds the same bits: exp
 and log are polynomials of our own, sums are trees of a fixed shape, and nothing is contracted.
 """
+
+from softargmax._rows.compiled.checks import copied
+from softargmax._rows.compiled.law import law_of
+from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
+
+__all__ = ["SIZE", "WIDTH", "Prepared", "copied", "law_of"]

@@ -8,10 +8,11 @@ import numpy as np
 from softargmax._arrays.namespaces import Shape
 from softargmax._rows.blocks import BELOW_ONE
 from softargmax._rows.centre import centre
-from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p, part, weight
+from softargmax._rows.compiled.maths import BLOCK, LANE, exp, frozen, kernel, log1p, part, weight
+from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
 from softargmax._rows.law import Law
 from softargmax._rows.memory import blocks, kept
-from softargmax._rows.rows import LIMITS, Rows, Temperature
+from softargmax._rows.rows import LIMITS, Rows, Temperature, rows_of
 from softargmax._rows.threads import share
 
 # How d follows from the gap to the top. The careful ones round once.
@@ -90,9 +91,9 @@ def below(d: Any, n: Any, e: Any, ties: Any) -> Any:
 
 
 @part
-def ties_but_one(ties: Any) -> Any:
+def ties_but_one(ties: Any, lanes: Any) -> Any:
     """How many categories are at the top, but one; NaN where none is, as in a row with a NaN."""
-    count = total_of(ties, BLOCK)
+    count = total_of(ties, lanes)
     return count - 1.0 if count > 0 else np.nan
 
 
@@ -122,7 +123,8 @@ def numbers(
     for i in range(first, last):
         own = i if len(way) > 1 else 0
         rest, mean = 0.0, 0.0
-        ties[:] = 0
+        lanes = min(BLOCK, (width + LANE - 1) // LANE * LANE)
+        ties[:lanes] = 0
         for start in range(0, width, BLOCK):
             n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
             below(d, n, e, ties)
@@ -130,7 +132,7 @@ def numbers(
                 d[j] = e[j] * d[j] if e[j] > 0 else e[j]
             rest += total_of(e, n)
             mean += total_of(d, n)
-        s[i] = rest + ties_but_one(ties)
+        s[i] = rest + ties_but_one(ties, lanes)
         entropy[i] = log1p(s[i]) - mean / (1 + s[i])
 
 
@@ -156,13 +158,14 @@ def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out
     for i in range(first, last):
         own = i if len(way) > 1 else 0
         rest = 0.0
-        ties[:] = 0
+        lanes = min(BLOCK, (width + LANE - 1) // LANE * LANE)
+        ties[:lanes] = 0
         for start in range(0, width, BLOCK):
             count = min(BLOCK, width - start)
             n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
             below(d, n, e, ties)
             rest += total_of(e, n)
-        e[0] = log1p(rest + ties_but_one(ties))
+        e[0] = log1p(rest + ties_but_one(ties, lanes))
         level = e[0]
         for start in range(0, width, BLOCK):
             count = min(BLOCK, width - start)
@@ -297,6 +300,53 @@ def invert_short(
 
 
 @kernel
+def invert_together(
+    first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, tiny: Any, u: Any, out: Any
+) -> Any:
+    """As ``invert_short`` for one uniform a row, by columns of LANE rows, summed together."""
+    width = z.shape[1]
+    d = np.empty(BLOCK, z.dtype)
+    d[0] = tiny * width
+    # One product for all rows at once: a third of the time of ``fill`` row by row.
+    simple = len(way) == 1 and way[0] <= _TIMES and scale[0] > 0
+    d[1] = scale[0] if simple else 1.0
+    least, factor = d[0], d[1]
+    flat, total, passed = np.zeros(width * LANE, z.dtype), np.empty(LANE), np.empty(LANE)
+    weights = flat.reshape(width, LANE)
+    for start in range(first, last, LANE):
+        rows = min(LANE, last - start)
+        for r in range(rows):
+            i = start + r
+            if simple:
+                row, own_top = z[i], top[i]
+                for j in range(width):
+                    weights[j, r] = row[j] - own_top
+            else:
+                own = i if len(way) > 1 else 0
+                fill(z[i], top[i], way[own], scale[own], d)
+                for j in range(width):
+                    weights[j, r] = d[j]
+        for j in range(len(flat)):
+            w = weight(flat[j] * factor)
+            flat[j] = w if w >= least else w - w
+        for r in range(LANE):
+            whole = 0.0
+            for j in range(width):
+                whole += weights[j, r]
+            total[r] = whole
+        for r in range(rows):
+            total[r] *= u[0, start + r]
+        for r in range(LANE):
+            level, reached, found = total[r], 0.0, 0
+            for j in range(width):
+                reached += weights[j, r]
+                found += reached <= level
+            passed[r] = found
+        for r in range(rows):
+            out[0, start + r] = np.int64(passed[r])
+
+
+@kernel
 def invert_one_short(z: Any, top: Any, way: Any, scale: Any, tiny: Any, u: Any) -> Any:
     """The category of one uniform, for one row that is one block."""
     d, reached = np.empty(BLOCK, z.dtype), np.empty(BLOCK)
@@ -328,6 +378,20 @@ def one_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any) -> Any:
     return np.float64(d[0] - d[1])
 
 
+@kernel
+def each_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any, out: Any) -> Any:
+    """log p of one category of each row; False where one is out of range."""
+    d = np.empty(LANE, z.dtype)
+    for i in range(len(x)):
+        own = i if len(way) > 1 else 0
+        if not 0 <= x[i] < z.shape[1]:
+            return False
+        fill(z[i, x[i] : x[i] + 1], top[i], way[own], scale[own], d)
+        d[1] = log1p(s[i])
+        out[i] = d[0] - d[1]
+    return True
+
+
 class _Ways(NamedTuple):
     """How d follows from the gaps of all rows, or of each: carefully and quickly."""
 
@@ -345,7 +409,7 @@ class Compiled(Law):
         z, temperature = rows.z, rows.temperature
         self.dtype = z.dtype
         if rows.prior is not None and rows.prior.dtype.kind == "b":
-            z = np.where(rows.prior, z, z.dtype.type(-np.inf))  # leaves out what a mask does
+            z = _masked(z, rows.prior)
             rows = Rows(z, temperature)
         ways = None if rows.prior is not None else _ways(z.dtype, temperature)
         if ways is not None:
@@ -397,12 +461,20 @@ class Compiled(Law):
     def log_prob(self, category: int) -> Any:
         return self.dtype.type(one_log_prob(*self._careful, self._numbers[0], category))
 
+    def log_prob_each(self, x: Any) -> Any:
+        if x.dtype != np.int64 or not x.flags.c_contiguous:
+            return None
+        out = np.empty(self.batch, self.dtype)
+        args = self._careful, self._numbers[0], x.reshape(-1), out.reshape(-1)
+        return out if each_log_prob(*args[0], *args[1:]) else None
+
     # ------------------------------------------------------------------ draws
 
     def draw_few(self, u: Any, workers: int = 1) -> Any:
         out = np.empty(u.shape, np.int64)
         if self.width <= BLOCK:
-            self._call(invert_short, *self._quick, self._tiny, u, out, workers=workers)
+            way = invert_together if len(u) == 1 else invert_short
+            self._call(way, *self._quick, self._tiny, u, out, workers=workers)
         else:
             running = self._running(workers)
             self._call(invert, *self._quick, running, self._tiny, u, out, workers=workers)
@@ -433,6 +505,22 @@ class Compiled(Law):
 
 _PLAIN_WAY = np.array([_PLAIN], np.int8)
 _ONE = _Ways(_PLAIN_WAY, np.ones(1), _PLAIN_WAY, np.ones(1))
+
+
+def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any = None) -> Law:
+    """The law of a batch of logits (..., K)."""
+    rows = rows_of(z, temperature, prior, batch, top)
+    if rows.z.size <= SIZE and z.shape[-1] <= WIDTH and (prior is None or prior.dtype.kind == "b"):
+        logits = frozen(rows.z) if prior is None else _masked(rows.z, rows.prior)
+        law = Prepared.of(logits, temperature, batch)
+        if law is not None:
+            return law
+    return Compiled(rows, batch)
+
+
+def _masked(z: Any, mask: Any) -> Any:
+    """Without what a mask leaves out, as a logit of -inf does."""
+    return frozen(np.where(mask, z, z.dtype.type(-np.inf)))
 
 
 def _ways(dtype: Any, temperature: Temperature) -> _Ways | None:
@@ -468,10 +556,3 @@ def _near(top: Any, far: float) -> bool:
     if len(top) == 1:
         return not abs(float(top[0])) > far
     return not (np.abs(top) > far).any()
-
-
-def frozen(x: Any) -> Any:
-    """A contiguous array, or a copy, that cannot be written to."""
-    x = np.ascontiguousarray(x)[:]
-    x.flags.writeable = False
-    return x

@@ -44,6 +44,14 @@ def part(function: F) -> F:
     return made
 
 
+def frozen(x: Any) -> Any:
+    """An array as kernels take it, contiguous and read-only: each kind is compiled for itself."""
+    if x.flags.writeable or not x.flags.c_contiguous:
+        x = np.ascontiguousarray(x)[:]
+        x.flags.writeable = False
+    return x
+
+
 # ---------------------------------------------------------------------------- exp
 #
 # exp(x) = 2^n·exp(r), n the nearest whole number to x/ln 2 and |r| ≤ ln 2 / 2, which is left when

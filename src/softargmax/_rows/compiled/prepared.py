@@ -1,0 +1,173 @@
+"""A few short rows: one kernel prepares all that is ever asked of them, others look it up."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.namespaces import Shape
+from softargmax._rows.compiled.maths import exp, kernel, log1p
+from softargmax._rows.law import Law
+from softargmax._rows.rows import LIMITS, Temperature
+
+_TINY = {char: limits.tiny for char, limits in LIMITS.items()}
+WIDTH = 256  # categories, and elements of all rows, up to which they are prepared
+SIZE = 4096
+
+
+@kernel
+def prepare(z: Any, coldness: Any, value: Any, tiny: Any, memory: Any) -> Any:
+    """Write d, the running sums of weights, log1p(s) and the entropy of each row, in float64.
+
+    ``value`` is the temperature, NaN where β was given. Weights that are no normal part of the sum
+    are left out of the running sums. False is returned where d needs more care than here.
+    """
+    width, cold = z.shape[1], abs(coldness)
+    for i in range(len(z)):
+        row, d, weights = z[i], memory[i, :width], memory[i, width : 2 * width]
+        top, bad = -np.inf, False
+        for j in range(width):
+            x = np.float64(row[j])
+            d[j] = -x if coldness < 0 and x > -np.inf else x
+            bad |= x != x
+        for j in range(width):
+            top = d[j] if d[j] > top else top
+        if bad or not -1e300 < top < 1e300:
+            return False
+        if cold == 1:
+            for j in range(width):
+                d[j] -= top
+        elif cold == np.inf:
+            for j in range(width):
+                d[j] = 0.0 if d[j] == top else -np.inf
+        elif cold == 0:
+            for j in range(width):
+                d[j] = 0.0 if d[j] > -np.inf else -np.inf
+        elif value == value:  # dividing saves a rounding
+            for j in range(width):
+                d[j] = (d[j] - top) / value
+        else:
+            for j in range(width):
+                d[j] = (d[j] - top) * cold
+        for j in range(width):
+            weights[j] = exp(d[j])
+        rest, mean, ties = 0.0, 0.0, 0
+        for j in range(width):
+            if d[j] == 0:
+                ties += 1
+            elif weights[j] > 0:
+                rest += weights[j]
+                mean += weights[j] * d[j]
+        s, least, reached = rest + (ties - 1), tiny * (rest + ties), 0.0
+        for j in range(width):
+            reached += weights[j] if weights[j] >= least else 0.0
+            weights[j] = reached
+        level = log1p(s)
+        memory[i, -2], memory[i, -1] = level, level - mean / (1 + s)
+    return True
+
+
+@kernel
+def pick(memory: Any, row: Any, u: Any) -> Any:
+    """The first category of a row whose running sum passes a part of the whole."""
+    width = memory.shape[1] // 2 - 1
+    reached = memory[row, width : 2 * width]
+    level, low, high = u * reached[-1], 0, len(reached) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if reached[middle] > level:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@kernel
+def pick_all(memory: Any, u: Any, out: Any) -> Any:
+    """The categories of uniforms (n, rows)."""
+    for k in range(len(u)):
+        for i in range(len(memory)):
+            out[k, i] = pick(memory, i, u[k, i])
+
+
+@kernel
+def look_up(memory: Any, x: Any, out: Any) -> Any:
+    """log p of one category of each row; False where one is out of range."""
+    for i in range(len(x)):
+        if not 0 <= x[i] < memory.shape[1] // 2 - 1:
+            return False
+        out[i] = memory[i, x[i]] - memory[i, -2]
+    return True
+
+
+class Prepared(Law):
+    """A few short rows, in float64 whatever the dtype."""
+
+    def __init__(self, dtype: Any, batch: Shape, width: int, memory: Any) -> None:
+        self.dtype = dtype
+        self.batch = batch
+        self.width = width
+        self._memory = memory  # (rows, 2·K + 2): d, running sums, log1p(s), entropy
+
+    @classmethod
+    def of(cls, z: Any, temperature: Temperature, batch: Shape) -> "Prepared | None":
+        """The law of read-only rows (rows, K); None where they need more care than here."""
+        coldness, value = temperature
+        if coldness != 1:
+            if type(coldness) is not float:
+                return None
+            if not (1e-30 < abs(coldness) < 1e30 or coldness == 0 or temperature.infinite):
+                return None
+        rows, width = z.shape
+        memory = np.empty((rows, 2 * width + 2))
+        value = math.nan if value is None else value
+        if not prepare(z, coldness, value, _TINY[z.dtype.char], memory):
+            return None
+        return cls(z.dtype, batch, width, memory)
+
+    # ------------------------------------------------------------------ arrays like the logits
+
+    def make_d(self) -> Any:
+        return self._home(self._d)
+
+    def make_log_probs(self, workers: int = 1) -> Any:  # noqa: ARG002
+        return self._home(self._d - self._memory[:, -2:-1])
+
+    def make_probs(self, workers: int = 1) -> Any:  # noqa: ARG002
+        weights = np.exp(self._d)
+        return self._home(weights / weights.sum(axis=-1, keepdims=True))
+
+    @property
+    def _d(self) -> Any:
+        return self._memory[:, : self.width]
+
+    def _home(self, x: Any) -> Any:
+        return x.astype(self.dtype).reshape(self.shape)
+
+    # ------------------------------------------------------------------ numbers of a row
+
+    def make_entropy(self) -> Any:
+        if not self.batch:
+            return self.dtype.type(self._memory[0, -1])
+        return self._memory[:, -1].astype(self.dtype).reshape(self.batch)
+
+    def log_prob(self, category: int) -> Any:
+        row = self._memory[0]
+        return self.dtype.type(row[category] - row[-2])
+
+    def log_prob_each(self, x: Any) -> Any:
+        if x.dtype != np.int64 or not x.flags.c_contiguous:
+            return None
+        out = np.empty(self.batch, self.dtype)
+        fine = look_up(self._memory, x.reshape(-1), out.reshape(-1))
+        return out if fine else None
+
+    # ------------------------------------------------------------------ draws
+
+    def draw_few(self, u: Any, workers: int = 1) -> Any:  # noqa: ARG002
+        out = np.empty(u.shape, np.int64)
+        pick_all(self._memory, u, out)
+        return out
+
+    def draw(self, u: float) -> Any:
+        return np.int64(pick(self._memory, 0, u))
