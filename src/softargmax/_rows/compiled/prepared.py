@@ -112,17 +112,20 @@ class Prepared(Law):
     @classmethod
     def of(cls, z: Any, temperature: Temperature, batch: Shape) -> "Prepared | None":
         """The law of read-only rows (rows, K); None where they need more care than here."""
-        coldness, value = temperature
-        if coldness != 1:
-            if type(coldness) is not float:
-                return None
-            if not (1e-30 < abs(coldness) < 1e30 or coldness == 0 or temperature.infinite):
-                return None
         rows, width = z.shape
         memory = np.empty((rows, 2 * width + 2))
-        value = math.nan if value is None else value
-        if not prepare(z, coldness, value, _TINY[z.dtype.char], memory):
-            return None
+        if type(temperature.coldness) is float:
+            parts = [(slice(None), temperature)]
+        else:
+            each = zip(*(np.broadcast_to(x, rows).tolist() for x in temperature), strict=True)
+            parts = [(slice(i, i + 1), Temperature(*own)) for i, own in enumerate(each)]
+        for part, own in parts:
+            coldness, value = own
+            if not (1e-30 < abs(coldness) < 1e30 or coldness == 0 or own.infinite):
+                return None
+            value = math.nan if value is None else value
+            if not prepare(z[part], coldness, value, _TINY[z.dtype.char], memory[part]):
+                return None
         return cls(z.dtype, batch, width, memory)
 
     # ------------------------------------------------------------------ arrays like the logits

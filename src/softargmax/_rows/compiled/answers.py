@@ -1,0 +1,130 @@
+"""What a row answers: its top, d, log-probabilities, probabilities, sums and entropy."""
+
+from typing import Any
+
+import numpy as np
+
+from softargmax._rows.compiled.gaps import below, fill, ties_but_one, total_of
+from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p
+
+
+@kernel
+def tops(z: Any, coldness: Any, top: Any) -> Any:
+    """The largest logit of each row; where β < 0 the smallest above -inf. NaN where one is NaN."""
+    rows, width = z.shape
+    for i in range(rows):
+        row, best = z[i], z[i, 0]
+        if coldness[i if len(coldness) > 1 else 0] >= 0:
+            for j in range(width):
+                best = row[j] if row[j] > best or row[j] != row[j] else best
+        else:
+            for j in range(width):
+                lower = best == -np.inf or -np.inf < row[j] < best
+                best = row[j] if lower or row[j] != row[j] else best
+        top[i] = best
+
+
+@kernel
+def numbers(
+    first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, s: Any, entropy: Any
+) -> Any:
+    """s = Σ exp(d) of each row over all categories but one at the top, and its entropy."""
+    width = z.shape[1]
+    d, e, ties = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
+    for i in range(first, last):
+        own = i if len(way) > 1 else 0
+        rest, mean = 0.0, 0.0
+        lanes = min(BLOCK, (width + LANE - 1) // LANE * LANE)
+        ties[:lanes] = 0
+        for start in range(0, width, BLOCK):
+            n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            below(d, n, e, ties)
+            for j in range(n):
+                d[j] = e[j] * d[j] if e[j] > 0 else e[j]
+            rest += total_of(e, n)
+            mean += total_of(d, n)
+        s[i] = rest + ties_but_one(ties, lanes)
+        entropy[i] = log1p(s[i]) - mean / (1 + s[i])
+
+
+@kernel
+def fill_d(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
+    """d."""
+    width = z.shape[1]
+    d = np.empty(BLOCK, z.dtype)
+    for i in range(first, last):
+        own = i if len(way) > 1 else 0
+        for start in range(0, width, BLOCK):
+            count = min(BLOCK, width - start)
+            fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            for j in range(count):
+                out[i, start + j] = d[j]
+
+
+@kernel
+def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
+    """log p = d - log1p(s)."""
+    width = z.shape[1]
+    d, e, ties = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
+    for i in range(first, last):
+        own = i if len(way) > 1 else 0
+        rest = 0.0
+        lanes = min(BLOCK, (width + LANE - 1) // LANE * LANE)
+        ties[:lanes] = 0
+        for start in range(0, width, BLOCK):
+            count = min(BLOCK, width - start)
+            n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            below(d, n, e, ties)
+            rest += total_of(e, n)
+        e[0] = log1p(rest + ties_but_one(ties, lanes))
+        level = e[0]
+        for start in range(0, width, BLOCK):
+            count = min(BLOCK, width - start)
+            fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            for j in range(count):
+                out[i, start + j] = d[j] - level
+
+
+@kernel
+def probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
+    """p = exp(d)/Σ exp(d)."""
+    width = z.shape[1]
+    d, e = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
+    for i in range(first, last):
+        own = i if len(way) > 1 else 0
+        total = 0.0
+        for start in range(0, width, BLOCK):
+            count = min(BLOCK, width - start)
+            n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            for j in range(n):
+                e[j] = exp(d[j])
+            for j in range(count):
+                out[i, start + j] = e[j]
+            total += total_of(e, n)
+        e[0] = total if total >= 1 else np.nan
+        divisor = e[0]
+        for j in range(width):
+            out[i, j] /= divisor
+
+
+@kernel
+def one_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any) -> Any:
+    """log p of one category of one row."""
+    d = np.empty(LANE, z.dtype)
+    fill(z[0, x : x + 1], top[0], way[0], scale[0], d)
+    d[1] = log1p(s[0])
+    return np.float64(d[0] - d[1])
+
+
+@kernel
+def each_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any, out: Any) -> Any:
+    """log p of one category of each row; False where one is out of range."""
+    d = np.empty(LANE, z.dtype)
+    for i in range(len(x)):
+        own = i if len(way) > 1 else 0
+        if not 0 <= x[i] < z.shape[1]:
+            return False
+        fill(z[i, x[i] : x[i] + 1], top[i], way[own], scale[own], d)
+        d[1] = log1p(s[i])
+        out[i] = d[0] - d[1]
+    return True

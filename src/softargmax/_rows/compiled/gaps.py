@@ -1,0 +1,87 @@
+"""How d follows from logits, block by block, and sums of weights: parts of kernels."""
+
+from typing import Any
+
+import numpy as np
+
+from softargmax._rows.compiled.maths import LANE, part, weight
+
+# How d follows from the gap to the top. The careful ones round once.
+PLAIN = 0  # β = 1
+TIMES = 1  # β·gap in the dtype
+WIDE = 2  # β·gap in float64
+RATIO = 3  # gap/T in float64
+COLDEST = 4  # T = 0
+HOT = 5  # β = 0
+
+
+@part
+def fill(z: Any, top: Any, way: Any, scale: Any, d: Any) -> Any:
+    """Write d of some logits of a row to the front of ``d``, filled up with -inf to whole lanes.
+
+    The number of elements written is returned.
+    """
+    count = len(z)
+    d[0] = -np.inf
+    d[1] = scale
+    d[2] = 0.0
+    void, factor, zero = d[0], d[1], d[2]
+    if way == PLAIN:
+        for j in range(count):
+            d[j] = z[j] - top
+    elif way == TIMES:
+        for j in range(count):
+            x = z[j]
+            d[j] = (x - top) * factor if x > void else void
+    elif way == WIDE:
+        for j in range(count):
+            x = z[j]
+            d[j] = np.float64(x - top) * scale if x > void else -np.inf
+    elif way == RATIO:
+        for j in range(count):
+            d[j] = np.float64(z[j] - top) / scale
+    elif way == COLDEST:
+        for j in range(count):
+            d[j] = zero if z[j] == top else void
+    else:
+        for j in range(count):
+            d[j] = zero if z[j] > void else void
+    width = (count + LANE - 1) // LANE * LANE
+    for j in range(count, width):
+        d[j] = void
+    return width
+
+
+@part
+def total_of(e: Any, width: Any) -> Any:
+    """The sum of whole lanes of e, as a tree whose shape depends on the width alone; e is lost."""
+    n = width // LANE
+    while n > 1:
+        half = (n + 1) // 2
+        for j in range((n - half) * LANE):
+            e[j] += e[half * LANE + j]
+        n = half
+    n = LANE
+    while n > 1:
+        n //= 2
+        for j in range(n):
+            e[j] += e[n + j]
+    return np.float64(e[0])
+
+
+@part
+def below(d: Any, n: Any, e: Any, ties: Any) -> Any:
+    """Weights of what is below the top, and a count of what is at the top."""
+    e[0] = 0.0
+    e[1] = 1.0
+    zero, one = e[0], e[1]
+    for j in range(n):
+        e[j] = weight(d[j]) if d[j] < zero else zero
+        ties[j] += one if d[j] == zero else zero
+
+
+@part
+def ties_but_one(ties: Any, lanes: Any) -> Any:
+    """How many categories are at the top, but one; NaN where none is, as in a row with a NaN."""
+    count = total_of(ties, lanes)
+    return count - 1.0 if count > 0 else np.nan
