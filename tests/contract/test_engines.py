@@ -79,3 +79,32 @@ def test_numba_that_is_asked_for_and_not_there(tmp_path):
     done = in_a_process(code, SOFTARGMAX_ENGINE="numba")
     assert "ImportError" in done.stderr
     assert "pip install 'softargmax[fast]'" in done.stderr
+
+
+DRAWS = """
+import hashlib, numpy as np, softargmax
+from softargmax import Categorical
+from softargmax.tokens import MinP, TopK, TopP, chain
+rng, found = np.random.default_rng(0), hashlib.sha256()
+for dtype in (np.float32, np.float64):
+    for shape in [(6,), (3, 18), (500, 18), (9_000,), (4, 3_000)]:
+        z = (rng.normal(size=shape) * 4).astype(dtype)
+        for heat in (1.0, 0.7):
+            d = Categorical(z, heat)
+            for n in ((), 3, 2_000 if len(shape) == 1 else 20):
+                found.update(d.sample(n, rng=1).tobytes())
+            found.update(d.log_probs.tobytes() + d.probs.tobytes())
+            if shape == (9_000,):
+                found.update(chain(TopK(50), TopP(0.9), MinP(0.02))(d).sample(rng=2).tobytes())
+print(softargmax.engine(), found.hexdigest())
+"""
+
+
+@needs_numba
+def test_every_instruction_set_finds_the_same_bits(tmp_path):
+    """Whatever vectors the kernels are compiled for: those at hand, and the least of all."""
+    at_hand = in_a_process(DRAWS, SOFTARGMAX_ENGINE="numba")
+    least = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    plain = in_a_process(DRAWS, SOFTARGMAX_ENGINE="numba", **least)
+    assert at_hand.stdout.startswith("numba "), at_hand.stderr
+    assert at_hand.stdout == plain.stdout, plain.stderr

@@ -68,6 +68,20 @@ def prepare(z: Any, coldness: Any, value: Any, tiny: Any, memory: Any) -> Any:
 
 
 @kernel
+def divide(memory: Any, out: Any) -> Any:
+    """p = exp(d)/Σ exp(d), in float64."""
+    width = out.shape[1]
+    for i in range(len(out)):
+        row, d, total = out[i], memory[i, :width], 0.0
+        for j in range(width):
+            row[j] = exp(d[j])
+        for j in range(width):
+            total += row[j]
+        for j in range(width):
+            row[j] /= total
+
+
+@kernel
 def pick(memory: Any, row: Any, u: Any) -> Any:
     """The first category of a row whose running sum passes a part of the whole."""
     width = memory.shape[1] // 2 - 1
@@ -137,8 +151,9 @@ class Prepared(Law):
         return self._home(self._d - self._memory[:, -2:-1])
 
     def make_probs(self, workers: int = 1) -> Any:  # noqa: ARG002
-        weights = np.exp(self._d)
-        return self._home(weights / weights.sum(axis=-1, keepdims=True))
+        out = np.empty((self.count, self.width))
+        divide(self._memory, out)
+        return self._home(out)
 
     @property
     def _d(self) -> Any:
