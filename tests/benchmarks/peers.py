@@ -5,7 +5,8 @@ them into docs/performance.md; ``--only JOB …`` prints those jobs alone. A row
 median time and the median of the ratios its time / ours, round by round. Peers that are not
 installed are left out (extra ``bench``; llama-cpp-python where it is). Before it is timed, every
 contender's answer is checked: probabilities by value, many draws by their mean log-probability.
-PyTorch runs with one thread and with two; the better one counts.
+PyTorch runs with one thread and with two; the better one counts. Where numba is installed, ours
+are measured with both engines.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,19 @@ from tqdm import tqdm
 
 from growth import growth, memory
 from jobs import JOBS as DRAWS
-from jobs import Contenders, installed
+from jobs import Contenders, Job, installed
 from searches import SEARCHES
+from softargmax import engine
+from softargmax._rows.engine import use
+from starts import starts
 from states import STATES
 from truncated import TRUNCATED
 
 JOBS = DRAWS | TRUNCATED | SEARCHES | STATES
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+ENGINE = engine()
+BY_NUMPY = ", engine numpy"
+OURS = ("softargmax", "Categorical", "the draw")
 TURN = 0.05  # seconds of a contender's turn, or one call where that is longer
 
 
@@ -36,6 +43,7 @@ def measure(contenders: Contenders, seconds: float, name: str) -> dict[str, list
     """Seconds a call, in turn, in as many rounds as fit (three at least)."""
     repeats = {}
     for contender, call in contenders.items():
+        serve(contender)
         start = time.perf_counter()
         call()
         repeats[contender] = max(1, int(TURN / max(time.perf_counter() - start, 1e-7)))
@@ -46,6 +54,7 @@ def measure(contenders: Contenders, seconds: float, name: str) -> dict[str, list
             bar.update(min(round(gone), bar.total) - bar.n)
             for contender, call in contenders.items():
                 # Untimed: a cold cache, and memory that the others have given back.
+                serve(contender)
                 call()
                 begin = time.perf_counter()
                 for _ in range(repeats[contender]):
@@ -54,6 +63,26 @@ def measure(contenders: Contenders, seconds: float, name: str) -> dict[str, list
                 if re.search("thread|workers|jax|transformers", contender):
                     time.sleep(0.3)  # idle threads of a pool spin for up to 0.2 s
     return times
+
+
+def serve(contender: str) -> None:
+    """Let the contender's engine serve."""
+    use("numpy" if contender.endswith(BY_NUMPY) else ENGINE)
+
+
+def with_both_engines(make: Callable[[], Job]) -> Job:
+    """A job with ours by both engines, each with the objects at hand that it made."""
+    use(ENGINE)
+    job = make()
+    if ENGINE == "numpy":
+        return job
+    serve(BY_NUMPY)
+    contenders: Contenders = {}
+    for (name, call), plain in zip(job.contenders.items(), make().contenders.values(), strict=True):
+        contenders[name] = call
+        if name.startswith(OURS):
+            contenders[name + BY_NUMPY] = plain
+    return job._replace(contenders=contenders)
 
 
 def table_rows(times: dict[str, list[float]]) -> Iterator[str]:
@@ -111,8 +140,9 @@ def peers(names: list[str], seconds: float) -> Iterator[str]:
     yield "| | median | time / ours |"
     yield "|---|---|---|"
     for name in names:
-        job = JOBS[name]()
+        job = with_both_engines(JOBS[name])
         for contender, call in job.contenders.items():
+            serve(contender)
             if not contender.startswith("floor") and not job.check(call()):
                 raise SystemExit(f"{name}: {contender} gives another answer")
         yield f"| **{job.title}** | | |"
@@ -136,11 +166,12 @@ def main() -> None:
         "peers": lambda seconds: peers(list(JOBS), seconds),
         "growth": lambda seconds: growth(show, seconds / 20),
         "memory": lambda seconds: memory(),
+        "starts": lambda seconds: starts(show),
     }
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    known = [*JOBS, "growth", "memory"]
+    known = [*JOBS, "growth", "memory", "starts"]
     parser.add_argument("--only", nargs="+", choices=known, metavar="JOB", help=", ".join(known))
     parser.add_argument("--seconds", type=float, default=10.0, help="a job, at least")
     options = parser.parse_args()

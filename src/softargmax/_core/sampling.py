@@ -81,6 +81,9 @@ def sample_and_log_prob(state: State, shape: int | tuple[int, ...], rng: Rngs) -
     x = sample(state, shape, rng, "auto", None)
     if state.xp is not np or state.kept is not None or type(x) is np.int64:
         return x, log_prob(state, x)
+    each = state.law.log_prob_each(x) if x.shape == state.batch_shape else None
+    if each is not None:
+        return x, each
     return x, unwrap(take(state, log_probs(state), np.asarray(x)))
 
 

@@ -1,6 +1,7 @@
 """The law of rows by kernels, whatever their shape: one pass or two over the logits."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,7 +55,10 @@ class Compiled(Law):
         if rows.prior is not None and rows.prior.dtype.kind == "b":
             z = _masked(z, rows.prior)
             rows = Rows(z, temperature)
-        ways = None if rows.prior is not None else _ways(z.dtype, temperature)
+        ways = None
+        if rows.prior is None:
+            one = type(temperature.coldness) is float
+            ways = (_ways_of_one if one else _ways)(z.dtype, temperature)
         if ways is not None:
             z = np.ascontiguousarray(z)
             top = _tops(z, ways.factor) if rows.top is None else rows.top
@@ -168,10 +172,8 @@ def _masked(z: Any, mask: Any) -> Any:
 
 def _ways(dtype: Any, temperature: Temperature) -> _Ways | None:
     """How d follows from the gaps; None where some β is too extreme for a product."""
-    coldness, value = temperature
-    if type(coldness) is float and coldness == 1:
-        return _ONE
-    limits, coldness = LIMITS[dtype.char], np.atleast_1d(coldness)
+    limits, value = LIMITS[dtype.char], temperature.value
+    coldness = np.atleast_1d(temperature.coldness)
     cold, size = np.atleast_1d(temperature.infinite), np.abs(coldness)
     limit = cold | (coldness == 0)
     if not (limit | ((limits.tiny <= size) & (size <= limits.max))).all():
@@ -182,8 +184,12 @@ def _ways(dtype: Any, temperature: Temperature) -> _Ways | None:
     else:
         way, scale = np.full(coldness.shape, RATIO), np.atleast_1d(value)
     quick = np.where(coldness == 0, HOT, np.where(cold, COLDEST, TIMES))
-    way = np.where(limit, quick, way)
+    quick = np.where(coldness == 1, PLAIN, quick)
+    way = np.where(limit | (coldness == 1), quick, way)
     return _Ways(way.astype(np.int8), scale, quick.astype(np.int8), coldness)
+
+
+_ways_of_one = lru_cache(_ways)  # ten array calls cost as much as some kernels
 
 
 def _tops(z: Any, coldness: Any) -> Any:
