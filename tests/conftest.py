@@ -31,6 +31,8 @@ _ROWS += ("test_categorical.py", "test_functional.py")
 def pytest_generate_tests(metafunc):
     path = metafunc.definition.path.relative_to(Path(__file__).parent)
     engines = getattr(metafunc.module, "ENGINES", ("numpy", "numba"))
+    if metafunc.definition.get_closest_marker("frameworks"):
+        engines = engines[-1:]  # which engine serves tensors is not decided there
     if path.parts[0] in _ROWS and "rows_engine" in metafunc.fixturenames:
         metafunc.parametrize("rows_engine", engines, indirect=True, scope="module")
 

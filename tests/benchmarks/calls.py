@@ -449,6 +449,7 @@ NOT_MEASURED = {
     "dask.sample_counts": "cluster.py measures it",
     "dask.sample_sharded": "cluster.py measures it",
     "draws.Keyed.generator": "a generator alone",
+    "engine": "a word",
     "gumbel.Reservoir": "a state; update is measured",
     "plotting.plot_probabilities": "a picture",
     "plotting.plot_schedule": "a picture",

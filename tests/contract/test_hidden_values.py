@@ -478,6 +478,7 @@ ELSEWHERE = {
     "annealing.": "NumPy's arrays and Python's functions alone",
     "dask.": "Dask's arrays, whose values are seen by the workers",
     "draws.": "NumPy's arrays alone, without checks",
+    "engine": "no arguments",
     "functional.": "the functions of the top level",
     "relaxed.": "the class of the top level",
     "plotting.": "pictures of NumPy's arrays",

@@ -464,8 +464,8 @@ def test_subnormal_probabilities_are_not_drawn():
         z = np.array([-gap, 0], dtype)
         assert 0 < RowScores(z).weights[0] < 1e-37
         row = Sparse([law_of(z, WARM, None)], [np.array([4, 7])], 9, dtype, ())
-        assert row.invert_one(0.0) == 7
-        assert row.invert(np.zeros((1, 1))) == 7
+        assert row.draw(0.0) == 7
+        assert row.draw_few(np.zeros((1, 1))) == 7
 
 
 def test_compact_draws(compact):
@@ -492,7 +492,7 @@ def test_rows_that_take_turns_share_no_values():
 
 
 def test_draws_of_chosen_uniforms(compact):
-    drawn = state_of(compact).law.invert(np.array([[0.0] * 3, [np.nextafter(1, 0)] * 3]))
+    drawn = state_of(compact).law.draw_few(np.array([[0.0] * 3, [np.nextafter(1, 0)] * 3]))
     assert (compact.prob(drawn) > 0).all()
 
 

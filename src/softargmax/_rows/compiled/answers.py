@@ -4,16 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._rows.compiled.gaps import below, fill, ties_but_one, total_of
+from softargmax._rows.compiled.gaps import below, fill, row_of, ties_but_one, total_of
 from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p
 
 
 @kernel
 def tops(z: Any, coldness: Any, top: Any) -> Any:
     """The largest logit of each row; where β < 0 the smallest above -inf. NaN where one is NaN."""
-    rows, width = z.shape
-    for i in range(rows):
-        row, best = z[i], z[i, 0]
+    width = z.shape[1]
+    for i in range(len(top)):
+        row = row_of(z, i)
+        best = row[0]
         if coldness[i if len(coldness) > 1 else 0] >= 0:
             for j in range(width):
                 best = row[j] if row[j] > best or row[j] != row[j] else best
@@ -37,7 +38,7 @@ def numbers(
         lanes = min(BLOCK, (width + LANE - 1) // LANE * LANE)
         ties[:lanes] = 0
         for start in range(0, width, BLOCK):
-            n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
             below(d, n, e, ties)
             for j in range(n):
                 d[j] = e[j] * d[j] if e[j] > 0 else e[j]
@@ -56,7 +57,7 @@ def fill_d(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: A
         own = i if len(way) > 1 else 0
         for start in range(0, width, BLOCK):
             count = min(BLOCK, width - start)
-            fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
             for j in range(count):
                 out[i, start + j] = d[j]
 
@@ -73,14 +74,14 @@ def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out
         ties[:lanes] = 0
         for start in range(0, width, BLOCK):
             count = min(BLOCK, width - start)
-            n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
             below(d, n, e, ties)
             rest += total_of(e, n)
         e[0] = log1p(rest + ties_but_one(ties, lanes))
         level = e[0]
         for start in range(0, width, BLOCK):
             count = min(BLOCK, width - start)
-            fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
             for j in range(count):
                 out[i, start + j] = d[j] - level
 
@@ -95,7 +96,7 @@ def probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: An
         total = 0.0
         for start in range(0, width, BLOCK):
             count = min(BLOCK, width - start)
-            n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
             for j in range(n):
                 e[j] = exp(d[j])
             for j in range(count):
@@ -124,7 +125,7 @@ def each_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any, out: A
         own = i if len(way) > 1 else 0
         if not 0 <= x[i] < z.shape[1]:
             return False
-        fill(z[i, x[i] : x[i] + 1], top[i], way[own], scale[own], d)
+        fill(row_of(z, i)[x[i] : x[i] + 1], top[i], way[own], scale[own], d)
         d[1] = log1p(s[i])
         out[i] = d[0] - d[1]
     return True

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._rows.compiled.maths import LANE, part, weight
+from softargmax._rows.compiled.maths import LANE, exp, part
 
 # How d follows from the gap to the top. The careful ones round once.
 PLAIN = 0  # β = 1
@@ -13,6 +13,12 @@ WIDE = 2  # β·gap in float64
 RATIO = 3  # gap/T in float64
 COLDEST = 4  # T = 0
 HOT = 5  # β = 0
+
+
+@part
+def row_of(z: Any, i: Any) -> Any:
+    """The logits of row i; a single one is that of all rows, as in a ladder of temperatures."""
+    return z[i if len(z) > 1 else 0]
 
 
 @part
@@ -76,7 +82,7 @@ def below(d: Any, n: Any, e: Any, ties: Any) -> Any:
     e[1] = 1.0
     zero, one = e[0], e[1]
     for j in range(n):
-        e[j] = weight(d[j]) if d[j] < zero else zero
+        e[j] = exp(d[j]) if d[j] < zero else zero
         ties[j] += one if d[j] == zero else zero
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._rows.blocks import BELOW_ONE
-from softargmax._rows.compiled.gaps import TIMES, fill, total_of
+from softargmax._rows.compiled.gaps import TIMES, fill, row_of, total_of
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part, weight
 
 
@@ -18,7 +18,7 @@ def sums(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any
         own = i if len(way) > 1 else 0
         total = 0.0
         for start in range(0, width, BLOCK):
-            n = fill(z[i, start : start + BLOCK], top[i], way[own], scale[own], d)
+            n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
             for j in range(n):
                 d[j] = weight(d[j])
             total += total_of(d, n)
@@ -85,7 +85,9 @@ def invert(
     for i in range(first, last):
         own = i if len(way) > 1 else 0
         for k in range(len(u)):
-            out[k, i] = pick(z[i], top[i], way[own], scale[own], running[i], tiny, u[k, i], d)
+            out[k, i] = pick(
+                row_of(z, i), top[i], way[own], scale[own], running[i], tiny, u[k, i], d
+            )
 
 
 @kernel
@@ -104,7 +106,7 @@ def invert_short(
     d, reached = np.empty(BLOCK, z.dtype), np.empty(BLOCK)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
-        total = add_up(z[i], top[i], way[own], scale[own], tiny * width, d, reached)
+        total = add_up(row_of(z, i), top[i], way[own], scale[own], tiny * width, d, reached)
         for k in range(len(u)):
             level, j = u[k, i] * total, 0
             while reached[j] <= level:
@@ -131,12 +133,12 @@ def invert_together(
         for r in range(rows):
             i = start + r
             if simple:
-                row, own_top = z[i], top[i]
+                row, own_top = row_of(z, i), top[i]
                 for j in range(width):
                     weights[j, r] = row[j] - own_top
             else:
                 own = i if len(way) > 1 else 0
-                fill(z[i], top[i], way[own], scale[own], d)
+                fill(row_of(z, i), top[i], way[own], scale[own], d)
                 for j in range(width):
                     weights[j, r] = d[j]
         for j in range(len(flat)):

@@ -60,14 +60,16 @@ class Compiled(Law):
             one = type(temperature.coldness) is float
             ways = (_ways_of_one if one else _ways)(z.dtype, temperature)
         if ways is not None:
-            z = np.ascontiguousarray(z)
-            top = _tops(z, ways.factor) if rows.top is None else rows.top
+            if len(z) > 1 and z.strides[0] == 0:
+                z = z[:1]  # one row of logits at many temperatures
+            z = frozen(z)
+            top = _tops(z, ways.factor, self.count) if rows.top is None else rows.top
             if not _near(top, LIMITS[z.dtype.char].far):
                 ways = None
         if ways is None:  # a prior, or a gap or β at the edge of the range: with more care
             d = np.empty(z.shape, z.dtype)
             centre(rows, d)
-            z, top, ways = d, np.zeros(len(z), z.dtype), _ONE
+            z, top, ways = d, np.zeros(len(d), d.dtype), _ONE
         # One kind of array, so that kernels are compiled once.
         z, top = frozen(z), frozen(top)
         self._careful = z, top, ways.way, ways.scale
@@ -192,11 +194,12 @@ def _ways(dtype: Any, temperature: Temperature) -> _Ways | None:
 _ways_of_one = lru_cache(_ways)  # ten array calls cost as much as some kernels
 
 
-def _tops(z: Any, coldness: Any) -> Any:
+def _tops(z: Any, coldness: Any, count: int) -> Any:
+    top = np.empty(count, z.dtype)
     if z.shape[1] > BLOCK and (coldness >= 0).all():
-        return z.max(axis=-1)  # the one pass that NumPy does as fast
-    top = np.empty(len(z), z.dtype)
-    tops(frozen(z), coldness, top)
+        top[:] = z.max(axis=-1)  # the one pass that NumPy does as fast
+    else:
+        tops(z, coldness, top)
     return top
 
 

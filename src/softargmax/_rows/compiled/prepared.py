@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays.namespaces import Shape
+from softargmax._arrays.namespaces import Shape, ignore_fp_errors
 from softargmax._rows.compiled.maths import exp, kernel, log1p
 from softargmax._rows.law import Law
 from softargmax._rows.rows import LIMITS, Temperature
@@ -58,6 +58,8 @@ def prepare(z: Any, coldness: Any, value: Any, tiny: Any, memory: Any) -> Any:
             elif weights[j] > 0:
                 rest += weights[j]
                 mean += weights[j] * d[j]
+            elif -np.inf < d[j] < -1e30:
+                return False  # in float32 it would be -inf
         s, least, reached = rest + (ties - 1), tiny * (rest + ties), 0.0
         for j in range(width):
             reached += weights[j] if weights[j] >= least else 0.0
@@ -159,19 +161,20 @@ class Prepared(Law):
     def _d(self) -> Any:
         return self._memory[:, : self.width]
 
+    @ignore_fp_errors
     def _home(self, x: Any) -> Any:
-        return x.astype(self.dtype).reshape(self.shape)
+        return x.astype(self.dtype).reshape((*self.batch, *x.shape[1:]))
 
     # ------------------------------------------------------------------ numbers of a row
 
     def make_entropy(self) -> Any:
         if not self.batch:
-            return self.dtype.type(self._memory[0, -1])
-        return self._memory[:, -1].astype(self.dtype).reshape(self.batch)
+            return self.dtype.type(self._memory.item(0, -1))
+        return self._home(self._memory[:, -1])
 
     def log_prob(self, category: int) -> Any:
-        row = self._memory[0]
-        return self.dtype.type(row[category] - row[-2])
+        memory = self._memory
+        return self.dtype.type(memory.item(0, category) - memory.item(0, -2))
 
     def log_prob_each(self, x: Any) -> Any:
         if x.dtype != np.int64 or not x.flags.c_contiguous:
