@@ -6,6 +6,7 @@ import numpy as np
 
 from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._random.numpy import Generator, uniforms
+from softargmax._rows.engine import kernels
 from softargmax._rows.memory import BLOCK, blocks
 from softargmax._rows.threads import by_blocks_of_noise
 
@@ -44,17 +45,21 @@ class AliasTable(NamedTuple):
         num_categories = len(weights)
         share = np.asarray(weights, np.float64)
         share = share * (num_categories / share.sum())  # K·p, so that 1 is the column's height
-        light = np.flatnonzero(share < 1)
-        heavy = np.flatnonzero(share >= 1)
         # Half the bytes of int64, and so twice the columns in the cache.
         dtype = np.int32 if num_categories <= 2**31 - 1 else np.int64
+        # Rounding can leave every share just below 1; then the heaviest serves as the heavy one.
+        if num_categories and not (share >= 1).any():
+            share[share.argmax()] = 1
+        fast = kernels()
+        if fast is not None:
+            alias = np.empty(num_categories, dtype)
+            fast.tables.pair_up(share, alias)
+            return cls(share, alias)
+        light = np.flatnonzero(share < 1)
+        heavy = np.flatnonzero(share >= 1)
         threshold, alias = np.ones(num_categories), np.arange(num_categories, dtype=dtype)
         if len(light) == 0:
             return cls(threshold, alias)
-        # Rounding can leave every share just below 1; then the heaviest serves as the heavy one.
-        if len(heavy) == 0:
-            heavy = np.array([share.argmax()])
-            light = light[light != heavy[0]]
         deficit = np.concatenate([[0.0], np.cumsum(1 - share[light])])
         supply = np.cumsum(share[heavy] - 1)  # what the heavy columns up to this one can give
         # A light column takes from the heavy one in whose supply its deficit starts.
@@ -81,6 +86,11 @@ class AliasTable(NamedTuple):
         >>> AliasTable.build(np.array([1.0, 0.0, 3.0])).take(np.array([0.1, 0.3, 0.9]))
         array([0, 2, 2], dtype=int32)
         """
+        fast = kernels()
+        if fast is not None and isinstance(u, np.ndarray) and u.dtype == np.float64:
+            found = np.empty((u.size, 1), np.int64)
+            self._look_up(fast, u.reshape(-1, 1), 0, found)
+            return found.reshape(u.shape).astype(self.alias.dtype, copy=False)
         column = u * len(self.threshold)
         index = column.astype(self.alias.dtype)
         column -= index
@@ -89,21 +99,34 @@ class AliasTable(NamedTuple):
         alias *= column >= self.threshold.take(index)
         return index + alias
 
+    def _look_up(self, fast: Any, u: Any, row: int, out: Any) -> None:
+        """Write the categories of a row's uniforms (n, rows), contiguous as ``out`` is."""
+        if not fast.tables.look_up(u, row, self.threshold, self.alias, out):
+            raise IndexError("uniforms must be in [0, 1)")
+
 
 def draw_by_alias(rng: Generator, tables: list[AliasTable], n: int, workers: int) -> Any:
     """n draws a row, (n, rows), by one alias table a row."""
-    out = np.empty((n, len(tables)), np.int64)
-    if len(tables) == 1 and workers == 1:
+    rows, fast = len(tables), kernels()
+    out = np.empty((n, rows), np.int64)
+    if rows == 1 and workers == 1 and fast is None:
         _fill(rng, tables[0], out[:, 0])
         return out
 
     def work(block: slice, u: Any) -> None:
         for row, table in enumerate(tables):
-            out[block, row] = table.take(u[:, row])
+            if fast is not None:
+                table._look_up(fast, u, row, out[block])
+            else:
+                out[block, row] = table.take(u[:, row])
 
-    by_blocks_of_noise(
-        work, n, len(tables), lambda size: uniforms(rng, (size, len(tables))), workers
-    )
+    # One thread has used a block's noise before it makes the next.
+    memory = np.empty((min(n, max(1, BLOCK // max(rows, 1))), rows)) if workers == 1 else None
+
+    def noise(size: int) -> Any:
+        return uniforms(rng, (size, rows), out=None if memory is None else memory[:size])
+
+    by_blocks_of_noise(work, n, rows, noise, workers)
     return out
 
 
