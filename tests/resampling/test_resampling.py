@@ -11,12 +11,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from softargmax import Categorical
-from softargmax.resampling import _schemes, effective_sample_size, next_coldness, resample
+from softargmax._rows import resampling as ways
+from softargmax.resampling import effective_sample_size, next_coldness, resample
 from statistical import check_draws
 
 inf = math.inf
 SCHEMES = ("multinomial", "stratified", "systematic", "residual", "ssp")
 LAST = 1 - 2.0**-53
+SLACK = 2.0**-49
 
 
 # ---------------------------------------------------------------------------- by loops
@@ -136,7 +138,7 @@ def test_systematic_is_the_comb(weights, n, tooth):
     total = sum(weights)
     u = (tooth + 0.5) / 60 / 64  # never on a border: those are multiples of 1/(total)
     p = np.array([weights]) / total
-    got = _schemes.systematic(p, n, np.array([[u]]))[0]
+    got = ways.systematic(p, n, np.array([[u]]), SLACK)[0]
     cdf = np.cumsum(weights)
     # Exact: cdf·n/total > j + u  ⟺  cdf·n - j·total > u·total, in integers but for u.
     want = [next(i for i, c in enumerate(cdf) if c * n - j * total > u * total) for j in range(n)]
@@ -160,10 +162,12 @@ def noise_of(scheme, value, k, n, rows=1):
 
 
 def parents_by(scheme, p, n, noise):
-    function = getattr(_schemes, scheme)
+    function = getattr(ways, scheme)
     if scheme == "residual":
-        return function(p.copy(), n, lambda m: noise[:, : m + 1].copy())
-    return function(p.copy(), *((n,) if scheme in ("systematic", "ssp") else ()), noise)
+        return function(p.copy(), n, lambda m: noise[:, : m + 1].copy(), SLACK)
+    if scheme in ("systematic", "ssp"):
+        return function(p.copy(), n, noise, SLACK)
+    return function(p.copy(), noise)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -178,7 +182,7 @@ def test_weight_zero_is_never_drawn_at_either_end(scheme, u):
             assert row[0][parents_by(scheme, row, n, noise)].all()
     # A product of a subnormal number and luck is rounded up to the number.
     luck = np.array([[0.99, 0.5, 0.0, 0.1]])
-    assert _schemes.ssp(np.array([[5e-324, 0, 0.5, 0, 0.5]]), 1, luck) != 1
+    assert ways.ssp(np.array([[5e-324, 0, 0.5, 0, 0.5]]), 1, luck, SLACK) != 1
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -239,7 +243,7 @@ def test_more_offspring_than_the_precision_can_tell_apart(scheme):
     noise = noise_of(scheme, 0.3, 1000, 10**6)
     if scheme == "residual":
         noise = (lambda waits: lambda m: waits[:, : m + 1])(noise)
-    parents = getattr(_schemes, scheme)(p / p.sum(), 10**6, noise, 1e-5)
+    parents = getattr(ways, scheme)(p / p.sum(), 10**6, noise, 1e-5)
     counts = offspring(parents, 1000)[0]
     assert counts.sum() == 10**6
 
@@ -247,7 +251,7 @@ def test_more_offspring_than_the_precision_can_tell_apart(scheme):
 def test_systematic_at_borders():
     for n in (49, 1000):
         for u in (0.0, 0.5, LAST):
-            alone = _schemes.systematic(np.full((1, n), 1 / n), n, np.array([[u]]))
+            alone = ways.systematic(np.full((1, n), 1 / n), n, np.array([[u]]), SLACK)
             assert_array_equal(alone[0], np.arange(n))
 
 
@@ -316,7 +320,7 @@ def test_systematic_resampling_can_be_worse():
     """The case of the docstring, exactly: variance 1/4 where independent draws have 1/8."""
     p, f = np.full((1, 4), 0.25), np.array([1.0, 0.0, 1.0, 0.0])
     teeth = (np.arange(100) + 0.5) / 100
-    means = [f[_schemes.systematic(p, 2, np.array([[u]]))].mean() for u in teeth]
+    means = [f[ways.systematic(p, 2, np.array([[u]]), SLACK)].mean() for u in teeth]
     assert np.mean(means) == 0.5
     assert np.var(means) == 0.25
 
@@ -340,7 +344,7 @@ def test_killing_is_its_definition(k):
     p[5] = 1  # of equal weights all stay
     p /= p.sum(axis=-1, keepdims=True)
     u, waits = rng.random((6, k)), rng.standard_exponential((6, k + 1))
-    got = _schemes.killing(p.copy(), u.copy(), lambda m: waits[:, : m + 1].copy())
+    got = ways.killing(p.copy(), u.copy(), lambda m: waits[:, : m + 1].copy())
     want = [loop_killing(*row) for row in zip(p, u, waits, strict=True)]
     assert_array_equal(got, np.array(want).reshape(6, k))
     assert_array_equal(got[5], np.arange(k))
@@ -353,11 +357,22 @@ def test_killing_keeps_the_heaviest_and_never_draws_weight_zero(luck):
         noise = np.full((1, row.size + 1), max(44 * luck, 2.0**-64))
         noise[:, -1] = 1e-30
         u = np.full(row.shape, luck)
-        parents = _schemes.killing(row.copy(), u, lambda m, noise=noise: noise[:, -m - 1 :].copy())
+        parents = ways.killing(row.copy(), u, lambda m, noise=noise: noise[:, -m - 1 :].copy())
         counts = offspring(parents, row.size)[0]
         assert counts.sum() == row.size
         assert not counts[row[0] == 0].any()
         assert (counts[row[0] == row.max()] > 0).all()
+
+
+def test_a_row_that_loses_nobody_beside_one_that_does():
+    """The probabilities of some equal weights add up to more than 1."""
+    k = next(k for k in range(2, 99) if np.cumsum(np.full(k, 1 / k))[-1] > 1)
+    p = np.full((2, k), 1 / k)
+    p[1, 1:] /= 2
+    p[1] /= p[1].sum()
+    got = ways.killing(p, np.full((2, k), 0.9), lambda m: np.ones((2, m + 1)))
+    assert_array_equal(got[0], np.arange(k))
+    assert got[1].tolist() != got[0].tolist()
 
 
 def test_killing_is_unbiased_and_has_the_variance_of_its_definition():

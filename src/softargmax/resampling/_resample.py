@@ -19,26 +19,22 @@ from softargmax._random.numpy import Generator, exponentials, uniforms
 from softargmax._random.source import Job
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
+from softargmax._rows import resampling as ways
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import as_rows
 from softargmax.categorical import Categorical, state_of
-from softargmax.resampling import _schemes
 
 _Scheme = Literal["multinomial", "stratified", "systematic", "residual", "ssp", "killing"]
 # Probabilities (rows, K) → parents (rows, n); each scheme draws noise of the shape it needs.
 _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
-    "multinomial": lambda p, n, rng, _: _schemes.multinomial(p, exponentials(rng, (len(p), n + 1))),
-    "stratified": lambda p, n, rng, _: _schemes.stratified(p, uniforms(rng, (len(p), n))),
-    "systematic": lambda p, n, rng, slack: _schemes.systematic(
-        p, n, uniforms(rng, (len(p), 1)), slack
-    ),
-    "residual": lambda p, n, rng, slack: _schemes.residual(
+    "multinomial": lambda p, n, rng, _: ways.multinomial(p, exponentials(rng, (len(p), n + 1))),
+    "stratified": lambda p, n, rng, _: ways.stratified(p, uniforms(rng, (len(p), n))),
+    "systematic": lambda p, n, rng, slack: ways.systematic(p, n, uniforms(rng, (len(p), 1)), slack),
+    "residual": lambda p, n, rng, slack: ways.residual(
         p, n, lambda m: exponentials(rng, (len(p), m + 1)), slack
     ),
-    "ssp": lambda p, n, rng, slack: _schemes.ssp(
-        p, n, uniforms(rng, (len(p), p.shape[-1] - 1)), slack
-    ),
-    "killing": lambda p, _, rng, __: _schemes.killing(
+    "ssp": lambda p, n, rng, slack: ways.ssp(p, n, uniforms(rng, (len(p), p.shape[-1] - 1)), slack),
+    "killing": lambda p, _, rng, __: ways.killing(
         p, uniforms(rng, p.shape), lambda m: exponentials(rng, (len(p), m + 1))
     ),
 }
@@ -131,13 +127,14 @@ def _parents(host: State, rng: Generator, job: Job) -> Any:
     draw = list(_SCHEMES.values())[which]
     p = as_rows(probs(host), host.batch_shape)
     slack = 8 * float(np.finfo(p.dtype).eps)
-    found = np.empty((len(p), n), np.int64)
+    found = [np.empty((0, n), np.int64)]
     for some in blocks(len(p), p.shape[-1] + n) if n else ():
-        rows = p[some].astype(np.float64)
+        rows = p[some].astype(np.float64, copy=False)
         if p.dtype != np.float64:
             rows /= rows.sum(axis=-1, keepdims=True)
-        found[some] = draw(rows, n, rng, slack)
-    return found.reshape(*host.batch_shape, n)
+        found.append(draw(rows, n, rng, slack))
+    parents = found[-1] if len(found) < 3 else np.concatenate(found)
+    return parents.reshape(*host.batch_shape, n)
 
 
 sampling.host_draw("parents", _parents)

@@ -1,23 +1,38 @@
 """Probabilities + noise → parents: the six resampling schemes as functions of NumPy rows.
 
 ``p`` holds probabilities (rows, K) in float64. Each function returns the sorted parents, int64
-(rows, n); a category of probability 0 is never a parent, whatever the noise. Arrays of n or K
-numbers are reused, since allocation costs more than the arithmetic: the noise is overwritten.
+(rows, n); a category of probability 0 is never a parent, whatever the noise. ``slack`` is the
+relative tolerance within which np counts as an integer. Arrays of n or K numbers are reused, since
+allocation costs more than the arithmetic: the noise is overwritten.
 """
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._rows.blocks import BELOW_ONE
+from softargmax._rows.engine import kernels
 from softargmax._rows.inversion import cumulative
 from softargmax._rows.memory import blocks
 
-_SLACK = 2.0**-49  # relative tolerance within which np counts as an integer
+Way = TypeVar("Way", bound=Callable[..., Any])
 
 
+def _or_kernels(way: Way) -> Way:
+    """Where kernels serve, their function of the same name, with equal parents of equal noise."""
+
+    @functools.wraps(way)
+    def chosen(*args: Any) -> Any:
+        fast = kernels()
+        return (way if fast is None else getattr(fast.resampling, way.__name__))(*args)
+
+    return cast("Way", chosen)
+
+
+@_or_kernels
 @ignore_fp_errors
 def multinomial(p: Any, waits: Any) -> Any:
     """n independent draws, sorted; ``waits`` are exponentials (rows, n + 1).
@@ -36,6 +51,7 @@ def multinomial(p: Any, waits: Any) -> Any:
     return _parents(_merged(cumulative(p), times), waits.shape[-1] - 1)
 
 
+@_or_kernels
 @ignore_fp_errors
 def stratified(p: Any, u: Any) -> Any:
     """One draw from each of n equal strata; ``u`` are uniforms (rows, n), positions within them.
@@ -58,8 +74,9 @@ def stratified(p: Any, u: Any) -> Any:
     return _parents(_replaced(level, reached), n)
 
 
+@_or_kernels
 @ignore_fp_errors
-def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
+def systematic(p: Any, n: int, u: Any, slack: float) -> Any:
     """Equally spaced draws with one offset per row, ``u`` (rows, 1): ⌊np⌋ or ⌈np⌉ of each.
 
     The integer parts ⌊np⌋ are set aside first, so that rounding in long sums cannot affect them.
@@ -68,8 +85,8 @@ def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     --------
     >>> import numpy as np
     >>> p = np.array([[0.5, 0.0, 0.25, 0.25]])
-    >>> systematic(p, 2, np.array([[0.0]])), systematic(p, 2, np.array([[0.6]]))
-    (array([[0, 2]]), array([[0, 3]]))
+    >>> [systematic(p, 2, np.array([[u]]), 1e-15).tolist() for u in (0.0, 0.6)]
+    [[[0, 2]], [[0, 3]]]
     """
     whole, part, left = _split(p, n, slack)
     level = np.cumsum(part, axis=-1)
@@ -82,20 +99,22 @@ def systematic(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     return _parents(reached, n)
 
 
+@_or_kernels
 @ignore_fp_errors
-def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float = _SLACK) -> Any:
+def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float) -> Any:
     """⌊np⌋ of each, m more by independent draws; ``waits(m)`` are exponentials (rows, m + 1).
 
     Examples
     --------
     >>> import numpy as np
-    >>> residual(np.array([[0.5, 0.0, 0.5]]), 3, lambda m: np.array([[1.0, 3.0]]))
+    >>> residual(np.array([[0.5, 0.0, 0.5]]), 3, lambda m: np.array([[1.0, 3.0]]), 1e-15)
     array([[0, 0, 2]])
     """
     whole, part, left = _split(p, n, slack)
     return _parents(_with_draws(whole, part, left, waits), n)
 
 
+@_or_kernels
 @ignore_fp_errors
 def killing(p: Any, u: Any, waits: Callable[[int], Any]) -> Any:
     """Each survives with probability p / max p or else is replaced by an independent draw.
@@ -114,8 +133,9 @@ def killing(p: Any, u: Any, waits: Callable[[int], Any]) -> Any:
     return _parents(_with_draws(stays, p, left, waits), p.shape[-1])
 
 
+@_or_kernels
 @ignore_fp_errors
-def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
+def ssp(p: Any, n: int, u: Any, slack: float) -> Any:
     """⌊np⌋ or ⌈np⌉ of each by Srinivasan's process; ``u`` are uniforms (rows, K - 1).
 
     The fractional parts are paired in a knockout: one of each pair becomes 0 or 1, and the other
@@ -125,8 +145,8 @@ def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
     --------
     >>> import numpy as np
     >>> p = np.array([[0.25, 0.25, 0.0, 0.5]])
-    >>> ssp(p, 2, np.array([[0.1, 0.9, 0.5]])), ssp(p, 2, np.array([[0.9, 0.9, 0.5]]))
-    (array([[0, 3]]), array([[1, 3]]))
+    >>> [ssp(p, 2, np.array([[u, 0.9, 0.5]]), 1e-15).tolist() for u in (0.1, 0.9)]
+    [[[0, 3]], [[1, 3]]]
     """
     counts, part, left = _split(p, n, slack)
     row = np.arange(len(p))
@@ -140,8 +160,8 @@ def ssp(p: Any, n: int, u: Any, slack: float = _SLACK) -> Any:
         both = a + b
         full = both >= 1
         # Unnormalized probability that the first becomes 1 (full), or goes on as the second is 0.
-        stake = np.where(full, 1 - b, a)
-        chosen = u[:, used : used + pairs] * np.where(full, 2 - both, both) < stake
+        stake = np.minimum(a, 1 - b)
+        chosen = u[:, used : used + pairs] * np.minimum(both, 2 - both) < stake
         chosen |= b == 0  # which a product with subnormal numbers may miss
         used += pairs
         on = np.where(chosen != full, first, second)
@@ -164,7 +184,7 @@ def _with_draws(counts: Any, weights: Any, left: Any, waits: Callable[[int], Any
         times /= np.take_along_axis(times, left, axis=-1)
         np.minimum(times, np.where(np.arange(times.shape[-1]) < left, BELOW_ONE, 1), out=times)
         level = np.cumsum(weights, axis=-1)
-        level /= np.where(left > 0, level[:, -1:], 1)
+        level /= np.where(left > 0, level[:, -1:], np.inf)  # where none is drawn, 0
         reached += _merged(level, times)
     return reached
 
