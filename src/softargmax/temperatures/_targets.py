@@ -22,8 +22,8 @@ from softargmax._arrays.namespaces import (
 from softargmax._core.inputs import checked_state, meet_batch
 from softargmax._random.source import JOBS, Job
 from softargmax._random.sources import hand_out
+from softargmax._rows import solver
 from softargmax._rows.rows import as_rows
-from softargmax.temperatures import _solver
 
 
 def temperature_for_entropy(
@@ -181,7 +181,7 @@ def temperature_for_ess(logits: ArrayLike, ess: ArrayLike, *, mask: ArrayLike | 
 class _Kind(NamedTuple):
     """A quantity that increases with T, or falls, as a Rényi entropy does."""
 
-    order: _solver.Order  # of the entropy
+    order: solver.Order  # of the entropy
     excess: Callable[[Any, Any], Any]  # (target, k ties) → that entropy minus log k
     ends: Callable[[Any, Any], tuple[Any, Any]]  # (k ties, n legal) → the attainable range
 
@@ -225,18 +225,18 @@ def _temperature(logits: ArrayLike, target: ArrayLike, mask: ArrayLike | None, n
 
 
 @ignore_fp_errors
-def _solve(job: Job, shape: Shape, z: Any, goal: Any, keep: Any) -> _solver.Match:
+def _solve(job: Job, shape: Shape, z: Any, goal: Any, keep: Any) -> solver.Match:
     which, bits = job.options
     kind = list(_KINDS.values())[which]
     goals = np.broadcast_to(np.asarray(goal, np.float64), shape).ravel()
-    found = _solver.match(
+    found = solver.match(
         as_rows(z, shape),
         None if keep is None else as_rows(keep, shape).astype(bool),
         lambda k, block: kind.excess(goals[block], k),
         kind.order,
         2.0**-bits if bits else 0.0,
     )
-    return _solver.Match(*(part.reshape(shape) for part in found))
+    return solver.Match(*(part.reshape(shape) for part in found))
 
 
 def _of_hidden(_: Any, job: Job, batch: Shape, arrays: tuple[Any, ...]) -> Any:

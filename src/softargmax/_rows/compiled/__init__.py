@@ -5,9 +5,9 @@ of IEEE operations in an order that the code fixes, so that every machine finds 
 and log are polynomials of our own, sums are trees of a fixed shape, and nothing is contracted.
 """
 
-from softargmax._rows.compiled import resampling, tables
+from softargmax._rows.compiled import resampling, solver, tables
 from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
 
-__all__ = ["SIZE", "WIDTH", "Prepared", "copied", "law_of", "resampling", "tables"]
+__all__ = ["SIZE", "WIDTH", "Prepared", "copied", "law_of", "resampling", "solver", "tables"]

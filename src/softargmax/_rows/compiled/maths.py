@@ -1,4 +1,4 @@
-"""What kernels are made of: how they are compiled, exp, log1p, and sums as trees."""
+"""What kernels are made of: how they are compiled, exp, log, log1p, and sums as trees."""
 
 from collections.abc import Callable
 from hashlib import blake2b
@@ -72,6 +72,7 @@ _B0, _B1, _B2 = 0.5000000000000001, 0.16666666666666667, 0.041666666666623829
 _B3, _B4, _B5 = 0.0083333333333300388, 0.0013888888917363078, 0.00019841269863168478
 _B6, _B7 = 2.4801521064076527e-05, 2.755726828167998e-06
 _B8, _B9 = 2.7620198643234750e-07, 2.5100470238808523e-08
+_ROOT8 = np.int64(0x3FE6A09E667F3BCD)  # the bits of √½
 _ONE4, _ZERO4 = _f4(1), _f4(0)
 
 
@@ -154,11 +155,7 @@ def _exp(x: Any) -> Any:
 
 @part
 def log1p(x: Any) -> Any:
-    """log(1 + x) of a float64 x ≥ 0, within 1.1 units of the last place.
-
-    With 1 + x = 2^n·(1 + y) and 1 + y in [√½, √2], log(1 + y) = 2·artanh(f) for f = y/(2 + y), by
-    its series, and 2·f = y - y²/2 + f·y²/2 keeps what the division would round off.
-    """
+    """log(1 + x) of a float64 x ≥ 0, within 1.1 units of the last place."""
     if not x < np.inf:
         return x
     whole: Any = 0
@@ -169,8 +166,30 @@ def log1p(x: Any) -> Any:
         u = 1.0 + x
         rest = (x - (u - 1.0) if x < 1e15 else 1.0 - (u - x)) / u
         bits = np.int64(np.float64(u).view(np.int64))
-        whole = (bits - np.int64(0x3FE6A09E667F3BCD)) >> np.int64(52)
+        whole = (bits - _ROOT8) >> np.int64(52)
         y = np.int64(bits - (whole << np.int64(52))).view(np.float64) - 1.0
+    return log_of_parts(whole, y, rest)
+
+
+@part
+def log(x: Any) -> Any:
+    """log x of a float64 x ≥ 0, as precise."""
+    if x == 0 or not x < np.inf:
+        return -np.inf if x == 0 else x
+    least = x < 2.2250738585072014e-308  # no normal number
+    bits = np.int64(np.float64(x * 2.0**54 if least else x).view(np.int64))
+    whole = (bits - _ROOT8) >> np.int64(52)
+    y = np.int64(bits - (whole << np.int64(52))).view(np.float64) - 1.0
+    return log_of_parts(whole - np.int64(54 if least else 0), y, 0.0)
+
+
+@part
+def log_of_parts(whole: Any, y: Any, rest: Any) -> Any:
+    """log(2^n·(1 + y)) + rest, with n whole and 1 + y in [√½, √2].
+
+    log(1 + y) = 2·artanh(f) for f = y/(2 + y), by its series, and 2·f = y - y²/2 + f·y²/2 keeps
+    what the division would round off.
+    """
     f, half = y / (2.0 + y), 0.5 * y * y
     g = f * f
     tail = 1 / 21.0

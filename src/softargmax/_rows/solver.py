@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from softargmax._arrays.namespaces import ignore_fp_errors
+from softargmax._rows.engine import kernels
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import LIFT
 
@@ -67,6 +68,14 @@ class _Ladder(NamedTuple):
     def of(cls, z: Any, keep: Any) -> "_Ladder":
         """Make one from rows in float64, which are overwritten."""
         rows, width = z.shape
+        fast = kernels()
+        if fast is not None:
+            step = fast.solver.STEP
+            d = np.full((rows, -(-width // step) * step), -math.inf)
+            np.copyto(d[:, :width], z, where=True if keep is None else keep)
+            unit, span, tied, legal, mean, variance = np.empty((6, rows))
+            fast.solver.ladder(d, unit, span, tied, legal, mean, variance)
+            return cls(d, unit, span, tied, legal, mean, variance, False)
         top, low = z.max(axis=-1), z.min(axis=-1)
         legal = np.full(rows, float(width))
         if keep is not None or not (low > -math.inf).all():
@@ -118,9 +127,21 @@ def _solve(ladder: _Ladder, excess: Any, order: Order, eps: float) -> Any:
     temperature[hot] = math.inf
     todo = (excess > 0) & (excess < cap) & ~cold & ~hot
     if todo.any():
-        coldness = _Newton(ladder.rows(todo), cap[todo], excess[todo], order).solve()
+        coldness = _coldness(ladder.rows(todo), cap[todo], excess[todo], order)
         temperature[todo] = ladder.unit[todo] / coldness
     return temperature
+
+
+def _coldness(ladder: _Ladder, cap: Any, goal: Any, order: Order) -> Any:
+    """Where each row's entropy is log k above the goal, which is below the cap."""
+    fast = kernels()
+    if fast is None:
+        return _Newton(ladder, cap, goal, order).solve()
+    found = np.empty(len(cap))
+    of_rows = ladder.span, ladder.tied, ladder.mean, ladder.variance
+    which = {"1": fast.solver.ENTROPY, "2": fast.solver.ESS, "inf": fast.solver.MAX_PROB}[order]
+    fast.solver.newton(ladder.d, *of_rows, cap, goal, which, found)
+    return found
 
 
 class _Newton:
