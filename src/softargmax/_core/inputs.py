@@ -24,8 +24,8 @@ from softargmax._arrays.namespaces import (
 from softargmax._arrays.weights import checked_mask, checked_weights
 from softargmax._core.state import State
 from softargmax._core.support import check_support, masked_prior, meet_categories
+from softargmax._rows.copies import copied
 from softargmax._rows.engine import kernels
-from softargmax._rows.memory import blocks
 from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.short import SHORT
 
@@ -129,7 +129,7 @@ def plain_state(
         total = sum(values)  # NaN where a logit is
         fine = total == total and -math.inf < max(values) < math.inf
     elif logits.shape[-1] >= _LONG_ROW:
-        z, top = _copied(logits) if copy else (logits, None)
+        z, top = copied(logits)[:2] if copy else (logits, None)
         fine = top is None or bool(np.isfinite(top).all())  # NaN where the row has one
     else:
         z = logits.copy() if copy else logits  # in C order
@@ -158,8 +158,9 @@ def _by_kernels(fast: Any, logits: Any, temperature: Temperature) -> State | Non
         state = State(np, z, z, temperature, None, z.shape[:-1])
         state.law = law
         return state
+    heads = None
     if width >= _LONG_ROW:
-        z, top = _copied(logits)
+        z, top, heads = copied(logits)
         fine = bool(np.isfinite(top).all())
     else:
         z, top = np.empty(logits.shape, logits.dtype), np.empty(logits.shape[:-1], logits.dtype)
@@ -169,6 +170,8 @@ def _by_kernels(fast: Any, logits: Any, temperature: Temperature) -> State | Non
     z.flags.writeable = False
     state = State(np, z, z, temperature, None, z.shape[:-1])
     state.memo["top"] = top
+    if heads is not None:
+        state.memo["heads"] = heads
     return state
 
 
@@ -183,21 +186,6 @@ def _masked(logits: Any, temperature: Temperature, mask: ArrayLike) -> State | N
         return None
     z.flags.writeable = mask.flags.writeable = False
     return State(np, z, z, temperature, mask, z.shape[:-1])
-
-
-def _copied(x: Any) -> tuple[Any, Any]:
-    """A copy in C order and the maximum of every row, found while the row is in the cache."""
-    z, top = np.empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype)
-    if x.ndim == 1:
-        np.copyto(z, x)
-        z.max(out=top)
-        return z, top
-    given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
-    rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
-    for block in blocks(len(rows), rows[0].size):
-        np.copyto(rows[block], given[block])
-        rows[block].max(axis=-1, out=tops[block])
-    return z, top
 
 
 def check_one(temperature: ArrayLike | None, coldness: ArrayLike | None) -> None:

@@ -243,8 +243,8 @@ class State:
         """A state with other parts, of which nothing has been computed yet."""
         parts = {name: getattr(self, name) for name in _PARTS if name not in changes}
         made = State(**parts, **changes)
-        if made.z is self.z and "top" in self.memo:
-            made.memo["top"] = self.memo["top"]
+        if made.z is self.z:
+            made.memo.update({name: self.memo[name] for name in _SEEN if name in self.memo})
         return made
 
     def mapped(self, function: Callable[[Array], Array]) -> "State":
@@ -256,6 +256,7 @@ class State:
         return State(self.xp, logits, z, temperature, prior, self.batch_shape)
 
 
+_SEEN = ("heads", "top")  # what the memo knows of the logits alone
 _PARTS = ("xp", "logits", "z", "temperature", "prior", "batch_shape")
 
 

@@ -31,7 +31,7 @@ from softargmax._core.variants import masked
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
-from softargmax._rows.thresholds import SLACK, RowScores
+from softargmax._rows.thresholds import SLACK, RowScores, scores_of
 
 
 class ArrayScores:
@@ -228,17 +228,18 @@ def _rows(state: State) -> Iterator[RowScores]:
     if kept is not None:
         for i, row in enumerate(kept.rows()):
             prior = None if kept.prior is None else kept.prior[row]
-            yield RowScores.of(kept.z[row], state.row_temperature(i), prior)
+            yield scores_of(kept.z[row], state.row_temperature(i), prior)
         return
     z = as_rows(state.z, batch)
     prior = None if state.prior is None else as_rows(state.prior, batch)
     top = memo["top"].reshape(-1) if "top" in memo and memo["top"].size == len(z) else None
     for i, row in enumerate(z):
-        yield RowScores.of(
+        yield scores_of(
             row,
             state.row_temperature(i),
             None if prior is None else prior[i],
             None if top is None else top[i],
+            memo.get("heads"),
         )
 
 
@@ -268,4 +269,4 @@ def survivors(state: State, positions: list[Any]) -> State:
 
 
 def _gathered(rows: Any, positions: list[Any]) -> Any:
-    return joined([row[found] for row, found in zip(rows, positions, strict=True)], rows.dtype)
+    return joined([row.take(found) for row, found in zip(rows, positions, strict=True)], rows.dtype)

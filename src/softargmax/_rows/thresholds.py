@@ -9,12 +9,13 @@ from typing import Any, Self
 import numpy as np
 
 from softargmax._rows.centre import FLOOR, centre, multiply
+from softargmax._rows.engine import kernels
 from softargmax._rows.memory import Scratch, kept
 from softargmax._rows.rows import LIMITS, ONE, Rows, Temperature
 from softargmax._rows.sums import LONG, dot, row_sums
 
-_GROUP = 32  # scores that are compared before the k largest are looked for
-_EPS = float(np.finfo(np.float64).eps)
+GROUP = 32  # scores that are compared before the k largest are looked for
+EPS = float(np.finfo(np.float64).eps)
 SLACK = 4  # units in the last place within which a score is taken to be on its bound
 
 
@@ -36,13 +37,15 @@ class RowScores:
         self._taken: list[Scratch] = []
 
     @classmethod
-    def of(cls, z: Any, temperature: Temperature, prior: Any, top: Any = None) -> Self:
+    def of(
+        cls, z: Any, temperature: Temperature, prior: Any, top: Any = None, *known: Any
+    ) -> Self:
         """Of one row (K,) of logits, by themselves where no prior, β or gap asks for more care."""
         if prior is None:
             top = z.max() if top is None else top
             limits = LIMITS[z.dtype.char]
             if top <= limits.far and limits.hold(temperature.coldness):
-                return cls(z, temperature, top)
+                return cls(z, temperature, top, *known)
         d = np.empty((1, len(z)), z.dtype)
         weights = None if prior is None else prior[None]
         centre(Rows(z[None], temperature, weights), d)
@@ -145,7 +148,7 @@ class RowScores:
         if mass >= 1:
             return -math.inf
         key = self.d if self.own_key is None else self.own_key
-        goal = (1 - mass) * self._total * (1 + 8 * _EPS)
+        goal = (1 - mass) * self._total * (1 + 8 * EPS)
         if len(key) < LONG:
             some, weights, below = key, self.weights, 0.0
         else:
@@ -205,7 +208,7 @@ class RowScores:
         weights = np.exp(d)
         rest = np.concatenate([[0.0], weights[1:].cumsum()])  # beside 1, the first, it drowns
         own = np.log1p(rest) - (weights * d).cumsum() / (1 + rest)
-        beyond = own > fraction * self.entropy * (1 + 8 * _EPS)
+        beyond = own > fraction * self.entropy * (1 + 8 * EPS)
         place = int(beyond.argmax()) if beyond.any() else len(d)
         return float(d[max(place - 1, 0)])
 
@@ -253,7 +256,7 @@ class RowScores:
     def _largest(self, k: int) -> Any:
         """Positions of the k largest scores and of those that are tied with the last of them."""
         q = self.q
-        groups = len(q) // _GROUP
+        groups = len(q) // GROUP
         if k >= len(q):
             return np.flatnonzero(q > -math.inf)
         if k * 4 > groups:
@@ -261,19 +264,30 @@ class RowScores:
             return np.flatnonzero(q >= level if level > -math.inf else q > level)
         # The k largest are in groups whose maximum is among the k largest of these. A group is
         # every n-th score, so that whole rows of memory are compared at once.
-        table = q[: groups * _GROUP].reshape(_GROUP, groups)
+        table = q[: groups * GROUP].reshape(GROUP, groups)
         maxima = table.max(axis=0)
         chosen = np.flatnonzero(maxima >= _kth(maxima, k))
-        some = np.concatenate([table.take(chosen, axis=1).ravel(), q[groups * _GROUP :]])
+        some = np.concatenate([table.take(chosen, axis=1).ravel(), q[groups * GROUP :]])
         level = _kth(some, k)
         if level == -math.inf:
             return np.flatnonzero(q > level)
         place = np.flatnonzero(some >= level)
         row, column = np.divmod(place, len(chosen))
-        inside = row < _GROUP
+        inside = row < GROUP
         found = np.where(inside, row * groups + chosen[column], place)
-        found[~inside] += groups * _GROUP - _GROUP * len(chosen)
+        found[~inside] += groups * GROUP - GROUP * len(chosen)
         return found
+
+
+def scores_of(
+    z: Any, temperature: Temperature, prior: Any, top: Any = None, heads: Any = None
+) -> RowScores:
+    """The scores of one row (K,) of logits, by the engine that serves."""
+    fast = kernels()
+    if fast is not None:
+        found: RowScores = fast.CompiledScores.of(z, temperature, prior, top, heads)
+        return found
+    return RowScores.of(z, temperature, prior, top)
 
 
 def _kth(x: Any, k: int) -> Any:

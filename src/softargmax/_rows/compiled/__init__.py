@@ -9,5 +9,17 @@ from softargmax._rows.compiled import resampling, solver, tables
 from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
+from softargmax._rows.compiled.thresholds import CompiledScores, heads_and_top
 
-__all__ = ["SIZE", "WIDTH", "Prepared", "copied", "law_of", "resampling", "solver", "tables"]
+__all__ = [
+    "SIZE",
+    "WIDTH",
+    "CompiledScores",
+    "Prepared",
+    "copied",
+    "heads_and_top",
+    "law_of",
+    "resampling",
+    "solver",
+    "tables",
+]
