@@ -22,9 +22,10 @@ from softargmax._rows.compiled.gaps import (
     total_of,
 )
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen, kernel, weight
+from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import LIMITS, ONE, Temperature
-from softargmax._rows.thresholds import EPS, GROUP, RowScores
+from softargmax._rows.thresholds import EPS, RowScores
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 8192  # scores up to which no sample is taken
@@ -112,16 +113,16 @@ def heads_of(x: Any, heads: Any) -> Any:
 
 @kernel
 def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
-    """The positions of the scores in [low, high], ascending."""
-    blocks = len(heads) // LANE
+    """The positions of the scores in [low, high], ascending; ``heads`` may be empty."""
+    blocks = (len(z) + BLOCK - 1) // BLOCK
     counts, marks = np.empty(blocks, np.int32), np.empty(BLOCK, np.uint8)
     words = marks.view(np.uint64)
     total = 0
     for b in range(blocks):
         own, hits = heads[b * LANE : (b + 1) * LANE], np.int32(0)
-        for j in range(LANE):
+        for j in range(len(own)):
             hits = np.int32(hits + np.int32(own[j] >= low))
-        if hits:
+        if hits or not len(heads):
             some, hits = z[b * BLOCK : (b + 1) * BLOCK], np.int32(0)
             for j in range(len(some)):
                 hits = np.int32(hits + np.int32((some[j] >= low) & (some[j] <= high)))
@@ -337,14 +338,13 @@ def mass(key: Any, w: Any, n: Any, bound: Any, e: Any) -> Any:
 
 @kernel
 def bracket(d: Any, w: Any, level: Any, goal: Any, ends: Any) -> Any:
-    """Write keys between which a sample of the row has the mass below pass the goal, and return
-    about how many more there are in the row.
-    """
+    """Write keys between which a sample of the row has the mass below pass the goal,."""
     step = len(d) // _SAMPLE
     size = len(d) // step
     key, own, some = np.empty(size, d.dtype), np.empty(size, d.dtype), np.empty(size, d.dtype)
+    zero = np.zeros(1, d.dtype)[0]  # less a distance of 0 is no -0, which has a place of its own
     for i in range(size):
-        key[i], own[i] = -abs(d[i * step] - level), w[i * step]
+        key[i], own[i] = zero - abs(d[i * step] - level), w[i * step]
     some[:] = key
     found = settle(some, own, ends[0], ends[1], 0.0, goal / step)
     above = 0
@@ -375,7 +375,7 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
             some, own = d[start : start + BLOCK], w[start : start + BLOCK]
             n = (len(some) + LANE - 1) // LANE * LANE
             for j in range(len(some)):
-                key[j] = -abs(some[j] - level)
+                key[j] = zero - abs(some[j] - level)
             for j in range(len(some)):
                 e[j] = own[j] if key[j] < low else zero
             e[len(some) : n] = 0
@@ -424,7 +424,9 @@ class CompiledScores(RowScores):
 
     @kept
     def heads(self) -> Any:
-        """The largest scores of groups."""
+        """The largest scores of groups; none of a short row, which is looked at as a whole."""
+        if len(self.q) < MANY:
+            return np.empty(0, self.q.dtype)
         return heads_and_top(self.q)[0]
 
     # ------------------------------------------------------------------ what is known of the row
@@ -502,9 +504,9 @@ class CompiledScores(RowScores):
         return super().keep(bound, least, exact=True)
 
     def _largest(self, k: int) -> Any:
-        if k * 4 * GROUP > len(self.q):
-            return super()._largest(k)
-        return largest(self.q, self.heads, k)
+        if k * 4 <= len(self.heads):
+            return largest(self.q, self.heads, k)
+        return super()._largest(k)
 
 
 def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:
