@@ -15,11 +15,11 @@ def copied(x: Any) -> tuple[Any, Any, Any]:
     """
     z = np.empty(x.shape, x.dtype)
     if x.ndim == 1:
-        np.copyto(z, x)
-        fast = kernels() if len(z) >= MANY else None
+        fast = kernels() if len(z) >= MANY and x.flags.c_contiguous and x.flags.aligned else None
         if fast is not None:
-            heads, largest = fast.heads_and_top(z)
+            heads, largest = fast.heads_and_top(x, z)
             return z, largest, heads
+        np.copyto(z, x)
         return z, z.max(), None
     top = np.empty(x.shape[:-1], x.dtype)
     given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x

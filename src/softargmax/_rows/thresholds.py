@@ -37,9 +37,7 @@ class RowScores:
         self._taken: list[Scratch] = []
 
     @classmethod
-    def of(
-        cls, z: Any, temperature: Temperature, prior: Any, top: Any = None, *known: Any
-    ) -> Self:
+    def of(cls, z: Any, temperature: Temperature, prior: Any, top: Any = None, *known: Any) -> Self:
         """Of one row (K,) of logits, by themselves where no prior, β or gap asks for more care."""
         if prior is None:
             top = z.max() if top is None else top

@@ -76,16 +76,18 @@ def _unrank(place: Any, like: Any) -> Any:  # noqa: ARG001
 
 
 @kernel
-def heads_of(x: Any, heads: Any) -> Any:
+def heads_of(x: Any, z: Any, heads: Any) -> Any:
     """The largest of every LANE-th score of each block, -inf where there is none, and the largest
-    of all; NaN where a score is NaN, and perhaps where one is inf.
+    of all; NaN where a score is NaN, and perhaps where one is inf. A ``z`` as long becomes a copy.
     """
     quarter = BLOCK // 4
     e, odd = np.empty(quarter, x.dtype), np.zeros(quarter, x.dtype)
     best, last = np.empty(LANE, x.dtype), np.empty(BLOCK, x.dtype)
     best[:] = -np.inf
     for start in range(0, len(x), BLOCK):
-        some = x[start : start + BLOCK]
+        some, into = x[start : start + BLOCK], z[start : start + BLOCK]
+        for j in range(len(into)):
+            into[j] = some[j]
         if len(some) < BLOCK:
             last[:] = -np.inf
             last[: len(some)] = some
@@ -199,9 +201,7 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
 
 
 @kernel
-def reaching(
-    z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bound: Any
-) -> Any:
+def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bound: Any) -> Any:
     """The positions of the scores with -|d - level| at or above a bound, ascending."""
     probe, d, ends = np.empty(1, z.dtype), np.empty(LANE, z.dtype), np.empty(2, np.int64)
     probe[0] = -np.inf
@@ -361,7 +361,8 @@ def bracket(d: Any, w: Any, level: Any, goal: Any, ends: Any) -> Any:
 def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
     """The largest key -|d - level| such that what has a smaller one weighs at most the goal."""
     width, ends = len(d), np.empty(2, d.dtype)
-    key, e, marks = np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype), np.empty(BLOCK, np.uint8)
+    key, v, e = np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype)
+    marks = np.empty(BLOCK, np.uint8)
     words, one = marks.view(np.uint64), np.uint64(1)
     ends[0], ends[1], e[0] = -np.inf, np.inf, 0
     void, full, zero = ends[0], ends[1], e[0]
@@ -375,7 +376,7 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
             some, own = d[start : start + BLOCK], w[start : start + BLOCK]
             n = (len(some) + LANE - 1) // LANE * LANE
             for j in range(len(some)):
-                key[j] = zero - abs(some[j] - level)
+                key[j], v[j] = zero - abs(some[j] - level), own[j]
             for j in range(len(some)):
                 e[j] = own[j] if key[j] < low else zero
             e[len(some) : n] = 0
@@ -386,8 +387,8 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
             for k in range(BLOCK // 8):
                 word = words[k]
                 if word:
-                    for j in range(8 * k, min(8 * k + 8, len(some))):
-                        near[at], inside[at] = key[j], own[j]
+                    for j in range(8 * k, 8 * k + 8):
+                        near[at], inside[at] = key[j], v[j]
                         at += word & one
                         word >>= np.uint64(8)
         if under > goal and attempt < 3:
@@ -519,8 +520,8 @@ def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:
     return TIMES if float(np.float32(coldness)) == coldness else WIDE, coldness
 
 
-def heads_and_top(x: Any) -> tuple[Any, Any]:
-    """The largest scores of groups of a row, and of all."""
+def heads_and_top(x: Any, z: Any = None) -> tuple[Any, Any]:
+    """The largest scores of groups of a contiguous row, and of all; ``z`` becomes a copy."""
     heads = np.empty(-(-len(x) // BLOCK) * LANE, x.dtype)
-    top = heads_of(frozen(x), heads)
+    top = heads_of(frozen(x), heads[:0] if z is None else z, heads)
     return heads, x.max() if top != top else x.dtype.type(top)
