@@ -5,7 +5,7 @@ the floats; then blocks whose largest scores are below it are not looked into.
 """
 
 import math
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -24,7 +24,7 @@ from softargmax._rows.compiled.gaps import (
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen, kernel, weight
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
-from softargmax._rows.rows import LIMITS, ONE, Temperature
+from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.thresholds import EPS, RowScores
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
@@ -121,7 +121,8 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
     words = marks.view(np.uint64)
     total = 0
     for b in range(blocks):
-        own, hits = heads[b * LANE : (b + 1) * LANE], np.int32(0)
+        own = heads[b * LANE : (b + 1) * LANE]
+        hits: Any = np.int32(0)
         for j in range(len(own)):
             hits = np.int32(hits + np.int32(own[j] >= low))
         if hits or not len(heads):
@@ -269,7 +270,8 @@ def spread(z: Any, top: Any, way: Any, scale: Any) -> Any:
     d, e = np.empty(BLOCK, z.dtype), np.empty(BLOCK)
     count, total, squares = 0, 0.0, 0.0
     for start in range(0, len(z), BLOCK):
-        n, hits = fill(z[start : start + BLOCK], top, way, scale, d), np.int32(0)
+        n = fill(z[start : start + BLOCK], top, way, scale, d)
+        hits: Any = np.int32(0)
         for j in range(n):
             alive = d[j] > -np.inf
             e[j] = np.float64(d[j]) if alive else 0.0
@@ -468,7 +470,7 @@ class CompiledScores(RowScores):
 
     @property
     def deviation(self) -> float:
-        return spread(self.q, *self._way)
+        return float(spread(self.q, *self._way))
 
     def nearness(self, level: float) -> Any:
         return Nearness(self.q.dtype.type(level))
@@ -479,7 +481,7 @@ class CompiledScores(RowScores):
         if mass >= 1:
             return -math.inf
         d, w, total = self._weighed
-        return crossing(d, w, self._level, (1 - mass) * total * (1 + 8 * EPS))
+        return float(crossing(d, w, self._level, (1 - mass) * total * (1 + 8 * EPS)))
 
     @property
     def _level(self) -> Any:
