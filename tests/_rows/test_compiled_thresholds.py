@@ -7,14 +7,9 @@ import pytest
 
 pytest.importorskip("numba", reason="the engine of kernels needs numba")
 
+from softargmax._rows.compiled.heads import between, kth, largest
 from softargmax._rows.compiled.maths import frozen
-from softargmax._rows.compiled.thresholds import (
-    CompiledScores,
-    between,
-    heads_and_top,
-    kth,
-    largest,
-)
+from softargmax._rows.compiled.thresholds import CompiledScores, heads_and_top
 from softargmax._rows.rows import Temperature
 from softargmax._rows.thresholds import RowScores
 

@@ -67,7 +67,7 @@ class Compiled(Law):
             if not _near(top, LIMITS[z.dtype.char].far):
                 ways = None
         if ways is None:  # a prior, or a gap or β at the edge of the range: with more care
-            d = np.empty(z.shape, z.dtype)
+            d = np.empty(rows.z.shape, rows.z.dtype)
             centre(rows, d)
             z, top, ways = d, np.zeros(len(d), d.dtype), _ONE
         # One kind of array, so that kernels are compiled once.

@@ -1,0 +1,204 @@
+"""The largest scores of a row, by the largest of groups of it; floats in order.
+
+d rises with the score, so a bound on d is a bound on the score itself, found by bisection among
+the floats; then blocks whose largest scores are below it are not looked into.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from softargmax._rows.compiled.gaps import fill
+from softargmax._rows.compiled.maths import BLOCK, LANE, kernel
+
+# ---------------------------------------------------------------------------- floats in order
+
+
+def rank(x: Any) -> Any:
+    """The place of a float among all of its type, as an integer that rises with it."""
+    raise NotImplementedError
+
+
+def unrank(place: Any, like: Any) -> Any:
+    """The float at a place, of the type of ``like``."""
+    raise NotImplementedError
+
+
+def _rank4(x: Any) -> Any:
+    bits = np.int64(np.float32(x).view(np.int32))
+    return bits if bits >= 0 else bits ^ np.int64(0x7FFFFFFF)
+
+
+def _rank8(x: Any) -> Any:
+    bits = np.float64(x).view(np.int64)
+    return bits if bits >= 0 else bits ^ np.int64(0x7FFFFFFFFFFFFFFF)
+
+
+def _unrank4(place: Any, like: Any) -> Any:  # noqa: ARG001
+    return np.int32(place if place >= 0 else place ^ np.int64(0x7FFFFFFF)).view(np.float32)
+
+
+def _unrank8(place: Any, like: Any) -> Any:  # noqa: ARG001
+    return np.int64(place if place >= 0 else place ^ np.int64(0x7FFFFFFFFFFFFFFF)).view(np.float64)
+
+
+@overload(rank)  # type: ignore[untyped-decorator]
+def _rank(x: Any) -> Any:
+    return _rank4 if x == types.float32 else _rank8
+
+
+@overload(unrank)  # type: ignore[untyped-decorator]
+def _unrank(place: Any, like: Any) -> Any:  # noqa: ARG001
+    return _unrank4 if like == types.float32 else _unrank8
+
+
+# ---------------------------------------------------------------------------- largest scores
+
+
+@kernel
+def heads_of(x: Any, z: Any, heads: Any) -> Any:
+    """The largest of every LANE-th score of each block, -inf where there is none, and the largest
+    of all; NaN where a score is NaN, and perhaps where one is inf. A ``z`` as long becomes a copy.
+    """
+    quarter = BLOCK // 4
+    e, odd = np.empty(quarter, x.dtype), np.zeros(quarter, x.dtype)
+    best, last = np.empty(LANE, x.dtype), np.empty(BLOCK, x.dtype)
+    best[:] = -np.inf
+    for start in range(0, len(x), BLOCK):
+        some, into = x[start : start + BLOCK], z[start : start + BLOCK]
+        for j in range(len(into)):
+            into[j] = some[j]
+        if len(some) < BLOCK:
+            last[:] = -np.inf
+            last[: len(some)] = some
+            some = last
+        for j in range(quarter):
+            a, b = some[j], some[quarter + j]
+            c, d = some[2 * quarter + j], some[3 * quarter + j]
+            odd[j] += (a + b) + (c + d)
+            a, c = a if a > b else b, c if c > d else d
+            e[j] = a if a > c else c
+        own = heads[start // BLOCK * LANE : start // BLOCK * LANE + LANE]
+        for j in range(LANE):
+            a, b, c, d = e[j], e[LANE + j], e[2 * LANE + j], e[3 * LANE + j]
+            a, c = a if a > b else b, c if c > d else d
+            a = a if a > c else c
+            own[j] = a
+            best[j] = best[j] if best[j] > a else a
+    top, fine = best[0], True
+    for j in range(LANE):
+        top = best[j] if best[j] > top else top
+    for j in range(quarter):
+        fine = fine and odd[j] == odd[j]
+    return np.float64(top) if fine else np.nan
+
+
+@kernel
+def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
+    """The positions of the scores in [low, high], ascending; ``heads`` may be empty."""
+    blocks = (len(z) + BLOCK - 1) // BLOCK
+    counts, marks = np.empty(blocks, np.int32), np.empty(BLOCK, np.uint8)
+    words = marks.view(np.uint64)
+    total = 0
+    for b in range(blocks):
+        own = heads[b * LANE : (b + 1) * LANE]
+        hits: Any = np.int32(0)
+        for j in range(len(own)):
+            hits = np.int32(hits + np.int32(own[j] >= low))
+        if hits or not len(heads):
+            some, hits = z[b * BLOCK : (b + 1) * BLOCK], np.int32(0)
+            for j in range(len(some)):
+                hits = np.int32(hits + np.int32((some[j] >= low) & (some[j] <= high)))
+        counts[b] = hits
+        total += hits
+    found = np.empty(total + 1, np.int64)  # one more, since what does not stay is written over
+    at, one, marks[:] = np.uint64(0), np.uint64(1), 0
+    for b in range(blocks):
+        if counts[b] == 0:
+            continue
+        first = b * BLOCK
+        some = z[first : first + BLOCK]
+        for j in range(len(some)):
+            marks[j] = (some[j] >= low) & (some[j] <= high)
+        if counts[b] > BLOCK // 4:
+            for j in range(len(some)):
+                found[at] = first + j
+                at += np.uint64(marks[j])
+        else:  # few: eight that do not stay are passed over at once
+            marks[len(some) :] = 0
+            for k in range(BLOCK // 8):
+                word = words[k]
+                if word:
+                    for j in range(8):
+                        found[at] = first + 8 * k + j
+                        at += word & one
+                        word >>= np.uint64(8)
+    return found[:total]
+
+
+@kernel
+def kth(x: Any, k: Any) -> Any:
+    """The k-th largest, by bisection among the floats."""
+    ends = np.empty(2, x.dtype)
+    ends[0], ends[1] = -np.inf, np.inf
+    low, high = rank(ends[0]), rank(ends[1])
+    while low + 1 < high:
+        middle = (low >> 1) + (high >> 1) + (low & high & 1)
+        level, count = unrank(middle, ends[0]), np.int32(0)
+        for j in range(len(x)):
+            count = np.int32(count + np.int32(x[j] >= level))
+        low, high = (middle, high) if count >= k else (low, middle)
+    return unrank(low, ends[0])
+
+
+@kernel
+def largest(z: Any, heads: Any, k: Any) -> Any:
+    """The positions of the k largest scores, far fewer than there are heads, and of ties with the
+    last: they are among the scores that reach the k-th of the largest of k groups or more.
+    """
+    groups = heads
+    if k * 4 * LANE <= len(heads):  # groups of groups
+        blocks = len(heads) // LANE
+        groups = np.full((blocks + LANE - 1) // LANE * LANE, -np.inf).astype(z.dtype)
+        for b in range(blocks):
+            some, own = groups[b // LANE * LANE :][:LANE], heads[b * LANE : (b + 1) * LANE]
+            for j in range(LANE):
+                some[j] = some[j] if some[j] > own[j] else own[j]
+    ends = np.empty(2, z.dtype)
+    ends[0], ends[1] = -np.inf, np.inf
+    least = unrank(rank(ends[0]) + 1, ends[0])  # above -inf
+    found = between(z, heads, max(kth(groups, k), least), ends[1])
+    if len(found) <= k:
+        return found
+    level = kth(z[found], k)
+    count = 0
+    for j in range(len(found)):
+        found[count] = found[j]
+        count += z[found[j]] >= level
+    return found[:count]
+
+
+# ---------------------------------------------------------------------------- bounds on d
+
+
+@kernel
+def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bound: Any) -> Any:
+    """The positions of the scores with -|d - level| at or above a bound, ascending."""
+    probe, d, ends = np.empty(1, z.dtype), np.empty(LANE, z.dtype), np.empty(2, np.int64)
+    probe[0] = -np.inf
+    void = probe[0]
+    for side in range(2):  # the first score at the bound, and the first beyond that on the far side
+        goal = bound if side == 0 else unrank(rank(abs(bound)) + 1, top)
+        low, high = rank(void), rank(top) + 1
+        while low + 1 < high:
+            middle = (low >> 1) + (high >> 1) + (low & high & 1)
+            probe[0] = unrank(middle, top)
+            fill(probe, top, way, scale, d)
+            low, high = (low, middle) if d[0] - level >= goal else (middle, high)
+        ends[side] = high
+    return between(z, heads, unrank(ends[0], top), unrank(ends[1] - 1, top))
+
+
+# ---------------------------------------------------------------------------- masses
