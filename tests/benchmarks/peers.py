@@ -149,6 +149,20 @@ def peers(names: list[str], seconds: float) -> Iterator[str]:
         yield from table_rows(measure(job.contenders, seconds, name))
 
 
+def engines(names: list[str], seconds: float) -> Iterator[str]:
+    """Ours alone, by both engines: a line a job."""
+    yield machine()
+    yield ""
+    yield "| job | engine numba | engine numpy, times as long |"
+    yield "|---|---|---|"
+    for name in names:
+        job = with_both_engines(JOBS[name])
+        pair = {key: job.contenders[key] for key in ("softargmax", "softargmax" + BY_NUMPY)}
+        times = measure(pair, seconds, name)
+        ratios = np.array(times["softargmax" + BY_NUMPY]) / np.array(times["softargmax"])
+        yield f"| {job.title} | {show(np.median(times['softargmax']))} | {np.median(ratios):.2f} |"
+
+
 def write(sections: dict[str, str]) -> None:
     """Put the tables between their marks in docs/performance.md."""
     text = PAGE.read_text()
@@ -167,11 +181,12 @@ def main() -> None:
         "growth": lambda seconds: growth(show, seconds / 20),
         "memory": lambda seconds: memory(),
         "starts": lambda seconds: starts(show),
+        "engines": lambda seconds: engines(list(JOBS), seconds / 5),
     }
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    known = [*JOBS, "growth", "memory", "starts"]
+    known = [*JOBS, "growth", "memory", "starts", "engines"]
     parser.add_argument("--only", nargs="+", choices=known, metavar="JOB", help=", ".join(known))
     parser.add_argument("--seconds", type=float, default=10.0, help="a job, at least")
     options = parser.parse_args()
