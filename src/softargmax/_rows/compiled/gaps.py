@@ -76,6 +76,19 @@ def total_of(e: Any, width: Any) -> Any:
 
 
 @part
+def first_above(reached: Any, level: Any) -> Any:
+    """The first place where running sums pass a level, or the last place."""
+    low, high = 0, len(reached) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if reached[middle] > level:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@part
 def below(d: Any, n: Any, e: Any, ties: Any) -> Any:
     """Weights of what is below the top, and a count of what is at the top."""
     e[0] = 0.0

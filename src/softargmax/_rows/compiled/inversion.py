@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._rows.blocks import BELOW_ONE
-from softargmax._rows.compiled.gaps import TIMES, fill, row_of, total_of
+from softargmax._rows.compiled.gaps import TIMES, fill, first_above, row_of, total_of
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part, weight
 
 
@@ -28,21 +28,16 @@ def sums(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any
 @part
 def pick(z: Any, top: Any, way: Any, scale: Any, running: Any, tiny: Any, u: Any, d: Any) -> Any:
     """The category of a uniform in one row: a block by the running sums, then within the block."""
-    end = len(running) - 1
-    level, low, high = u * running[end], 0, end
-    while low < high:
-        middle = (low + high) // 2
-        if running[middle] > level:
-            high = middle
-        else:
-            low = middle + 1
+    total = running[len(running) - 1]
+    level = u * total
+    low = first_above(running, level)
     before = running[low - 1] if low else 0.0
     inside = min((level - before) / (running[low] - before), BELOW_ONE)
     some = z[low * BLOCK : (low + 1) * BLOCK]
     n = fill(some, top, way, scale, d)
     for j in range(n):
         d[j] = weight(d[j])
-    found = scan(d, len(some), inside, tiny * running[end])
+    found = scan(d, len(some), inside, tiny * total)
     if found >= 0:
         return low * BLOCK + found
     found = 0  # all are below the floor, as they can be at u = 0: the likeliest stands in

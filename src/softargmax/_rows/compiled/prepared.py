@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
+from softargmax._rows.compiled.gaps import first_above
 from softargmax._rows.compiled.maths import exp, kernel, log1p
 from softargmax._rows.law import Law
 from softargmax._rows.rows import LIMITS, Temperature
@@ -88,14 +89,7 @@ def pick(memory: Any, row: Any, u: Any) -> Any:
     """The first category of a row whose running sum passes a part of the whole."""
     width = memory.shape[1] // 2 - 1
     reached = memory[row, width : 2 * width]
-    level, low, high = u * reached[-1], 0, len(reached) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if reached[middle] > level:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return first_above(reached, u * reached[-1])
 
 
 @kernel
