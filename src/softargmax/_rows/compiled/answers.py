@@ -1,4 +1,4 @@
-"""What a row answers: its top, d, log-probabilities, probabilities, sums and entropy."""
+"""What a row answers: its top, d, log-probabilities, probabilities and entropy."""
 
 from typing import Any
 

@@ -199,6 +199,3 @@ def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bou
             low, high = (low, middle) if d[0] - level >= goal else (middle, high)
         ends[side] = high
     return between(z, heads, unrank(ends[0], top), unrank(ends[1] - 1, top))
-
-
-# ---------------------------------------------------------------------------- masses

@@ -131,7 +131,7 @@ def mass(key: Any, w: Any, n: Any, bound: Any, e: Any) -> Any:
 
 @kernel
 def bracket(d: Any, w: Any, level: Any, goal: Any, ends: Any) -> Any:
-    """Write keys between which a sample of the row has the mass below pass the goal,."""
+    """Write keys between which a sample of the row has the mass below passes the goal."""
     step = len(d) // _SAMPLE
     size = len(d) // step
     key, own, some = np.empty(size, d.dtype), np.empty(size, d.dtype), np.empty(size, d.dtype)
@@ -192,6 +192,3 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
             return found
         ends[0], ends[1] = high, full
     return np.inf
-
-
-# ---------------------------------------------------------------------------- a row of scores
