@@ -101,6 +101,7 @@ print(softargmax.engine(), found.hexdigest())
 
 
 @needs_numba
+@pytest.mark.slow  # every kernel is compiled twice over
 def test_every_instruction_set_finds_the_same_bits(tmp_path):
     """Whatever vectors the kernels are compiled for: those at hand, and the least of all."""
     at_hand = in_a_process(DRAWS, SOFTARGMAX_ENGINE="numba")
