@@ -24,13 +24,9 @@ from softargmax._arrays.namespaces import (
 from softargmax._arrays.weights import checked_mask, checked_weights
 from softargmax._core.state import State
 from softargmax._core.support import check_support, masked_prior, meet_categories
-from softargmax._rows.copies import copied
-from softargmax._rows.engine import kernels
+from softargmax._rows.copies import LONG_ROW, copy_of, is_fine
 from softargmax._rows.rows import ONE, Temperature
-from softargmax._rows.short import SHORT
 
-# From here on the maximum of every row costs no more than that of the whole array.
-_LONG_ROW = 256
 _SCALARS = (float, int, np.float64, np.float32)
 
 
@@ -118,60 +114,19 @@ def plain_state(
         return _masked(logits, checked, mask) if prior is None else None
     if prior is not None:
         return _masked(logits, checked, prior)
-    if copy:
-        fast = kernels()
-        if fast is not None:
-            return _by_kernels(fast, logits, checked)
-    top = None
-    if logits.ndim == 1 and logits.size <= SHORT:
-        z = logits.copy() if copy else logits
-        values = z.tolist()
-        total = sum(values)  # NaN where a logit is
-        fine = total == total and -math.inf < max(values) < math.inf
-    elif logits.shape[-1] >= _LONG_ROW:
-        z, top = copied(logits)[:2] if copy else (logits, None)
-        fine = top is None or bool(np.isfinite(top).all())  # NaN where the row has one
-    else:
-        z = logits.copy() if copy else logits  # in C order
-        # Most often no logit is infinite, and then no row needs a look of its own.
-        fine = bool(z.max() < math.inf and z.min() > -math.inf)
-        fine = fine or bool(np.isfinite(z.max(axis=-1)).all())
-    if not fine:
-        return None
-    if copy:
-        z.flags.writeable = False
-    state = State(np, z, z, checked, None, z.shape[:-1])
-    if top is not None:
-        state.memo["top"] = top
-    return state
-
-
-def _by_kernels(fast: Any, logits: Any, temperature: Temperature) -> State | None:
-    """The short way where kernels look at the logits while they copy them."""
-    width = logits.shape[-1]
-    if logits.size <= fast.SIZE and width <= fast.WIDTH:
-        z = logits.copy()  # in C order
-        z.flags.writeable = False
-        law = fast.Prepared.of(z.reshape(-1, width), temperature, z.shape[:-1])
-        if law is None:
+    if not copy:
+        if logits.shape[-1] < LONG_ROW and not is_fine(logits):
             return None
-        state = State(np, z, z, temperature, None, z.shape[:-1])
-        state.law = law
-        return state
-    heads = None
-    if width >= _LONG_ROW:
-        z, top, heads = copied(logits)
-        fine = bool(np.isfinite(top).all())
-    else:
-        z, top = np.empty(logits.shape, logits.dtype), np.empty(logits.shape[:-1], logits.dtype)
-        fine = fast.copied(logits, z, top)
-    if not fine:
+        return State(np, logits, logits, checked, None, logits.shape[:-1])
+    found = copy_of(logits, checked)
+    if found is None:
         return None
-    z.flags.writeable = False
-    state = State(np, z, z, temperature, None, z.shape[:-1])
-    state.memo["top"] = top
-    if heads is not None:
-        state.memo["heads"] = heads
+    z, law, top, heads = found
+    state = State(np, z, z, checked, None, z.shape[:-1])
+    if law is not None:
+        state.law = law
+    else:
+        state.memo = {name: x for name, x in (("top", top), ("heads", heads)) if x is not None}
     return state
 
 

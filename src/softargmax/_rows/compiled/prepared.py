@@ -110,6 +110,16 @@ def look_up(memory: Any, x: Any, out: Any) -> Any:
     return True
 
 
+def _prepared(z: Any, temperature: Temperature, memory: Any) -> bool:
+    """Whether rows of one temperature could be prepared."""
+    coldness, value = temperature
+    if not (1e-30 < abs(coldness) < 1e30 or coldness == 0 or temperature.infinite):
+        return False
+    value = math.nan if value is None else value
+    fine: bool = prepare(z, coldness, value, _TINY[z.dtype.char], memory)
+    return fine
+
+
 class Prepared(Law):
     """A few short rows, in float64 whatever the dtype."""
 
@@ -124,19 +134,15 @@ class Prepared(Law):
         """The law of read-only rows (rows, K); None where they need more care than here."""
         rows, width = z.shape
         memory = np.empty((rows, 2 * width + 2))
-        if type(temperature.coldness) is float:
-            parts = [(slice(None), temperature)]
+        if type(temperature[0]) is float:
+            fine = _prepared(z, temperature, memory)
         else:
             each = zip(*(np.broadcast_to(x, rows).tolist() for x in temperature), strict=True)
-            parts = [(slice(i, i + 1), Temperature(*own)) for i, own in enumerate(each)]
-        for part, own in parts:
-            coldness, value = own
-            if not (1e-30 < abs(coldness) < 1e30 or coldness == 0 or own.infinite):
-                return None
-            value = math.nan if value is None else value
-            if not prepare(z[part], coldness, value, _TINY[z.dtype.char], memory[part]):
-                return None
-        return cls(z.dtype, batch, width, memory)
+            fine = all(
+                _prepared(z[i : i + 1], Temperature(*own), memory[i : i + 1])
+                for i, own in enumerate(each)
+            )
+        return cls(z.dtype, batch, width, memory) if fine else None
 
     # ------------------------------------------------------------------ arrays like the logits
 
