@@ -499,6 +499,24 @@ def test_draws_of_chosen_uniforms(compact):
 # ---------------------------------------------------------------------------- chains and objects
 
 
+@pytest.mark.parametrize("batch", [(), (3,)])
+@pytest.mark.parametrize("width", [40, 3000])
+def test_a_chain_is_its_stages_one_after_another(width, batch):
+    """Truncations that follow each other make no distribution between them."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 3, (*batch, width))
+    weights = rng.random((*batch, width)) * (rng.random((*batch, width)) < 0.8)
+    each = np.array([0.7, 0.9, 0.95]) if batch else 0.9
+    stages = Typical(each), TopK(9), LogitBias({3: 0.5}), TopP(each, min_keep=2), MinP(0.02)
+    for dist in (Categorical(z, 0.8), Categorical(z, 0.8, prior=weights)):
+        expected = dist
+        for stage in stages:
+            expected = stage(expected)
+        found = chain(*stages)(dist)
+        assert_array_equal(found.probs > 0, expected.probs > 0)
+        assert_allclose(found.log_probs, expected.log_probs, rtol=1e-13)
+
+
 def test_chain():
     a, b = TopK(5), TopP(0.9)
     both = chain(a, b)

@@ -6,7 +6,7 @@ make the new state; of all others a mask is multiplied into the prior.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
@@ -31,7 +31,7 @@ from softargmax._core.variants import masked
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
-from softargmax._rows.thresholds import SLACK, RowScores, scores_of
+from softargmax._rows.thresholds import SLACK, Row, RowScores, surviving
 
 
 class ArrayScores:
@@ -169,6 +169,7 @@ class Rule(NamedTuple):
     """A truncation: what has a key of at least the bound stays."""
 
     bound: Callable[[Scores, Any], Any]  # from the scores and the rule's one parameter
+    parameter: Any = None  # a number, or an array that fits the batch
     key: Callable[[Scores], Any] | None = None  # what is compared with the bound; None for d
     least: Any = 1  # so many of the largest keys stay in any case, ties with the last included
     exact: bool = False  # whether the bound is a key itself, to be met without slack
@@ -184,25 +185,27 @@ def goes_row_by_row(state: State) -> bool:
 
 
 @ignore_fp_errors
-def truncated(state: State, rule: Rule, parameter: Any) -> State:
-    """The survivors of a rule, whose parameter is a number, or an array that fits the batch."""
+def truncated(state: State, *rules: Rule) -> State:
+    """What survives of a distribution after rules, each of which sees what the last one left."""
     if not goes_row_by_row(state):
-        xp, table = state.xp, ArrayScores(state)
-        least = rule.least[..., None] if hasattr(rule.least, "shape") else rule.least
-        table.own_key = None if rule.key is None else rule.key(table)
-        column = _column(parameter, state)
-        keep = table.keep(rule.bound(table, column), least, exact=rule.exact)
-        if is_traced(column):  # bad numbers of hidden values are NaN
-            keep = xp.where(xp.isnan(column), math.nan, xp.astype(keep, column.dtype))
-        return masked(state, keep)
-    positions = []
-    parameters, counts = _each(parameter, state), _each(rule.least, state)
-    for scores, own, least in zip(_rows(state), parameters, counts, strict=False):
-        with scores:
-            scores.own_key = None if rule.key is None else rule.key(scores)
-            bound = rule.bound(scores, own)
-            positions.append(scores.keep(bound, least, exact=rule.exact))
+        for rule in rules:
+            state = _masked_by(rule, state)
+        return state
+    each = zip(*(_each(rule, state) for rule in rules), strict=False)
+    positions = [surviving(row, own) for row, own in zip(_rows(state), each, strict=False)]
     return survivors(state, positions)
+
+
+def _masked_by(rule: Rule, state: State) -> State:
+    """One rule for all rows at once."""
+    xp, table = state.xp, ArrayScores(state)
+    least = rule.least[..., None] if hasattr(rule.least, "shape") else rule.least
+    table.own_key = None if rule.key is None else rule.key(table)
+    column = _column(rule.parameter, state)
+    keep = table.keep(rule.bound(table, column), least, exact=rule.exact)
+    if is_traced(column):  # bad numbers of hidden values are NaN
+        keep = xp.where(xp.isnan(column), math.nan, xp.astype(keep, column.dtype))
+    return masked(state, keep)
 
 
 def _column(x: Any, state: State) -> Any:
@@ -213,34 +216,39 @@ def _column(x: Any, state: State) -> Any:
     return found[..., None] if found.ndim else found
 
 
-def _each(x: Any, state: State) -> Iterable[Any]:
-    """A parameter for each row."""
-    if not hasattr(x, "shape"):
-        return repeat(x)
-    values: list[Any] = np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
-    return values
+def _each(rule: Rule, state: State) -> Iterable[Rule]:
+    """A rule for each row, whose parameter and least are numbers."""
+    arrays = {
+        name: np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
+        for name in ("parameter", "least")
+        if hasattr(x := getattr(rule, name), "shape")
+    }
+    if not arrays:
+        return repeat(rule)
+    return [
+        rule._replace(**dict(zip(arrays, own, strict=True)))
+        for own in zip(*arrays.values(), strict=True)
+    ]
 
 
-def _rows(state: State) -> Iterator[RowScores]:
-    """The scores of every row of a state that goes row by row."""
+def _rows(state: State) -> list[Row]:
+    """The rows of a state that goes row by row."""
     state = state.host()
     kept, batch, memo = state.kept, state.batch_shape, state.memo
     if kept is not None:
-        for i, row in enumerate(kept.rows()):
-            prior = None if kept.prior is None else kept.prior[row]
-            yield scores_of(kept.z[row], state.row_temperature(i), prior)
-        return
-    z = as_rows(state.z, batch)
-    prior = None if state.prior is None else as_rows(state.prior, batch)
-    top = memo["top"].reshape(-1) if "top" in memo and memo["top"].size == len(z) else None
-    for i, row in enumerate(z):
-        yield scores_of(
-            row,
-            state.row_temperature(i),
-            None if prior is None else prior[i],
-            None if top is None else top[i],
-            memo.get("heads"),
-        )
+        rows = kept.rows()
+        priors = repeat(None) if kept.prior is None else map(kept.prior.__getitem__, rows)
+        tops, heads, z = repeat(None), None, map(kept.z.__getitem__, rows)
+    else:
+        z = as_rows(state.z, batch)
+        priors = repeat(None) if state.prior is None else as_rows(state.prior, batch)
+        seen = "top" in memo and memo["top"].size == len(z)
+        tops, heads = memo["top"].reshape(-1) if seen else repeat(None), memo.get("heads")
+    each = zip(z, priors, tops, strict=False)
+    return [
+        Row(row, state.row_temperature(i), prior, top, heads)
+        for i, (row, prior, top) in enumerate(each)
+    ]
 
 
 def survivors(state: State, positions: list[Any]) -> State:

@@ -4,7 +4,8 @@ Nothing is computed before it is asked for: the k largest need no exponential, a
 """
 
 import math
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -48,6 +49,10 @@ class RowScores:
         weights = None if prior is None else prior[None]
         centre(Rows(z[None], temperature, weights), d)
         return cls(d[0])
+
+    def among(self, positions: Any) -> Self:
+        """The scores of some of these categories."""
+        return type(self)(self.q[positions], self.temperature)
 
     def __enter__(self) -> Self:
         return self
@@ -277,15 +282,31 @@ class RowScores:
         return found
 
 
-def scores_of(
-    z: Any, temperature: Temperature, prior: Any, top: Any = None, heads: Any = None
-) -> RowScores:
-    """The scores of one row (K,) of logits, by the engine that serves."""
+class Row(NamedTuple):
+    """One row (K,) of logits, and what is known of it."""
+
+    z: Any
+    temperature: Temperature
+    prior: Any = None
+    top: Any = None
+    heads: Any = None  # the largest of groups
+
+
+def surviving(row: Row, rules: Iterable[Any]) -> Any:
+    """The ascending positions of what survives rules, one after another."""
     fast = kernels()
-    if fast is not None:
-        found: RowScores = fast.CompiledScores.of(z, temperature, prior, top, heads)
-        return found
-    return RowScores.of(z, temperature, prior, top)
+    scores = RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
+    found = stay = None
+    for rule in rules:
+        if stay is not None:
+            scores = scores.among(stay)
+        with scores:
+            if rule.key is not None:
+                scores.own_key = rule.key(scores)
+            bound = rule.bound(scores, rule.parameter)
+            stay = scores.keep(bound, rule.least, exact=rule.exact)
+        found = stay if found is None else found[stay]
+    return found
 
 
 def _kth(x: Any, k: int) -> Any:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from softargmax._arrays.checks import check_instance
-from softargmax.categorical import Categorical
+from softargmax._arrays.namespaces import Shape
+from softargmax._core.thresholds import Rule, truncated
+from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._parameters import Parameters
 
 History = Any
@@ -28,6 +30,10 @@ class Stage(Parameters, ABC):
     def final(self) -> bool:
         """Whether no other stage may follow this one in a chain."""
         return False
+
+    def _rule(self, batch: Shape) -> Rule | None:  # noqa: ARG002
+        """What a truncation of a batch keeps, where that is all that the stage does."""
+        return None
 
     def with_prompt(self, prompt_length: Any) -> Self:
         """The same stage, told how many of the first tokens of the history are the prompt.
@@ -103,9 +109,18 @@ class Chain(Stage):
 
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
         check_instance(dist, Categorical, "dist")
+        rules: list[Rule] = []  # of truncations in a row, which make no distribution between them
         for stage in self.stages:
-            dist = stage(dist, history)
-        return dist
+            rule = stage._rule(dist.batch_shape)
+            if rule is not None:
+                rules.append(rule)
+            else:
+                dist, rules = stage(_truncated(dist, rules), history), []
+        return _truncated(dist, rules)
+
+
+def _truncated(dist: Categorical, rules: list[Rule]) -> Categorical:
+    return of_state(truncated(state_of(dist), *rules), type(dist)) if rules else dist
 
 
 def chain(*stages: Stage) -> Chain:

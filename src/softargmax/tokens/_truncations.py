@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from softargmax._arrays.checks import count
-from softargmax._arrays.namespaces import namespace_of
+from softargmax._arrays.namespaces import Shape, namespace_of
 from softargmax._core import thresholds
 from softargmax._core.thresholds import Rule, Scores
 from softargmax.categorical import Categorical, of_state, state_of
@@ -32,10 +32,13 @@ class Truncation(Stage):
 
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:  # noqa: ARG002
         state = state_of(dist)
+        rule = self._rule(state.batch_shape)
+        return of_state(thresholds.truncated(state, rule), type(dist))
+
+    def _rule(self, batch: Shape) -> Rule:
         name = next(iter(self._intervals), None)
-        parameter = None if name is None else self._fitting(name, state.batch_shape)
-        rule = Rule(self._bound, self._key, self._least(parameter), self._exact)
-        return of_state(thresholds.truncated(state, rule, parameter), type(dist))
+        parameter = None if name is None else self._fitting(name, batch)
+        return Rule(self._bound, parameter, self._key, self._least(parameter), self._exact)
 
     @abstractmethod
     def _bound(self, scores: Scores, parameter: Any) -> Any:

@@ -69,8 +69,8 @@ class XTC(Stage):
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
         state = state_of(dist)
         threshold = self._fitting("threshold", state.batch_shape)
-        rule = Rule(self._bound, _falling, exact=True)
-        rest = of_state(thresholds.truncated(state, rule, threshold))
+        rule = Rule(self._bound, threshold, _falling, exact=True)
+        rest = of_state(thresholds.truncated(state, rule))
         whole = dist
         if self.then is not None:
             whole, rest = self.then(whole, history), self.then(rest, history)

@@ -1,7 +1,7 @@
 """Scores of one long row by kernels: no array of d is formed, and of weights only for a mass."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -33,6 +33,14 @@ class CompiledScores(RowScores):
             self.__dict__["heads"] = heads
         self._way = (self.top, *_way_of(q.dtype, temperature))
         self._zero = q.dtype.type(0)
+
+    def among(self, positions: Any) -> Self:
+        some = object.__new__(type(self))
+        some.q = q = self.q[positions]
+        q.flags.writeable = False
+        some.temperature, some.top, some.own_key, some._taken = self.temperature, q.max(), None, []
+        some._way, some._zero = (some.top, *self._way[1:]), self._zero
+        return some
 
     @kept
     def heads(self) -> Any:
