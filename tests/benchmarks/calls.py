@@ -405,6 +405,17 @@ CALLS: dict[str, Entry] = {
     "tokens.TopP": staged(lambda s: tokens.TopP(0.9)),
     "tokens.Typical": staged(lambda s: tokens.Typical(0.9)),
     "tokens.XTC": staged(lambda s: tokens.XTC(1e-3, 0.5)),
+    "tokens.Watermark.detect": Entry(
+        "n", lambda s: lambda text=np.arange(s.n): tokens.Watermark(key=1, window=3).detect(text)
+    ),
+    "tokens.Watermark.sample": Entry(
+        "K",
+        lambda s: (
+            lambda z=s.z(), h=s.history(), m=tokens.Watermark(key=1, window=3): m.sample(
+                Categorical(z), h
+            )
+        ),
+    ),
     "tokens.chain": staged(lambda s: tokens.chain(tokens.TopK(50), tokens.TopP(0.9))),
     "tokens.preset": staged(lambda s: tokens.preset("transformers", top_k=50, top_p=0.9)),
     "tokens.verify": Entry("K", _verified),
@@ -474,6 +485,7 @@ NOT_MEASURED = {
     "tokens.Mirostat.init": "a number",
     "tokens.Stage": "abstract",
     "tokens.Truncation": "abstract",
+    "tokens.Watermark": "two numbers; its methods are measured",
 }
 
 

@@ -499,6 +499,8 @@ ELSEWHERE = {
     "tokens.Stage": "the class of the stages",
     "tokens.Truncation": "the class of the truncations",
     "tokens.Mirostat": "made for its step",
+    "tokens.Watermark": "its histories and texts have to be known",
+    "tokens.Detection": "a tuple of results",
     "temperatures.EntropyController": "Python's numbers",
 }
 EDITS = "Allow Ban BanSequences DRY Force FrequencyPenalty LengthDecay LogitBias MinLength"

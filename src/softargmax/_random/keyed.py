@@ -1,5 +1,6 @@
 """Counter-based noise: number i depends on a seed and on i alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,41 @@ class Words:
         if n:
             self._bits.random_raw(n)
         self._place = end
+
+
+def words_of_key(key: bytes) -> Callable[[int], Any]:
+    """A function that takes the next n words, uint64, of the stream of a key of 16 bytes."""
+    taken: Callable[[int], Any] = np.random.Philox(key=np.frombuffer(key, "<u8")).random_raw
+    return taken
+
+
+def words_at(keys: list[bytes], numbers: Any) -> Any:
+    """Word number i of the stream of each key, for one number a key or one key for all."""
+    k0, k1 = np.frombuffer(b"".join(keys), "<u8").astype(np.uint64).reshape(-1, 2).T
+    numbers = np.asarray(numbers, np.uint64)
+    x0, place = numbers // 4 + 1, numbers % 4  # each count of the generator yields four words
+    x1, x2, x3 = (np.zeros_like(x0) for _ in range(3))
+    for i in range(10):
+        step = np.array([i], np.uint64)
+        (high0, low0), (high1, low1) = _product(x0, _FACTORS[0]), _product(x2, _FACTORS[1])
+        x0, x2 = high1 ^ x1 ^ (k0 + step * _STEPS[0]), high0 ^ x3 ^ (k1 + step * _STEPS[1])
+        x1, x3 = low1, low0
+    return np.choose(place.astype(np.int64), (x0, x1, x2, x3))
+
+
+# The constants of Philox-4x64 (Salmon, Moraes, Dror & Shaw, 2011).
+_FACTORS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
+_STEPS = np.array([[0x9E3779B97F4A7C15], [0xBB67AE8584CAA73B]], np.uint64)
+
+
+def _product(x: Any, factor: int) -> tuple[Any, Any]:
+    """The high and the low word of products with a constant."""
+    half, low = np.uint64(32), np.uint64(2**32 - 1)
+    above, below = np.uint64(factor >> 32), np.uint64(factor & 0xFFFFFFFF)
+    left, right = x >> half, x & low
+    cross = left * below
+    middle = (right * below >> half) + (cross & low) + right * above
+    return left * above + (cross >> half) + (middle >> half), x * np.uint64(factor)
 
 
 def word_gumbels(words: Any) -> Any:

@@ -27,6 +27,7 @@ from softargmax.tokens._truncations import (
     Truncation,
     Typical,
 )
+from softargmax.tokens._watermark import Detection, Watermark
 from softargmax.tokens._xtc import XTC
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Ban",
     "BanSequences",
     "Chain",
+    "Detection",
     "DynamicTemperature",
     "EpsilonCutoff",
     "EtaCutoff",
@@ -60,6 +62,7 @@ __all__ = [
     "TopP",
     "Truncation",
     "Typical",
+    "Watermark",
     "chain",
     "preset",
     "verify",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays.namespaces import is_foreign, is_traced, to_numpy
+from softargmax._arrays.namespaces import Shape, is_foreign, is_traced, to_numpy
 from softargmax._core.state import State
 
 _ROW = "history", "1-d integer ids a row"
@@ -15,20 +15,15 @@ def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
     """One 1-d array of ids for each row of the batch, without padding."""
     if history is None:
         raise ValueError(f"history must be given, {stage} looks at the tokens so far")
-    batch, rows = state.batch_shape, math.prod(state.batch_shape)
-    if is_foreign(history) or isinstance(history, np.ndarray):
-        if is_traced(history):
-            raise TypeError("history must be known, got a traced array")
-        ids = to_numpy(history)
-        ids = ids.astype(np.int64) if ids.size == 0 else ids
-        if ids.dtype.kind not in "iu":
-            raise TypeError(f"history must be integers, got dtype {ids.dtype}")
+    batch = state.batch_shape
+    if is_array(history):
+        ids = _ids_in(history, "history")
         if ids.ndim == 0 or ids.shape[:-1] != batch:
             raise ValueError(
                 f"history must have shape {batch} + (t,), one row of ids for each of the batch, "
                 f"got shape {ids.shape}"
             )
-        found = list(ids.reshape(rows, ids.shape[-1]))
+        found = _rows(ids)
     else:
         found = _sequence(history, batch)
     width = state.num_categories
@@ -37,6 +32,44 @@ def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
             place = f" in row {i}" if batch else ""
             raise ValueError(f"history must be ids below {width}, got {row.max()}{place}")
     return [row[row >= 0] for row in found]
+
+
+def texts_of(tokens: Any, name: str) -> tuple[list[Any], Shape]:
+    """One 1-d array of ids for each text, without padding, and the shape of the batch of texts."""
+    if is_array(tokens):
+        ids = _ids_in(tokens, name)
+        if ids.ndim == 0:
+            raise ValueError(f"{name} must have a last axis of ids, got shape ()")
+        found, batch = _rows(ids), ids.shape[:-1]
+    else:
+        expected = "integer ids, or one sequence of them a text"
+        items = list(tokens) if is_sequence(tokens) else [tokens, []]
+        many = any(map(is_sequence, items))
+        if many and not all(map(is_sequence, items)):
+            raise TypeError(f"{name} must be {expected}, got {tokens!r}")
+        found = [ids_of(row, name, expected) for row in (items if many else [items])]
+        batch = (len(found),) if many else ()
+    return [row[row >= 0] for row in found], batch
+
+
+def is_array(x: Any) -> bool:
+    """Whether ids are an array, of any library."""
+    return is_foreign(x) or isinstance(x, np.ndarray)
+
+
+def _ids_in(x: Any, name: str) -> Any:
+    """An array of ids as NumPy's."""
+    if is_traced(x):
+        raise TypeError(f"{name} must be known, got a traced array")
+    ids = to_numpy(x)
+    ids = ids.astype(np.int64) if ids.size == 0 else ids
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got dtype {ids.dtype}")
+    return ids
+
+
+def _rows(ids: Any) -> list[Any]:
+    return list(ids.reshape(math.prod(ids.shape[:-1]), ids.shape[-1]))
 
 
 def each_row(x: Any, batch: tuple[int, ...], name: str, *, own: bool) -> Any:
