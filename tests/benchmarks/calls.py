@@ -167,6 +167,21 @@ def _annealed(s: Size) -> Call:
     return lambda: anneal(20, moves, lambda x, _, i: x + i - 1, 0.5, steps=s.n, rng=0)
 
 
+def _expected(s: Size) -> Call:
+    target, x = np.stack([s.z(i) for i in range(s.n + 1)], -2), np.ravel(s.x())[0]
+    tokens_of = np.full((*target.shape[:-2], s.n), x)
+
+    def call() -> Any:
+        return tokens.expected_accepted(
+            tokens_of,
+            Categorical(target[..., :-1, :]),
+            Categorical(target),
+            parents=np.arange(s.n) // 2 - 1,
+        )
+
+    return call
+
+
 def _verified(s: Size) -> Call:
     target, draft = np.stack([s.z(i) for i in range(s.n + 1)], -2), s.z(9)[..., None, :]
     given = np.broadcast_to(draft, target.shape)[..., :-1, :]
@@ -417,6 +432,7 @@ CALLS: dict[str, Entry] = {
         ),
     ),
     "tokens.chain": staged(lambda s: tokens.chain(tokens.TopK(50), tokens.TopP(0.9))),
+    "tokens.expected_accepted": Entry("K", _expected),
     "tokens.preset": staged(lambda s: tokens.preset("transformers", top_k=50, top_p=0.9)),
     "tokens.verify": Entry("K", _verified),
 }

@@ -171,6 +171,12 @@ ENERGIES = numbers([[0, 1, 2], [3, 1, 1], [1, 1, INF]], [NAN, 1, 1], [-INF, 0, 0
 
 _IN_A_ROW = [[NAN, 0, 0], [0, 0, 0]], [[0, 0, 0], [INF, 0, 0]], [[-INF] * 3, [0, 0, 0]]
 _IN_A_ROW_MORE = [[0, 0, 0], [0, 0, 0], [NAN, 0, 0]], [[-INF] * 3, [0, 0, 0], [0, 0, 0]]
+VERIFIED = {
+    "draft_tokens": integers([[0, 2], [1, 2], [2, 2]], [0, 3], [-1, 0]),
+    "draft": numbers(np.zeros((3, 2, 3)), *_IN_A_ROW, called="logits"),
+    "target": numbers(np.ones((3, 3, 3)), *_IN_A_ROW_MORE, called="logits"),
+    "lengths": integers([1, 2, 2], 3, -1),
+}
 
 CALLS: dict[str, Call] = {
     "Categorical": of_dist(lambda dist: dist.probs),
@@ -368,12 +374,7 @@ CALLS: dict[str, Call] = {
         lambda draft_tokens, draft, target, lengths, rng: tokens.verify(
             draft_tokens, Categorical(draft), Categorical(target), lengths=lengths, rng=rng
         ),
-        {
-            "draft_tokens": integers([[0, 2], [1, 2], [2, 2]], [0, 3], [-1, 0]),
-            "draft": numbers(np.zeros((3, 2, 3)), *_IN_A_ROW, called="logits"),
-            "target": numbers(np.ones((3, 3, 3)), *_IN_A_ROW_MORE, called="logits"),
-            "lengths": integers([1, 2, 2], 3, -1),
-        },
+        VERIFIED,
         draws=True,
     ),
     "tokens.verify without lengths": Call(
@@ -388,6 +389,28 @@ CALLS: dict[str, Call] = {
             "target": numbers(np.ones((3, 3, 3))),
         },
         draws=True,
+    ),
+    "tokens.verify of a tree": Call(
+        lambda draft_tokens, draft, target, lengths, rng: tokens.verify(
+            draft_tokens,
+            Categorical(draft),
+            Categorical(target),
+            parents=[-1, -1],
+            lengths=lengths,
+            rng=rng,
+        ),
+        VERIFIED,
+        draws=True,
+    ),
+    "tokens.expected_accepted": Call(
+        lambda draft_tokens, draft, target, lengths: tokens.expected_accepted(
+            draft_tokens,
+            Categorical(draft),
+            Categorical(target),
+            parents=[-1, -1],
+            lengths=lengths,
+        ),
+        VERIFIED,
     ),
     "tokens.Mirostat.step": of_dist(
         lambda dist, state, rng: tokens.Mirostat(1.0).step(dist, state, rng=rng),
@@ -508,7 +531,7 @@ EDITS += " NoRepeatNgram PresencePenalty RepetitionPenalty SequenceBias"
 ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS.split()}
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
-STATIC += " axis gradient dist other reference p q values"
+STATIC += " parents axis gradient dist other reference p q values"
 
 
 def test_nothing_public_is_left_out():

@@ -13,7 +13,7 @@ from softargmax.tokens._penalties import (
 from softargmax.tokens._presets import preset
 from softargmax.tokens._processor import LogitsProcessor
 from softargmax.tokens._sequences import BanSequences, SequenceBias
-from softargmax.tokens._speculative import verify
+from softargmax.tokens._speculative import expected_accepted, verify
 from softargmax.tokens._stage import Chain, Stage, chain
 from softargmax.tokens._truncations import (
     EpsilonCutoff,
@@ -64,6 +64,7 @@ __all__ = [
     "Typical",
     "Watermark",
     "chain",
+    "expected_accepted",
     "preset",
     "verify",
 ]
