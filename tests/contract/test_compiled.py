@@ -16,15 +16,7 @@ from softargmax.policies import (
     with_dirichlet_noise,
 )
 from softargmax.resampling import resample
-from softargmax.tokens import (
-    Temperature,
-    TopH,
-    TopK,
-    TopP,
-    Typical,
-    expected_accepted,
-    verify,
-)
+from softargmax.tokens import Temperature, TopH, TopK, TopP, Typical, verify
 
 pytestmark = pytest.mark.frameworks
 Z = np.array([[0.0, 1, 2, 0.5], [5, 0, 0, -1], [0, 0, 3, 2]])
@@ -61,8 +53,6 @@ def draws(torch, z, rng):
     yield with_dirichlet_noise(dist, 0.3, 0.25, rng=rng).probs
     yield MultiCategorical(z, (2, 2)).sample(3, rng=rng)
     yield from verify([0, 1], dist[:2], dist, rng=rng)
-    yield from verify([0, 1], dist[:2], dist, parents=[-1, -1], rng=rng)
-    yield expected_accepted([0, 1], dist[:2], dist, parents=[-1, -1])
 
 
 # ---------------------------------------------------------------------------- torch.compile
