@@ -23,7 +23,6 @@ from softargmax.tokens._parameters import Parameters
 from softargmax.tokens._stage import History
 
 _MANY = 100  # so many words in a row cost what a word by its number does
-_BLOCK = 2**13  # words at once: arrays so short need no fresh pages of the system's
 
 
 class Detection(NamedTuple):
@@ -235,7 +234,7 @@ def _drawn(key: bytes, ids: Any, p: Any) -> int:
         few = ids[-1] > _MANY * len(ids)
         words = words_at([key], ids) if few else taken(int(ids[-1]) + 1)[ids]
     best, high, shortest = -1, -math.inf, math.inf
-    for some in blocks(len(p), 1, _BLOCK):
+    for some in blocks(len(p), 1):
         block = taken(some.stop - some.start) if words is None else words[some]
         own = p[some]
         # With v = 1 - u, a token waits -log(1 - v) / p ≥ v / p, and the shortest wait wins: noise
