@@ -38,6 +38,8 @@ class AnnealingResult:
         The temperature of each step.
     rng : Generator
         The run's generator in its state after the last step.
+    steps : int
+        The number of steps done.
 
     Examples
     --------
@@ -56,13 +58,18 @@ class AnnealingResult:
     rng: Generator
 
     @property
+    def steps(self) -> int:
+        """The number of steps done."""
+        return len(self.energies)
+
+    @property
     def energy(self) -> float:
         """The energy of the last state."""
         return float(self.energies[-1]) if len(self.energies) else float("nan")
 
     def __repr__(self) -> str:
         return (
-            f"AnnealingResult(steps={len(self.energies)}, energy={self.energy:g}, "
+            f"AnnealingResult(steps={self.steps}, energy={self.energy:g}, "
             f"best_energy={self.best_energy:g})"
         )
 
@@ -82,7 +89,9 @@ def anneal(
     steps: int,
     rng: Rng = None,
     progress: bool = False,
-    resume: AnnealingResult | None = None,
+    resume: AnnealingResult | _loop.File | None = None,
+    checkpoint: _loop.File | None = None,
+    every: int = 1000,
 ) -> AnnealingResult:
     r"""Simulated annealing: Boltzmann draws among candidate states, at falling temperatures.
 
@@ -108,9 +117,15 @@ def anneal(
         the end of the last whole step, but not the number of children spawned from it.
     progress : bool
         Whether to show a progress bar (of tqdm).
-    resume : AnnealingResult, optional
-        An earlier result of the same run, to continue from its state and generator; ``state`` and
-        ``rng`` are then ignored. A resumed run equals an uninterrupted one.
+    resume : AnnealingResult or path, optional
+        An earlier result of the same run, or the file in which it was saved, to continue from its
+        state and generator; ``state`` and ``rng`` are then ignored. A resumed run equals an
+        uninterrupted one.
+    checkpoint : path, optional
+        The file in which the run saves its result so far: at the start, after every ``every``-th
+        step, and at the end. See the notes.
+    every : int
+        How many steps lie between two saves. Each writes the whole record.
 
     Returns
     -------
@@ -122,6 +137,8 @@ def anneal(
     ValueError
         For energies of NaN or -inf, no allowed candidate, a temperature outside [0, inf], or fewer
         steps than ``resume`` has.
+    FileExistsError
+        If ``checkpoint`` is there already and nothing is resumed.
     TypeError
         If ``moves`` does not return a pair, and for arguments of the wrong type.
     ImportError
@@ -139,6 +156,12 @@ def anneal(
     ``apply`` should return a new state. If it changes the state in place, the run works too, but
     after Ctrl-C the state may be in the middle of a step or one step ahead, and a resumed run then
     differs from an uninterrupted one.
+
+    **To survive the end of the process**, pass ``checkpoint=path, resume=path``, both the same: the
+    same call begins the run, goes on where it was killed, and returns at once when it is done. (Of
+    any other path to resume from, the file must exist.) A save replaces the file in one step, so
+    that it always holds a whole result. It is a pickle: load none from a source that you do not
+    trust.
 
     References
     ----------
@@ -163,16 +186,18 @@ def anneal(
     >>> run, run.best_state
     (AnnealingResult(steps=200, energy=0, best_energy=0), array([1, 0, 1, 2, 0, 2, 0, 2, 0]))
     """
-    first, steps, generator = _loop.begin(resume, AnnealingResult, steps, rng, Tag.ANNEALING)
+    past = _loop.earlier(resume, AnnealingResult, checkpoint)
+    first, steps = _loop.steps_of(past, steps)
+    generator = _loop.generator_of(past, rng, Tag.ANNEALING)
     energies, temperatures = np.empty(steps), _temperatures(schedule, steps)
     checks.check_callable(moves, "moves")
     checks.check_callable(apply, "apply")
-    if resume is None:
+    if past is None:
         own = _loop.copied_state(state)
         walk = _Walk(own, deepcopy(own), float("inf"))
     else:
-        walk = _Walk(_loop.copied_state(resume.state), resume.best_state, resume.best_energy)
-        energies[:first], temperatures[:first] = resume.energies, resume.temperatures
+        walk = _Walk(_loop.copied_state(past.state), past.best_state, past.best_energy)
+        energies[:first], temperatures[:first] = past.energies, past.temperatures
 
     def advance(i: int, walk: _Walk) -> _Walk:
         if temperatures[i] != temperatures[i]:  # a callable, called step by step
@@ -185,12 +210,14 @@ def anneal(
             return _Walk(new, deepcopy(new), float(energy))
         return walk._replace(state=new)
 
-    done, walk = _loop.run(advance, walk, first, steps, generator, progress)
-    return _loop.finished(
-        lambda: AnnealingResult(
-            *walk, _loop.cut(energies, done), _loop.cut(temperatures, done), deepcopy(generator)
-        )
-    )
+    def result(done: int, walk: _Walk) -> AnnealingResult:
+        traces = _loop.cut(energies, done), _loop.cut(temperatures, done)
+        return AnnealingResult(*walk, *traces, deepcopy(generator))
+
+    return _loop.run(
+        advance, walk, first, steps, generator, result,
+        progress=progress, checkpoint=checkpoint, every=every,
+    )  # fmt: skip
 
 
 def _temperatures(schedule: Any, steps: int) -> Any:

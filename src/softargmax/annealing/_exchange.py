@@ -1,111 +1,24 @@
 """Replica exchange (parallel tempering): replicas on a coldness ladder, which swap states."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.namespaces import (
-    ArrayLike,
-    copied,
-    ignore_fp_errors,
-    is_foreign,
-    namespace_of,
-    read_only,
-    unwrap,
-)
+from softargmax._arrays.namespaces import ArrayLike
 from softargmax._random.numpy import Generator, exponentials
 from softargmax._random.sources import Rng
 from softargmax._random.tags import Tag
 from softargmax.annealing import _loop
+from softargmax.annealing._ladder import checked_ladder, swap_gain
+from softargmax.annealing._population import Energy, Sweep, copy, swept
+from softargmax.annealing._record import ExchangeResult
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ExchangeResult:
-    """The result of a run of :func:`replica_exchange`; replica r is the one at coldness[r].
-
-    Attributes
-    ----------
-    states : array, shape (R, ...)
-        The states after the last step.
-    coldness : float64, shape (R,)
-    best_state, best_energy
-        The state of the lowest energy, among the initial states and those after each sweep.
-    energies : float64, shape (steps, R)
-        The energies after each step; column r is a sample at coldness[r].
-    walkers : int64, shape (steps, R)
-        The walker at each replica after each step; walkers are numbered by their initial replica.
-    rng : Generator
-        The run's generator in its state after the last step.
-    swap_rates : float64, shape (R - 1,)
-        Accepted swaps over attempts, for each pair of neighbours; NaN without an attempt.
-    round_trips : int64, shape (R,)
-        How often each walker has gone from one end of the ladder to the other and back.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from softargmax import Categorical
-    >>> from softargmax.annealing import replica_exchange
-    >>> energies = np.array([0.0, 9.0, 1.0])
-    >>> run = replica_exchange(
-    ...     np.zeros(3, int),
-    ...     lambda x: energies[x],
-    ...     lambda x, b, rng: Categorical.from_energies(energies, coldness=b).sample(rng=rng),
-    ...     [0.0, 0.5, 1.0],
-    ...     steps=2000,
-    ...     rng=0,
-    ... )
-    >>> run
-    ExchangeResult(steps=2000, replicas=3, best_energy=0, swap_rates=0.58…0.89)
-    >>> run.energies.mean(axis=0).round(1)
-    array([3.4, 0.5, 0.3])
-    """
-
-    states: Any
-    best_state: Any
-    best_energy: float
-    coldness: Any
-    energies: Any
-    walkers: Any
-    rng: Generator
-
-    @property
-    def swap_rates(self) -> Any:
-        """Accepted swaps over attempts for each pair of neighbours, (R - 1,)."""
-        steps, replicas = self.walkers.shape
-        before = np.concatenate([np.arange(replicas)[None], self.walkers[:-1]])[:steps]
-        swaps = (self.walkers[:, :-1] == before[:, 1:]).sum(axis=0)
-        odd = np.arange(replicas - 1) % 2
-        attempts = (steps + 1 - odd) // 2
-        rates = np.full(len(odd), np.nan)
-        return read_only(np.divide(swaps, attempts, out=rates, where=attempts > 0))
-
-    @property
-    def round_trips(self) -> Any:
-        """Round trips of each walker between the ends of the ladder, (R,)."""
-        replicas = self.walkers.shape[1]
-        trips = np.zeros(replicas, np.int64)
-        if replicas == 1:
-            return read_only(trips)
-        both = np.concatenate([np.arange(replicas)[None], self.walkers])[:, [0, -1]]
-        for walker in range(replicas):
-            # The ends that this walker visits, in order.
-            ends = np.nonzero(both == walker)[1]
-            changes = int((ends[1:] != ends[:-1]).sum())
-            trips[walker] = changes // 2
-        return read_only(trips)
-
-    def __repr__(self) -> str:
-        steps, replicas = self.walkers.shape
-        parts = [f"steps={steps}", f"replicas={replicas}", f"best_energy={self.best_energy:g}"]
-        if replicas > 1 and steps > 1:
-            rates = self.swap_rates
-            parts.append(f"swap_rates={rates.min():.2g}…{rates.max():.2g}")
-        return f"ExchangeResult({', '.join(parts)})"
+Observables = Mapping[str, Callable[[Any], Any]]
+_RARE, _LONG = 0.01, 500  # a rate of swaps that is worth a warning, after so many attempts
 
 
 class _Ladder(NamedTuple):
@@ -117,14 +30,20 @@ class _Ladder(NamedTuple):
 
 def replica_exchange(
     states: Any,
-    energy: Callable[[Any], Any],
-    sweep: Callable[[Any, Any, Generator], Any],
-    coldness: ArrayLike,
+    energy: Energy,
+    sweep: Sweep,
+    coldness: ArrayLike | None = None,
     *,
+    temperatures: ArrayLike | None = None,
     steps: int,
+    observables: Observables | None = None,
+    burn_in: int = 0,
+    thin: int = 1,
     rng: Rng = None,
     progress: bool = False,
-    resume: ExchangeResult | None = None,
+    resume: ExchangeResult | _loop.File | None = None,
+    checkpoint: _loop.File | None = None,
+    every: int = 1000,
 ) -> ExchangeResult:
     r"""Sample a system at several coldnesses at once, by sweeps and swaps of neighbours.
 
@@ -147,15 +66,30 @@ def replica_exchange(
         must leave the Boltzmann distribution at coldness[r] invariant for row r. It gets a copy of
         the states and may change it; ``rng`` is a NumPy Generator.
     coldness : array, shape (R,)
-        Strictly increasing; negative and infinite values are allowed.
+        β of the replicas, strictly increasing; negative and infinite values are allowed. Or
+    temperatures : array, shape (R,)
+        Strictly decreasing, in [0, inf], in the units of the energies. One of the two is given.
     steps : int
         Steps of the whole run, those of ``resume`` included.
+    observables : dict of str to callable, optional
+        Functions of the states, such as the magnetisation: each gets all states after the swaps of
+        a step, which it must not change, and returns an array (R, ...) of real numbers, row r for
+        states[r]. They are recorded beside the energies.
+    burn_in, thin : int
+        Energies and observables are recorded at steps burn_in, burn_in + thin, …, counted from 0;
+        the swaps of all steps count for the rates and the round trips.
     rng : None, int, SeedSequence, BitGenerator or Generator
     progress : bool
         Whether to show a progress bar (of tqdm).
-    resume : ExchangeResult, optional
-        An earlier result of the same run, to continue from its states and generator; ``states``
-        and ``rng`` are then ignored. A resumed run equals an uninterrupted one.
+    resume : ExchangeResult or path, optional
+        An earlier result of the same run, or the file in which it was saved, to continue from its
+        states and generator; ``states`` and ``rng`` are then ignored. A resumed run equals an
+        uninterrupted one.
+    checkpoint : path, optional
+        The file in which the run saves its result so far: at the start, after every ``every``-th
+        step, and at the end. The notes of :func:`anneal` say how to resume from it.
+    every : int
+        How many steps lie between two saves. Each writes the whole record.
 
     Returns
     -------
@@ -165,12 +99,21 @@ def replica_exchange(
     Raises
     ------
     ValueError
-        For a coldness that is not strictly increasing, shapes that do not fit, energies of NaN or
-        -inf, fewer steps than ``resume`` has, or a ``resume`` with another ladder.
+        For a ladder out of order, shapes that do not fit, energies of NaN or -inf, fewer steps than
+        ``resume`` has, or a ``resume`` with another ladder or other observables.
     TypeError
-        If ``sweep`` returns None, and for arguments of the wrong type.
+        If ``sweep`` returns None, for arguments of the wrong type, and unless one of coldness and
+        temperatures is given.
+    FileExistsError
+        If ``checkpoint`` is there already and nothing is resumed.
     ImportError
         For a progress bar without tqdm.
+
+    Warns
+    -----
+    RuntimeWarning
+        At the end, where two neighbours swapped in fewer than 1 % of 500 attempts or more: few
+        walkers pass there. :func:`tune_ladder` makes a better ladder.
 
     References
     ----------
@@ -199,13 +142,23 @@ def replica_exchange(
     >>> Categorical.from_energies(energies, coldness=4).probs.round(2)
     array([0.88, 0.  , 0.  , 0.12])
     """
-    first, steps, generator = _loop.begin(resume, ExchangeResult, steps, rng, Tag.EXCHANGE)
-    ladder = _checked_ladder(coldness)
+    ladder = checked_ladder(coldness, temperatures)
+    replicas = len(ladder)
     checks.check_callable(energy, "energy")
     checks.check_callable(sweep, "sweep")
-    replicas = len(ladder)
-    if resume is None:
-        start = _copy(states)
+    functions = _checked_observables(observables)
+    burn_in = checks.natural(burn_in, "burn_in")
+    thin = checks.count(thin, "thin", 1, 2**62)
+    past = _loop.earlier(resume, ExchangeResult, checkpoint)
+    first, steps = _loop.steps_of(past, steps)
+    generator = _loop.generator_of(past, rng, Tag.EXCHANGE)
+
+    def recorded(done: int) -> int:
+        """How many of the first steps are recorded."""
+        return len(range(burn_in, done, thin))
+
+    if past is None:
+        start = copy(states)
         if np.ndim(start) == 0 or len(start) != replicas:
             raise ValueError(
                 f"states must have {replicas} replicas on the first axis, one for each coldness, "
@@ -213,77 +166,122 @@ def replica_exchange(
             )
         own = _loop.returned_energies(energy(start), (replicas,), "energy(states)")
         low = int(own.argmin())
-        at = _Ladder(start, np.arange(replicas), _copy(start[low]), float(own[low]))
+        at = _Ladder(start, np.arange(replicas), copy(start[low]), float(own[low]))
+        shapes = {name: _observed(name, f, start, replicas).shape for name, f in functions.items()}
     else:
-        if not np.array_equal(ladder, resume.coldness):
-            raise ValueError(f"coldness must be that of resume, {resume.coldness}, got {ladder}")
-        places = resume.walkers[-1] if first else np.arange(replicas)
-        at = _Ladder(resume.states, places, resume.best_state, resume.best_energy)
-    energies, walkers = np.empty((steps, replicas)), np.empty((steps, replicas), np.int64)
-    if resume is not None:
-        energies[:first], walkers[:first] = resume.energies, resume.walkers
+        _check_same(past, ladder, functions, burn_in, thin)
+        places = past.walkers[-1] if first else np.arange(replicas)
+        at = _Ladder(past.states, places, past.best_state, past.best_energy)
+        shapes = {name: (replicas, *x.shape[2:]) for name, x in past.observables.items()}
+    walkers = np.empty((steps, replicas), np.int64)
+    energies = np.empty((recorded(steps), replicas))
+    observed = {name: np.empty((recorded(steps), *shape)) for name, shape in shapes.items()}
+    if past is not None:
+        walkers[:first], energies[: recorded(first)] = past.walkers, past.energies
+        for name, x in past.observables.items():
+            observed[name][: recorded(first)] = x
 
     def advance(i: int, at: _Ladder) -> _Ladder:
-        moved = sweep(_copy(at.states), ladder, generator)
-        if moved is None:
-            raise TypeError("sweep must return the states, got None")
-        moved = moved if is_foreign(moved) else np.asarray(moved)
-        if tuple(moved.shape) != tuple(at.states.shape):
-            raise ValueError(
-                f"sweep must return states of shape {tuple(at.states.shape)}, "
-                f"got shape {tuple(moved.shape)}"
-            )
+        moved = swept(sweep, at.states, ladder, generator)
         own = _loop.returned_energies(energy(moved), (replicas,), "energy(states)")
         low = int(own.argmin())
         best = at.best_state, at.best_energy
         if own[low] < at.best_energy:
-            best = _copy(moved[low]), float(own[low])
+            best = copy(moved[low]), float(own[low])
         order = _swapped(ladder, own, i % 2, generator)
-        energies[i], walkers[i] = own[order], at.walkers[order]
-        return _Ladder(moved[order], walkers[i].copy(), *best)
+        walkers[i], after = at.walkers[order], moved[order]
+        if recorded(i + 1) > recorded(i):
+            energies[recorded(i)] = own[order]
+            for name, f in functions.items():
+                observed[name][recorded(i)] = _observed(name, f, after, replicas, shapes[name])
+        return _Ladder(after, walkers[i].copy(), *best)
 
-    done, at = _loop.run(advance, at, first, steps, generator, progress)
-    return _loop.finished(
-        lambda: ExchangeResult(
+    def result(done: int, at: _Ladder) -> ExchangeResult:
+        return ExchangeResult(
             at.states,
             at.best_state,
             at.best_energy,
             ladder,
-            _loop.cut(energies, done),
+            _loop.cut(energies, recorded(done)),
             _loop.cut(walkers, done),
             deepcopy(generator),
+            {name: _loop.cut(x, recorded(done)) for name, x in observed.items()},
+            burn_in,
+            thin,
         )
-    )
+
+    made = _loop.run(
+        advance, at, first, steps, generator, result,
+        progress=progress, checkpoint=checkpoint, every=every,
+    )  # fmt: skip
+    _warn_of_rare_swaps(made)
+    return made
 
 
-def _copy(states: Any) -> Any:
-    if is_foreign(states):
-        return copied(states, namespace_of(states))
-    try:
-        array = np.array(states)
-    except ValueError as error:
-        raise ValueError(f"states must be an array: {error}") from None
-    # A shallow copy would share the objects of an array, which may be changed in place.
-    return unwrap(deepcopy(array) if array.dtype == object else array)
+def _checked_observables(observables: Any) -> dict[str, Callable[[Any], Any]]:
+    found = {} if observables is None else observables
+    if not isinstance(found, Mapping):
+        raise TypeError(f"observables must be a dict of functions, got {type(found).__name__}")
+    for name, f in found.items():
+        if not isinstance(name, str):
+            raise TypeError(f"observables must have strings for names, got {name!r}")
+        if name == "energies":
+            raise ValueError("observables must not be named 'energies', which are recorded anyway")
+        checks.check_callable(f, f"observables[{name!r}]")
+    return dict(found)
 
 
-def _checked_ladder(coldness: ArrayLike) -> Any:
-    ladder = checks.real_array(coldness, "coldness", np, coldness).astype(np.float64)
-    if ladder.ndim != 1 or not ladder.size:
-        raise ValueError(f"coldness must have shape (R,) with R ≥ 1, got shape {ladder.shape}")
-    if not (ladder[1:] > ladder[:-1]).all() or np.isnan(ladder).any():
-        raise ValueError(f"coldness must be strictly increasing, got {ladder}")
-    return read_only(ladder)
+def _observed(
+    name: str, f: Callable[[Any], Any], states: Any, replicas: int, shape: Any = None
+) -> Any:
+    """An observable of the states, of this shape, which is one with R rows for None."""
+    answer = f(states)
+    found = checks.real_array(answer, f"observables[{name!r}]", np, answer).astype(np.float64)
+    if found.shape[:1] != (replicas,) if shape is None else found.shape != shape:
+        wanted = f"({replicas}, ...)" if shape is None else shape
+        raise ValueError(
+            f"observables[{name!r}] must return shape {wanted}, got shape {found.shape}"
+        )
+    return found
 
 
-@ignore_fp_errors
+def _check_same(
+    past: ExchangeResult, ladder: Any, functions: dict[str, Any], burn_in: int, thin: int
+) -> None:
+    """Check that a run goes on as it began."""
+    if not np.array_equal(ladder, past.coldness):
+        raise ValueError(f"coldness must be that of resume, {past.coldness}, got {ladder}")
+    if set(functions) != set(past.observables):
+        raise ValueError(
+            f"observables must be those of resume, {sorted(past.observables)}, "
+            f"got {sorted(functions)}"
+        )
+    if (burn_in, thin) != (past.burn_in, past.thin):
+        raise ValueError(
+            f"burn_in and thin must be those of resume, {past.burn_in} and {past.thin}, "
+            f"got {burn_in} and {thin}"
+        )
+
+
+def _warn_of_rare_swaps(result: ExchangeResult) -> None:
+    swaps, attempts = result._swaps()
+    for r in np.flatnonzero((attempts >= _LONG) & (swaps < _RARE * attempts)):
+        low, high = result.coldness[r : r + 2]
+        warnings.warn(
+            f"replicas {r} and {r + 1}, at coldness {low:g} and {high:g}, swapped in {swaps[r]} of "
+            f"{attempts[r]} attempts, so hardly any walker passes between them; put more rungs "
+            "there (annealing.tune_ladder)",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
 def _swapped(coldness: Any, energies: Any, parity: int, rng: Generator) -> Any:
     """The new order of the replicas: pairs of neighbours from ``parity`` on, swapped or not."""
     order = np.arange(len(coldness))
     left = order[parity:-1:2]
     right = left + 1
-    rise = np.where(energies[right] == energies[left], 0, energies[right] - energies[left])
-    gain = np.where(rise == 0, 0, (coldness[right] - coldness[left]) * rise)
+    gain = swap_gain(coldness[left], coldness[right], energies[left], energies[right])
     swap = exponentials(rng, gain.shape) >= -gain  # with probability min(1, exp(gain))
     order[left[swap]], order[right[swap]] = right[swap], left[swap]
     return order

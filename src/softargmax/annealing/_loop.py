@@ -1,10 +1,12 @@
-"""Long runs: a loop over steps with a progress bar, interruption and resumption."""
+"""Long runs: a loop over steps with a progress bar, interruption, resumption and saves."""
 
 import math
+import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -15,43 +17,101 @@ from softargmax._random.sources import Rng
 from softargmax._random.tags import Tag
 
 State = TypeVar("State")
+Result = TypeVar("Result")
+File: TypeAlias = str | os.PathLike[str]
 
 
-def begin(resume: Any, kind: type, steps: int, rng: Rng, tag: Tag) -> tuple[int, int, Generator]:
-    """The number of steps already done, the total number, and the generator to continue with."""
-    steps = checks.count(steps, "steps", 0, 2**62)
+def earlier(resume: Any, kind: type[Result], checkpoint: File | None) -> Result | None:
+    """The earlier result to continue from, read if it is in a file; None for a new run."""
     if resume is None:
-        words = tagged(generator(rng), tag)[0].integers(2**63, size=4)
-        return 0, steps, generator_of_words(words)  # whose children can be spawned
+        if checkpoint is not None and os.path.exists(checkpoint):
+            raise FileExistsError(
+                f"checkpoint holds a run already: {os.fspath(checkpoint)!r}; pass it as resume too "
+                "to continue that run, or remove it"
+            )
+        return None
+    if isinstance(resume, str | os.PathLike):
+        own = checkpoint is not None and os.fspath(resume) == os.fspath(checkpoint)
+        if own and not os.path.exists(resume):
+            return None  # a script that is started again and again begins here
+        with open(resume, "rb") as file:
+            resume = pickle.load(file)
     checks.check_instance(resume, kind, "resume")
-    done = len(resume.energies)
+    found: Result = resume
+    return found
+
+
+def steps_of(resume: Any, steps: int) -> tuple[int, int]:
+    """The number of steps already done, and the total number."""
+    steps = checks.count(steps, "steps", 0, 2**62)
+    done = 0 if resume is None else resume.steps
     if done > steps:
         raise ValueError(f"steps must be at least {done}, those of resume, got {steps}")
-    return done, steps, deepcopy(resume.rng)
+    return done, steps
+
+
+def generator_of(resume: Any, rng: Rng, tag: Tag) -> Generator:
+    """The generator of a new run, or the one to continue with."""
+    if resume is None:
+        words = tagged(generator(rng), tag)[0].integers(2**63, size=4)
+        return generator_of_words(words)  # whose children can be spawned
+    found: Generator = deepcopy(resume.rng)
+    return found
 
 
 def run(
     advance: Callable[[int, State], State],
     state: State,
     first: int,
-    steps: int,
+    steps: int | None,
     rng: Generator,
+    result: Callable[[int, State], Result],
+    *,
     progress: bool,
-) -> tuple[int, State]:
-    """Advance from step ``first`` on; return the number of steps done and the state after them.
+    checkpoint: File | None,
+    every: int,
+    over: Callable[[State], bool] = lambda _: False,
+) -> Result:
+    """Advance from step ``first`` on, to ``steps`` or until it is over; return the result.
 
-    After Ctrl-C only whole steps count, and ``rng`` is rewound to the end of the last one.
+    ``result(done, state)`` makes that of the steps done, also for the saves. After Ctrl-C only
+    whole steps count, and ``rng`` is rewound to the end of the last one.
     """
+    every = checks.count(every, "every", 1, 2**62)
     done = first, state, rng.bit_generator.state
     with _bar(first, steps, progress) as update:
         try:
-            for i in range(first, steps):
+            if checkpoint is not None:  # at once, to fail early where that cannot be
+                _save(result(first, state), checkpoint)
+            while done[0] != steps and not over(done[1]):
+                i = done[0]
                 state = advance(i, done[1])
                 done = i + 1, state, rng.bit_generator.state
                 update()
+                if checkpoint is not None and (i + 1) % every == 0:
+                    _save(result(i + 1, state), checkpoint)
         except KeyboardInterrupt:
             rng.bit_generator.state = done[2]
-    return done[:2]
+    try:
+        return _finished(result(*done[:2]), checkpoint)
+    except KeyboardInterrupt:  # start over
+        return _finished(result(*done[:2]), checkpoint)
+
+
+def _finished(result: Result, checkpoint: File | None) -> Result:
+    if checkpoint is not None:
+        _save(result, checkpoint)
+    return result
+
+
+def _save(result: object, path: File) -> None:
+    """Replace the file by one with this result: whenever the process ends, one of them is whole."""
+    part = f"{os.fspath(path)}.part"
+    with open(part, "wb") as file:
+        pickle.dump(result, file, pickle.HIGHEST_PROTOCOL)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
 
 
 def copied_state(state: Any) -> Any:
@@ -62,21 +122,13 @@ def copied_state(state: Any) -> Any:
         raise TypeError(f"state must be an object that can be copied: {error}") from None
 
 
-def finished(make: Callable[[], State]) -> State:
-    """Make the result of a run; start over if Ctrl-C interrupts that."""
-    try:
-        return make()
-    except KeyboardInterrupt:
-        return make()
-
-
 def cut(trace: Any, done: int) -> Any:
     """The entries of the steps done, read-only, without holding the memory of the others."""
     return read_only(trace if done == len(trace) else trace[:done].copy())
 
 
 @contextmanager
-def _bar(first: int, steps: int, progress: bool) -> Iterator[Callable[[], object]]:
+def _bar(first: int, steps: int | None, progress: bool) -> Iterator[Callable[[], object]]:
     if not progress:
         yield lambda: None
         return
