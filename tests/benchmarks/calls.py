@@ -471,6 +471,7 @@ CALLS |= {
 
 NOT_MEASURED = {
     "annealing.replica_exchange": "its time is that of the caller's sweeps",
+    "annealing.smc": "the same",
     "annealing.tune_ladder": "once a run, from its record",
     "dask.expectation": "cluster.py measures it",
     "dask.sample": "cluster.py measures it",

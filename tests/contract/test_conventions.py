@@ -386,6 +386,7 @@ def test_the_records_of_runs_are_read_only():
         CALLS["annealing.replica_exchange"](
             np.zeros(2, int), lambda x: energies[x], lambda x, b, rng: x, [0.0, 1.0], steps=3
         ),
+        CALLS["annealing.smc"](np.zeros(2, int), lambda x: energies[x], lambda x, b, rng: x),
     ]
     for run in runs:
         for name in dir(run):

@@ -19,7 +19,7 @@ from softargmax import gumbel as g
 from softargmax._random import keyed
 from softargmax._random import numpy as host
 from softargmax._random.tags import Tag
-from softargmax.annealing import anneal, replica_exchange
+from softargmax.annealing import anneal, replica_exchange, smc
 from softargmax.draws import Keyed
 from softargmax.resampling import resample
 from softargmax.tokens import Mirostat, verify
@@ -169,6 +169,12 @@ NUMPY_ALONE = {
             ).energies,
         ),
     ),
+    "smc": (
+        Tag.SMC,
+        lambda to, rng: (
+            smc(Z, lambda x: x, lambda x, _, r: r.random(3), coldness=[0.0, 1], rng=rng).energies,
+        ),
+    ),
 }
 SEEDED = {
     "Keyed": (Tag.KEYED_DRAWS, lambda to, seed: (Categorical(to(Z)).sample(4, rng=Keyed(seed)),)),
@@ -184,7 +190,7 @@ SEEDED = {
 DRAWING = ANY_LIBRARY | NUMPY_ALONE
 # Those that take one rng a row.
 BATCHED = {name: row for name, row in ANY_LIBRARY.items() if name != "maximal_coupling"}
-NOT_DRAWING = {"AnnealingResult", "ExchangeResult"}  # hold the generator of a run
+NOT_DRAWING = {"AnnealingResult", "ExchangeResult", "SMCResult"}  # hold the generator of a run
 
 
 def names_that_take(words):

@@ -28,5 +28,6 @@ class Tag(IntEnum):
     RELAXED = int.from_bytes(b"rela")  # draws of RelaxedCategorical share their noise
     RESAMPLING = int.from_bytes(b"samp")
     RESERVOIR = int.from_bytes(b"resv")
+    SMC = int.from_bytes(b"smcs")
     VERIFICATION = int.from_bytes(b"veri")
     WITHOUT_REPLACEMENT = int.from_bytes(b"wour")

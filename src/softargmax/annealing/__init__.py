@@ -1,11 +1,20 @@
-"""Monte Carlo runs: simulated annealing, Gibbs sampling and replica exchange."""
+"""Monte Carlo runs: simulated annealing, replica exchange and sequential Monte Carlo."""
 
 from softargmax.annealing._anneal import AnnealingResult, anneal
 from softargmax.annealing._exchange import replica_exchange
 from softargmax.annealing._ladder import tune_ladder
 from softargmax.annealing._record import ExchangeResult
+from softargmax.annealing._smc import SMCResult, smc
 
-__all__ = ["AnnealingResult", "ExchangeResult", "anneal", "replica_exchange", "tune_ladder"]
+__all__ = [
+    "AnnealingResult",
+    "ExchangeResult",
+    "SMCResult",
+    "anneal",
+    "replica_exchange",
+    "smc",
+    "tune_ladder",
+]
 
 
 def __dir__() -> list[str]:
