@@ -15,6 +15,7 @@ from softargmax._random.sources import Rng
 from softargmax._random.tags import Tag
 from softargmax._rows.memory import blocks
 from softargmax.annealing import _loop
+from softargmax.annealing._arviz import inference_data
 from softargmax.categorical import Categorical
 from softargmax.schedules._schedule import Schedule
 
@@ -66,6 +67,45 @@ class AnnealingResult:
     def energy(self) -> float:
         """The energy of the last state."""
         return float(self.energies[-1]) if len(self.energies) else float("nan")
+
+    def to_arviz(self, *others: "AnnealingResult") -> Any:
+        """The energies as ArviZ's InferenceData (a DataTree of ArviZ 1), for its diagnostics.
+
+        A run is a chain. ESS, R-hat and autocorrelations have a meaning at a constant temperature.
+
+        Parameters
+        ----------
+        *others : AnnealingResult
+            Further runs of as many steps: chains 1, 2, …; this one is chain 0.
+
+        Returns
+        -------
+        InferenceData or DataTree
+            Group ``posterior``: ``energies`` and ``temperatures``, with dimensions chain and draw.
+
+        Raises
+        ------
+        ValueError
+            For runs of another length.
+        TypeError
+            For others that are not of this class.
+        ImportError
+            Without ArviZ (extra ``arviz``).
+
+        Examples
+        --------
+        ::
+
+            runs = [anneal(..., rng=seed) for seed in range(4)]
+            data = runs[0].to_arviz(*runs[1:])
+            arviz.ess(data), arviz.rhat(data)
+        """
+        for other in others:
+            checks.check_instance(other, AnnealingResult, "others")
+        chains = [
+            {"energies": run.energies, "temperatures": run.temperatures} for run in (self, *others)
+        ]
+        return inference_data(chains, {}, {})
 
     def __repr__(self) -> str:
         return (

@@ -8,6 +8,7 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ignore_fp_errors, read_only
 from softargmax._random.numpy import Generator
+from softargmax.annealing._arviz import inference_data
 from softargmax.annealing._batch_means import batch_means
 
 
@@ -132,6 +133,60 @@ class ExchangeResult:
         """
         checks.one_of(name, "name", ("energies", *self.observables))
         return batch_means(self.energies if name == "energies" else self.observables[name])
+
+    def to_arviz(self, *others: "ExchangeResult") -> Any:
+        """The record as ArviZ's InferenceData (a DataTree of ArviZ 1), for its diagnostics.
+
+        A run is a chain, and a rung is a place on the axis ``rung`` of each variable, with its
+        coldness for a label: ArviZ's ESS, autocorrelations and trace plots are then of one rung at
+        a time. Rungs are no chains, since they have different laws. R-hat compares chains, so it
+        needs other runs of the same ladder, from other seeds and initial states.
+
+        Parameters
+        ----------
+        *others : ExchangeResult
+            Further runs of the same ladder, observables and number of recorded steps: chains 1, 2,
+            …; this one is chain 0.
+
+        Returns
+        -------
+        InferenceData or DataTree
+            Group ``posterior``: ``energies`` and the observables, with dimensions chain, draw,
+            rung, and those of an observable.
+
+        Raises
+        ------
+        ValueError
+            For runs of other ladders or shapes.
+        TypeError
+            For others that are not of this class.
+        ImportError
+            Without ArviZ (extra ``arviz``).
+
+        References
+        ----------
+        Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), https://arxiv.org/abs/1903.08008.
+
+        Examples
+        --------
+        ::
+
+            runs = [replica_exchange(..., rng=seed) for seed in range(4)]
+            data = runs[0].to_arviz(*runs[1:])
+            arviz.ess(data), arviz.rhat(data), arviz.plot_autocorr(data, var_names=["energies"])
+        """
+        for other in others:
+            checks.check_instance(other, ExchangeResult, "others")
+            if not np.array_equal(other.coldness, self.coldness):
+                raise ValueError(
+                    f"others must have the ladder {self.coldness}, got {other.coldness}"
+                )
+        chains = [{"energies": run.energies, **run.observables} for run in (self, *others)]
+        dims = {
+            name: ["rung", *(f"{name}_{i}" for i in range(x.ndim - 2))]
+            for name, x in chains[0].items()
+        }
+        return inference_data(chains, dims, {"rung": self.coldness})
 
     def _swaps(self) -> tuple[Any, Any]:
         """How many swaps each pair of neighbours has made, and attempted, (R - 1,) each."""
