@@ -6,8 +6,10 @@ Magnets: the Ising model and the 3-state Potts model by heat bath and replica ex
 On a square lattice with periodic ends, neighbours that agree lower the energy: by 2 (Ising,
 E = -Σ s·s') or by 1 (Potts, E = -Σ [s = s']). A heat bath gives every site of one colour of the
 checkerboard a new value at once, a Categorical of the energies of its values; replica exchange
-lets lattices wander along the ladder of temperatures. (On 32 × 32 few make the whole way there and
-back in so short a run; near the critical temperature the steps are long.)
+lets lattices wander along the ladder of temperatures. That is made by a short run on a geometric
+ladder: tune_ladder places the rungs so that all neighbours swap equally often. (On 32 × 32 few
+lattices make the whole way there and back in so short a run; near the critical temperature sweeps
+are slow.)
 
 The sampled energies and heat capacities stand beside exact ones: on 4 × 4 all states, counted row
 by row, and on 32 × 32, away from the critical temperature, Onsager's energy of the infinite
@@ -25,7 +27,7 @@ import numpy as np
 from scipy import special
 
 from softargmax import Categorical
-from softargmax.annealing import ExchangeResult, replica_exchange
+from softargmax.annealing import ExchangeResult, replica_exchange, tune_ladder
 from softargmax.thermodynamics import heat_capacity, internal_energy
 
 mpl.use("Agg")  # a file, no window
@@ -40,21 +42,15 @@ class Model(NamedTuple):
     gain: float
     apart: float
     critical: float  # temperature
-    temperatures: Any
+    temperatures: Any  # the ladder, at first a geometric one
 
 
-ISING = Model(
-    "Ising", 2, 2.0, 1.0, 2 / math.log(1 + math.sqrt(2)), np.geomspace(3.4, 1.6, 28).round(3)
-)
+RUNGS = 28
+ISING = Model("Ising", 2, 2.0, 1.0, 2 / math.log(1 + math.sqrt(2)), np.geomspace(3.4, 1.6, RUNGS))
 POTTS = Model(
-    "3-state Potts",
-    3,
-    1.0,
-    0.0,
-    1 / math.log(1 + math.sqrt(3)),
-    np.geomspace(1.5, 0.7, 28).round(3),
+    "3-state Potts", 3, 1.0, 0.0, 1 / math.log(1 + math.sqrt(3)), np.geomspace(1.5, 0.7, RUNGS)
 )
-WARM_UP, STEPS, SEED = 500, 2500, 0
+WARM_UP, STEPS, SEED = 500, 2000, 0
 
 
 # ---------------------------------------------------------------------------- the model
@@ -87,16 +83,27 @@ def heat_bath(model: Model, size: int) -> Callable[[Any, Any, np.random.Generato
 
 
 def run(model: Model, size: int, steps: int) -> ExchangeResult:
-    ladder = 1 / model.temperatures
-    start = np.random.default_rng(SEED).integers(model.q, size=(len(ladder), size, size))
+    start = np.random.default_rng(SEED).integers(model.q, size=(RUNGS, size, size))
     return replica_exchange(
         start.astype(np.int8),
         lambda states: energy(model, states),
         heat_bath(model, size),
-        ladder,
+        temperatures=model.temperatures,
         steps=WARM_UP + steps,
+        burn_in=WARM_UP,
         rng=SEED,
     )
+
+
+def rates(result: ExchangeResult) -> str:
+    return f"swap rates {result.swap_rates.min():.2f} to {result.swap_rates.max():.2f}"
+
+
+def tuned(model: Model, size: int) -> Model:
+    """With a ladder of even swap rates."""
+    first = run(model, size, STEPS // 5)
+    print(f"{model.name}, {size} × {size}, geometric ladder: {rates(first)}")
+    return model._replace(temperatures=1 / tune_ladder(first, RUNGS))
 
 
 # ---------------------------------------------------------------------------- exact values
@@ -158,23 +165,20 @@ class Estimates(NamedTuple):
 
 
 def estimates(result: ExchangeResult, sites: int) -> Estimates:
-    series = result.energies[WARM_UP:]
-    squares = (series - series.mean(axis=0)) ** 2 * result.coldness**2
-    columns = range(series.shape[1])
-    return Estimates(
-        series.mean(axis=0) / sites,
-        np.array([error(series[:, r]) for r in columns]) / sites,
-        squares.mean(axis=0) / sites,
-        np.array([error(squares[:, r]) for r in columns]) / sites,
-    )
+    mean, mean_error = result.mean("energies")
+    squares = (result.energies - mean) ** 2 * result.coldness**2
+    errors = np.array([error(column) for column in squares.T])
+    return Estimates(mean / sites, mean_error / sites, squares.mean(axis=0) / sites, errors / sites)
 
 
 # ---------------------------------------------------------------------------- the picture
 
 
-def plot(found: dict[str, dict[int, Estimates]], lattices: dict[str, Any]) -> None:
+def plot(
+    models: list[Model], found: dict[str, dict[int, Estimates]], lattices: dict[str, Any]
+) -> None:
     figure, axes = plt.subplots(2, 5, figsize=(15, 6.4), width_ratios=[1.5, 1.5, 1, 1, 1])
-    for line, model in zip(axes, (ISING, POTTS), strict=True):
+    for line, model in zip(axes, models, strict=True):
         t = model.temperatures
         fine = np.linspace(t.min(), t.max(), 300)
         curve = levels(model, 4, fine)
@@ -183,7 +187,7 @@ def plot(found: dict[str, dict[int, Estimates]], lattices: dict[str, Any]) -> No
             (line[1], heat_capacity(curve) / 16, 2),
         ):
             axis.plot(fine, exact, color="0.2", lw=1, label="4 × 4, exact")
-            if part == 0 and model is ISING:
+            if part == 0 and model.name == ISING.name:
                 axis.plot(fine, onsager(fine), color="0.2", lw=1, ls="--", label="∞, Onsager")
             for size, colour, mark in ((4, "#0072b2", "o"), (32, "#d55e00", "s")):
                 values, errors = found[model.name][size][part : part + 2]
@@ -208,24 +212,22 @@ def plot(found: dict[str, dict[int, Estimates]], lattices: dict[str, Any]) -> No
 def main() -> None:
     found: dict[str, dict[int, Estimates]] = {}
     lattices = {}
-    for model in (ISING, POTTS):
+    models = [tuned(ISING, 32), tuned(POTTS, 32)]
+    for model in models:
         exact = levels(model, 4, model.temperatures)
         found[model.name] = {}
         for size, steps in ((4, 4 * STEPS), (32, STEPS)):
             result = run(model, size, steps)
             found[model.name][size] = estimates(result, size * size)
-            low, high = result.swap_rates.min(), result.swap_rates.max()
-            print(
-                f"{model.name}, {size} × {size}: swap rates {low:.2f} to {high:.2f}, "
-                f"{result.round_trips.sum()} round trips"
-            )
+            trips = result.round_trips.sum()
+            print(f"{model.name}, {size} × {size}: {rates(result)}, {trips} round trips")
             lattices[model.name] = result.states
         small, large = found[model.name].values()
         print(" T     energy 4×4 (exact)           heat capacity (exact)      energy 32×32")
         for r in range(0, len(model.temperatures), 3):
             t = model.temperatures[r]
             known = ""
-            if model is ISING and abs(t / model.critical - 1) > 0.15:
+            if model.name == ISING.name and abs(t / model.critical - 1) > 0.15:
                 known = f"({onsager(t):.4f} Onsager)"
             print(
                 f"{t:5.3f}  {small.energy[r]:.4f} ± {small.energy_error[r]:.4f} "
@@ -236,11 +238,11 @@ def main() -> None:
             )
         off = abs(small.energy - internal_energy(exact) / 16) / small.energy_error
         print(f"4 × 4: energies off by {off.max():.1f} standard errors at most, of 28")
-        if model is ISING:
+        if model.name == ISING.name:
             far = abs(model.temperatures / model.critical - 1) > 0.15
             off = abs(large.energy - onsager(model.temperatures))[far] / large.energy_error[far]
             print(f"32 × 32: energies off by {off.max():.1f} at most, of {far.sum()} away from T_c")
-    plot(found, lattices)
+    plot(models, found, lattices)
 
 
 if __name__ == "__main__":

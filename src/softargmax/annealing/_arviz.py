@@ -25,6 +25,6 @@ def inference_data(
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(f"others must be runs of one kind and length, got shapes {shapes}")
     posterior = {name: np.stack([chain[name] for chain in chains]) for name in chains[0]}
-    if hasattr(arviz, "InferenceData"):  # before ArviZ 1
+    if arviz.__version__.startswith("0."):
         return arviz.from_dict(posterior=posterior, dims=dims, coords=coords)
     return arviz.from_dict({"posterior": posterior}, dims=dims, coords=coords)
