@@ -52,10 +52,11 @@ class SMCResult:
     Examples
     --------
     >>> import numpy as np
+    >>> from numpy.random import default_rng
     >>> from softargmax.annealing import smc
     >>> def sweep(x, coldness, rng):  # independent draws
     ...     return rng.normal(size=x.shape) / np.sqrt(1 + coldness)
-    >>> start = np.random.default_rng(1).normal(size=1000)
+    >>> start = default_rng(1).normal(size=1000)
     >>> run = smc(start, lambda x: x**2 / 2, sweep, final=99.0, rng=0)
     >>> run  # log Z is -log(100) / 2 = -2.303
     SMCResult(steps=3, particles=1000, coldness=99, log_z=-2.265±0.05)
@@ -208,6 +209,7 @@ def smc(
     The partition function of a ring of 12 Ising spins, (2 cosh β)¹² + (2 sinh β)¹².
 
     >>> import numpy as np
+    >>> from numpy.random import default_rng
     >>> from softargmax.annealing import smc
     >>> def energy(spins):
     ...     return -(spins * np.roll(spins, 1, axis=1)).sum(axis=1)
@@ -217,7 +219,7 @@ def smc(
     ...         up = rng.random(around.shape) < 1 / (1 + np.exp(-2 * coldness[:, None] * around))
     ...         spins[:, part] = np.where(up, 1, -1)
     ...     return spins
-    >>> start = np.random.default_rng(1).choice([-1, 1], (2000, 12))
+    >>> start = default_rng(1).choice([-1, 1], (2000, 12))
     >>> run = smc(start, energy, sweep, final=1.5, rng=0)
     >>> run.coldness.round(2)
     array([0.  , 0.25, 0.55, 0.86, 1.29, 1.5 ])
