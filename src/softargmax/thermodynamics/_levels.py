@@ -1,9 +1,4 @@
-"""Thermodynamics: logits as energies, the partition function and quantities derived from it.
-
-Energies are E = -logits, the prior π₀ holds the degeneracies g, and k_B = 1. Every function is
-batched over the distribution, so that a ladder of temperatures is one call, and is exact at T = 0,
-at T = inf and at negative coldness (population inversion).
-"""
+"""The partition function of known energy levels, and quantities derived from it."""
 
 import math
 from typing import Any, NamedTuple
@@ -24,13 +19,6 @@ from softargmax._core.formula import bad_rows, scale_of, scaled
 from softargmax._core.information import log_probs
 from softargmax._core.state import State
 from softargmax.categorical import Categorical, state_of
-
-__all__ = ["entropy", "free_energy", "heat_capacity", "internal_energy", "log_partition"]
-
-
-def __dir__() -> list[str]:
-    return __all__
-
 
 _SAFE = 600.0  # exponents whose exponentials, and the inverses of these, are normal in float64
 

@@ -1,0 +1,20 @@
+"""Thermodynamics: logits as energies, the partition function and quantities derived from it.
+
+Energies are E = -logits, the prior π₀ holds the degeneracies g, and k_B = 1. Every function is
+batched over the distribution, so that a ladder of temperatures is one call, and is exact at T = 0,
+at T = inf and at negative coldness (population inversion).
+"""
+
+from softargmax.thermodynamics._levels import (
+    entropy,
+    free_energy,
+    heat_capacity,
+    internal_energy,
+    log_partition,
+)
+
+__all__ = ["entropy", "free_energy", "heat_capacity", "internal_energy", "log_partition"]
+
+
+def __dir__() -> list[str]:
+    return __all__
