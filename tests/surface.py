@@ -22,6 +22,16 @@ def public_objects():
                         yield f"{module.__name__}.{name}.{member}", getattr(value, member)
 
 
+def functions_of_a_distribution(module):
+    """The public functions of a room whose one argument is a distribution, by name."""
+    return {
+        name: value
+        for name in module.__all__
+        if inspect.isfunction(value := getattr(module, name))
+        and [*inspect.signature(value).parameters] == ["dist"]
+    }
+
+
 def public_calls():
     """Every public function, method and class, once, by its name without the package's.
 

@@ -30,7 +30,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from softargmax import softargmax as probabilities
 
 sys.path.append(str(Path(__file__).parents[1]))
-from surface import public_calls
+from surface import functions_of_a_distribution, public_calls
 
 Call = Callable[[], Any]
 
@@ -191,6 +191,16 @@ def _verified(s: Size) -> Call:
         return tokens.verify(proposal.sample(rng=1), proposal, Categorical(target), rng=0)
 
     return call
+
+
+def _sampled(s: Size) -> Any:
+    """Energies of two rungs."""
+    return np.random.default_rng(6).standard_normal((s.n, 2)) - [0.0, 1.0]
+
+
+def _averaged(s: Size) -> Call:
+    found = thermodynamics.reweight(e := _sampled(s), [0.0, 1.0], to=0.5)
+    return lambda: found.average(e)
 
 
 LADDER = schedules.Linear(2.0, 1.0, 100.0)
@@ -365,9 +375,14 @@ CALLS: dict[str, Entry] = {
     "temperatures.temperature_for_max_prob": found(temperatures.temperature_for_max_prob, 0.5),
     "temperatures.temperature_for_ess": found(temperatures.temperature_for_ess, 3.0),
     **{
-        f"thermodynamics.{name}": of_new(getattr(thermodynamics, name))
-        for name in thermodynamics.__all__
+        f"thermodynamics.{name}": of_new(function)
+        for name, function in functions_of_a_distribution(thermodynamics).items()
     },
+    "thermodynamics.reweight": Entry(
+        "n",
+        lambda s: lambda e=_sampled(s): thermodynamics.reweight(e, [0.0, 1.0], to=0.5),
+    ),
+    "thermodynamics.ReweightingResult.average": Entry("n", _averaged),
     "schedules.ByRemaining": Entry(
         "n", lambda s: lambda f=np.linspace(1, 0, s.n): schedules.ByRemaining(LADDER, 100.0)(f)
     ),

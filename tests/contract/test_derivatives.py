@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from softargmax import Categorical, thermodynamics, tokens
 from softargmax.resampling import effective_sample_size
+from surface import functions_of_a_distribution
 
 pytestmark = pytest.mark.frameworks
 inf = math.inf
@@ -66,7 +67,7 @@ def log_p_of_survivors(xp, dist):
 
 
 QUANTITIES = {
-    **{name: getattr(thermodynamics, name) for name in thermodynamics.__all__},
+    **functions_of_a_distribution(thermodynamics),
     "probs": lambda dist: dist.probs,
     "H": lambda dist: dist.entropy(),
     "perplexity": lambda dist: dist.perplexity(),
@@ -151,7 +152,7 @@ def test_stages(stage):
 
 def test_a_rung_at_zero_leaves_the_slopes_of_the_others():
     torch = pytest.importorskip("torch")
-    for name in thermodynamics.__all__:
+    for name in functions_of_a_distribution(thermodynamics):
         for prior in (None, WEIGHTS):
             z = torch.tensor(ROWS[0], dtype=torch.float64, requires_grad=True)
             ladder = QUANTITIES[name](Categorical(z, [0.0, 0.5, inf, 2.0], prior=prior))

@@ -515,6 +515,8 @@ ELSEWHERE = {
     "temperatures.fit_temperature": "SciPy's search, refuses hidden values",
     "resampling.next_coldness": "a search in NumPy, refuses hidden values",
     "policies.action_mask_from_info": "no array of numbers",
+    "thermodynamics.ReweightingResult": "NumPy's arrays",
+    "thermodynamics.reweight": "a search in NumPy, refuses hidden values",
     "tokens.LogitsProcessor": "hands scores to a stage",
     "tokens.preset": "makes stages",
     "tokens.chain": "makes stages",
