@@ -193,6 +193,11 @@ def _verified(s: Size) -> Call:
     return call
 
 
+def _root(s: Size) -> Any:
+    """Logits, values, visits and the value of a root."""
+    return s.z(), s.z(1), np.ones(s.shape), 0.0
+
+
 def _sampled(s: Size) -> Any:
     """Energies of two rungs."""
     return np.random.default_rng(6).standard_normal((s.n, 2)) - [0.0, 1.0]
@@ -334,6 +339,19 @@ CALLS: dict[str, Entry] = {
     ),
     "policies.epsilon_greedy": Entry(
         "rows K", lambda s: lambda z=s.z(): policies.epsilon_greedy(z, 0.1)
+    ),
+    "policies.completed_q": Entry("rows K", lambda s: lambda a=_root(s): policies.completed_q(*a)),
+    "policies.gumbel_root": Entry(
+        "rows K",
+        lambda s: lambda a=_root(s), g=s.z(3): policies.gumbel_root(*a, g, simulations=50),
+    ),
+    "policies.ucb": Entry("rows K", lambda s: lambda z=s.z(): policies.ucb(z, np.ones(s.shape))),
+    "policies.thompson": Entry(
+        "rows K", lambda s: lambda z=np.stack([s.z(), s.z(1)]): policies.thompson(z)
+    ),
+    "policies.exp3": Entry("rows K", lambda s: lambda z=s.z(): policies.exp3(z, 0.1)),
+    "policies.exp3_update": asked(
+        lambda d, s: policies.exp3_update(s.z(), d, s.x(), 0.5), "rows K"
     ),
     "policies.greedy": Entry("rows K", lambda s: lambda z=s.z(): policies.greedy(z)),
     "policies.kl_regularized": Entry(

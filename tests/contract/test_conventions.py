@@ -92,6 +92,9 @@ def test_coldness_stands_beside_temperature():
 
 
 MASK_ALONE = {
+    "policies.completed_q": "the logits are the network's prior of a search",
+    "policies.gumbel_root": "the same",
+    "policies.ucb": "the bounds decide between the actions, not weights",
     "policies.boltzmann_gumbel": "the noise decides between the actions, not weights",
     "policies.kl_regularized": "the reference is the prior",
     "temperatures.fit_temperature": "the loss is of the logits; its weights are those of rows",
@@ -224,6 +227,8 @@ def examples(batch, width=K):
         "u": 0.5, "k": 2, "n": 5, "d": 0, "y": flat, "log_y": np.log(flat),
         "temperature": 0.5, "coldness": 0.5, "mask": [True] * width, "sizes": (width,),
         "epsilon": 0.5, "alpha": 0.5, "fraction": 0.5, "counts": np.ones((*batch, width), int),
+        "visits": np.ones((*batch, width), int), "value": 0.5, "simulations": 9,
+        "samples": z[None], "gains": z, "gamma": 0.5, "policy": p, "reward": 0.5,
         "scale": 1.0, "threshold": 0.0, "target": 0.5, "num_legal": 3, "state": 0.0,
         "entropy": 1.0, "perplexity": 2.0, "max_prob": 0.5, "ess": 2.0, "waits": row, "cdf": row,
         "info": {"action_mask": np.ones(width, np.int8)}, "offset": 10_000,

@@ -167,6 +167,13 @@ LOG_POINT = POINT._replace(
 )
 VISITS = numbers([[1, 2, 3], [0, 1, 2], [3, 0, 1]], [-1, 1, 1], [NAN, 1, 1], [INF, 1, 1])
 NOISE = numbers([[0.1, 0.2, -0.3], [1, 0, 2], [0, 0, 0]], [NAN, 0, 0], [INF, 0, 0])
+ROOT = {
+    "logits": LOGITS,
+    "q": numbers([[1, 2, 3], [0, 1, 2], [3, 0, 1]], [NAN, 1, 1], [1, INF, 1]),
+    "visits": VISITS._replace(good=np.float32([[1, 2, 3], [2, 1, 0], [3, 0, 1]])),
+    "value": numbers([0.5, 1, 2], NAN, INF),
+    "mask": MASK,
+}
 ENERGIES = numbers([[0, 1, 2], [3, 1, 1], [1, 1, INF]], [NAN, 1, 1], [-INF, 0, 0], [INF, INF, INF])
 
 _IN_A_ROW = [[NAN, 0, 0], [0, 0, 0]], [[0, 0, 0], [INF, 0, 0]], [[-INF] * 3, [0, 0, 0]]
@@ -318,6 +325,26 @@ CALLS: dict[str, Call] = {
     "policies.boltzmann": policy(policies.boltzmann, temperature=TEMPERATURE),
     "policies.epsilon_greedy": policy(policies.epsilon_greedy, epsilon=SHARE),
     "policies.boltzmann_gumbel": policy(policies.boltzmann_gumbel, counts=VISITS, scale=POSITIVE),
+    "policies.ucb": policy(policies.ucb, counts=VISITS, c=POSITIVE),
+    "policies.thompson": Call(
+        lambda samples, mask: policies.thompson(samples[None], mask=mask).log_probs,
+        {"samples": scores("samples"), "mask": MASK},
+    ),
+    "policies.exp3": Call(
+        lambda **given: policies.exp3(**given).log_probs,
+        {"gains": scores("gains"), "gamma": SHARE, "mask": MASK},
+    ),
+    "policies.exp3_update": Call(
+        lambda gains, logits, action, reward: policies.exp3_update(
+            gains, Categorical(logits), action, reward
+        ),
+        {"gains": NOISE._replace(bad=()), "logits": LOGITS, "action": CATEGORY, "reward": SHARE},
+    ),
+    "policies.completed_q": Call(policies.completed_q, ROOT),
+    "policies.gumbel_root": Call(
+        lambda **given: policies.gumbel_root(simulations=9, **given).policy.log_probs,
+        ROOT | {"noise": NOISE},
+    ),
     "policies.kl_regularized": Call(
         lambda values, logits, temperature: (
             policies.kl_regularized(values, Categorical(logits), temperature).log_probs
@@ -514,6 +541,7 @@ ELSEWHERE = {
     "temperatures.TemperatureCalibrator": "NumPy's arrays, as scikit-learn hands them on",
     "temperatures.fit_temperature": "SciPy's search, refuses hidden values",
     "resampling.next_coldness": "a search in NumPy, refuses hidden values",
+    "policies.GumbelRoot": "a tuple of results",
     "policies.action_mask_from_info": "no array of numbers",
     "thermodynamics.ReweightingResult": "NumPy's arrays",
     "thermodynamics.reweight": "a search in NumPy, refuses hidden values",
@@ -533,7 +561,8 @@ EDITS += " NoRepeatNgram PresencePenalty RepetitionPenalty SequenceBias"
 ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS.split()}
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
-STATIC += " parents axis gradient dist other reference p q values"
+STATIC += " parents simulations considered value_scale visit_offset policy"
+STATIC += " axis gradient dist other reference p q values"
 
 
 def test_nothing_public_is_left_out():

@@ -4,19 +4,28 @@ One object, a :class:`softargmax.Categorical` over the legal actions, both sampl
 their log-probabilities.
 """
 
+from softargmax.policies._bandits import exp3, exp3_update, thompson, ucb
 from softargmax.policies._exploration import boltzmann_gumbel, with_dirichlet_noise
 from softargmax.policies._masks import action_mask_from_info
 from softargmax.policies._multi import MultiCategorical
+from softargmax.policies._planning import GumbelRoot, completed_q, gumbel_root
 from softargmax.policies._policies import boltzmann, epsilon_greedy, greedy, kl_regularized
 
 __all__ = [
+    "GumbelRoot",
     "MultiCategorical",
     "action_mask_from_info",
     "boltzmann",
     "boltzmann_gumbel",
+    "completed_q",
     "epsilon_greedy",
+    "exp3",
+    "exp3_update",
     "greedy",
+    "gumbel_root",
     "kl_regularized",
+    "thompson",
+    "ucb",
     "with_dirichlet_noise",
 ]
 

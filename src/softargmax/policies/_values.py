@@ -18,6 +18,7 @@ def action_values(
     coldness: ArrayLike | None = None,
     prior: ArrayLike | None = None,
     copy: bool = False,
+    name: str = "values",
 ) -> State:
     """Checked action values, in the array library of any of the arguments, ``others`` included."""
     return checked_state(
@@ -27,7 +28,7 @@ def action_values(
         prior,
         mask,
         copy=copy,
-        name="values",
+        name=name,
         beside=others,
     )
 
