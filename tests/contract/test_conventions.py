@@ -167,8 +167,9 @@ MASKING = [name for name in names_with("mask") if not name.startswith("plotting.
 
 @pytest.mark.parametrize("name", [name for name in MASKING if name != "Categorical.masked"])
 def test_a_mask_is_what_a_score_of_minus_infinity_is(name):
-    word = next(word for word in ("logits", "values") if word in parameters(name))
-    given = examples((2,))
+    scores = ("logits", "values", "samples", "gains")
+    word = next(word for word in scores if word in parameters(name))
+    given = examples_of(name, (2,))
     bare = {**given, word: np.where(MASK, given[word], -np.inf)}
     got, want = call_of(CALLS[name], given, mask=MASK)(), call_of(CALLS[name], bare)()
     for made in (got, want):
@@ -233,6 +234,12 @@ def examples(batch, width=K):
         "entropy": 1.0, "perplexity": 2.0, "max_prob": 0.5, "ess": 2.0, "waits": row, "cdf": row,
         "info": {"action_mask": np.ones(width, np.int8)}, "offset": 10_000,
     }  # fmt: skip
+
+
+def examples_of(name, batch):
+    """In planning, q are the values of actions."""
+    given = examples(batch)
+    return given | {"q": given["values"]} if name.startswith("policies.") else given
 
 
 def call_of(function, given, **more):
@@ -322,7 +329,7 @@ def test_properties_are_the_objects_and_results_the_callers(batch):
 def test_functions_return_the_callers_own(name, batch):
     if {name, name.split(".")[0]} & OTHERS.keys() or not CALLS[name].__qualname__.isidentifier():
         return  # and methods, which the walk above calls
-    given = examples(batch)
+    given = examples_of(name, batch)
     if name in ROWS:
         given.update(weights=np.array([[0.2, 0.8]]), u=np.array([[0.5]]))
     call = call_of(CALLS[name], given)

@@ -65,6 +65,19 @@ def test_ends_are_exact_and_the_last_value_holds(schedule):
     assert_array_equal(schedule(past), [schedule.stop] * 4)
 
 
+@pytest.mark.parametrize("schedule", RAMPS, ids=repr)
+def test_end_is_another_word_for_stop(schedule):
+    given = dataclasses.asdict(schedule)
+    stop = given.pop("stop")
+    assert type(schedule)(end=stop, **given) == schedule
+    assert schedule.end == stop
+    assert dataclasses.replace(schedule, stop=1.0).end == 1.0
+    with pytest.raises(TypeError, match="pass stop or end, not both"):
+        type(schedule)(stop=stop, end=stop, **given)
+    with pytest.raises(TypeError, match="stop"):
+        type(schedule)(**given)
+
+
 @pytest.mark.parametrize("schedule", [*RAMPS, *FALLING], ids=repr)
 def test_monotone_and_within_the_ends(schedule):
     values = schedule(np.linspace(0, 2 * getattr(schedule, "steps", 50), 10_001))

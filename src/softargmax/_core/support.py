@@ -73,6 +73,8 @@ _IMPOSSIBLE = {
     "logits": "has logit -inf",
     "energies": "has energy inf",
     "values": "has value -inf",
+    "samples": "has value -inf",
+    "gains": "has gain -inf",
     "mask": "has logit -inf",
     "log_weights": "has log-weight -inf",
     "weights": "has weight 0",

@@ -236,10 +236,10 @@ def exp3_update(gains: ArrayLike, policy: Categorical, action: ArrayLike, reward
     state = state_of(policy, "policy")
     xp, z = state.xp, state.z
     wide = widest_float(xp)
-    log_p = to_namespace(log_prob(state, action), xp, z, wide)
     paid = checks.numbers_in(reward, "reward", "[0, 1]", xp, z)
     own = xp.astype(checks.values_of_categories(gains, xp, z, state.batch_shape, "gains"), wide)
     place = checks.category(action, xp, z, z.shape[-1], "action")
+    log_p = to_namespace(log_prob(state, action), xp, z, wide)
     here = index_along(own, xp) == place[..., None]
     step = (paid * xp.exp(0 - log_p))[..., None]
     return unwrap(own + xp.where(here, step, xp.zeros_like(step)))

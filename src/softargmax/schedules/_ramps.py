@@ -7,7 +7,9 @@ and for rates other than temperatures: the ε of ε-greedy, a learning rate.
 """
 
 import math
+from abc import ABCMeta
 from dataclasses import dataclass
+from typing import Any
 
 from softargmax._arrays.namespaces import Array, Namespace
 from softargmax.schedules._schedule import Schedule
@@ -38,8 +40,19 @@ class Constant(Schedule):
         return xp.full_like(t, self.value)
 
 
+class _AnswersToEnd(ABCMeta):
+    """Lets ``end=`` stand for ``stop=`` where an object is made."""
+
+    def __call__(cls, *args: Any, **given: Any) -> Any:
+        if "end" in given:
+            if "stop" in given:
+                raise TypeError("pass stop or end, not both")
+            given["stop"] = given.pop("end")
+        return super().__call__(*args, **given)
+
+
 @dataclass(frozen=True, repr=False)
-class _Ramp(Schedule):
+class _Ramp(Schedule, metaclass=_AnswersToEnd):
     """A ramp from ``start`` to ``stop`` over ``steps`` steps, exact at both ends."""
 
     start: float
@@ -48,6 +61,11 @@ class _Ramp(Schedule):
 
     def __post_init__(self) -> None:
         self._check(start="[0, inf)", stop="[0, inf)", steps="(0, inf)")
+
+    @property
+    def end(self) -> float:
+        """Another word for ``stop``, which the constructor takes too."""
+        return self.stop
 
     def _done(self, t: Array, xp: Namespace) -> Array:
         """The completed fraction t / steps of the ramp, 1 past its end."""
@@ -67,7 +85,7 @@ class Linear(_Ramp):
     Parameters
     ----------
     start, stop : float
-        In [0, inf).
+        In [0, inf); ``end=`` is another word for ``stop=``.
     steps : float
         In (0, inf).
 
@@ -89,7 +107,7 @@ class Polynomial(_Ramp):
     Parameters
     ----------
     start, stop : float
-        In [0, inf).
+        In [0, inf); ``end=`` is another word for ``stop=``.
     steps, power : float
         In (0, inf).
 
@@ -117,7 +135,7 @@ class Cosine(_Ramp):
     Parameters
     ----------
     start, stop : float
-        In [0, inf).
+        In [0, inf); ``end=`` is another word for ``stop=``.
     steps : float
         In (0, inf).
 
@@ -147,7 +165,7 @@ class Geometric(_Ramp):
     Parameters
     ----------
     start, stop, steps : float
-        In (0, inf).
+        In (0, inf); ``end=`` is another word for ``stop=``.
 
     References
     ----------
@@ -212,7 +230,8 @@ class LinearColdness(_Ramp):
     Parameters
     ----------
     start, stop : float
-        Temperatures in (0, inf]; start = inf begins with the uniform distribution, β = 0.
+        Temperatures in (0, inf]; start = inf begins with the uniform distribution, β = 0. ``end=``
+        is another word for ``stop=``.
     steps : float
         In (0, inf).
 
