@@ -55,6 +55,7 @@ def test_exp3_is_the_formula_and_its_estimates_are_unbiased():
         (lambda: exp3([0.0, 1.0], 0.0), "gamma must be in"),
         (lambda: exp3_update([0.0, 0.0], exp3([0.0, 0.0], 0.5), 2, 0.5), "must be in 0 … 1"),
         (lambda: exp3_update([0.0, 0.0], exp3([0.0, 0.0], 0.5), 0, 2.0), "reward must be in"),
+        (lambda: exp3_update([0.0, 0.0], exp3([0.0, -inf], 0.5), 1, 1.0), "probability above 0"),
     ],
 )
 def test_bad_input(call, message):

@@ -220,7 +220,7 @@ def exp3_update(gains: ArrayLike, policy: Categorical, action: ArrayLike, reward
     Raises
     ------
     ValueError, TypeError
-        For an action or a reward out of range, and for arguments of the wrong type.
+        For an action or a reward out of range, an action of probability 0, and for arguments of the wrong type.
 
     References
     ----------
@@ -240,6 +240,10 @@ def exp3_update(gains: ArrayLike, policy: Categorical, action: ArrayLike, reward
     own = xp.astype(checks.values_of_categories(gains, xp, z, state.batch_shape, "gains"), wide)
     place = checks.category(action, xp, z, z.shape[-1], "action")
     log_p = to_namespace(log_prob(state, action), xp, z, wide)
+    if checks.any_of(log_p == -math.inf):
+        raise ValueError("action must have a probability above 0 under policy, got 0")
     here = index_along(own, xp) == place[..., None]
     step = (paid * xp.exp(0 - log_p))[..., None]
-    return unwrap(own + xp.where(here, step, xp.zeros_like(step)))
+    bad = (xp.isnan(log_p + paid) | (log_p == -math.inf) | (place < 0))[..., None]
+    found = own + xp.where(here, step, xp.zeros_like(step))
+    return unwrap(xp.where(bad, math.nan, found))

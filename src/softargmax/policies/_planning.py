@@ -1,16 +1,14 @@
 """Planning at the root of a search: Gumbel MuZero's choice of actions and its improved policy."""
 
 import math
-from functools import lru_cache
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
     aligned,
+    as_traceable,
     ignore_fp_errors,
     index_dtype,
     to_namespace,
@@ -232,7 +230,8 @@ def gumbel_root(
     done = xp.sum(s.visits, axis=-1, keepdims=True)
     row = xp.clip(xp.where(bad, 1.0, many), 1, most)
     at = xp.where(bad, 0.0, xp.clip(done, 0, budget - 1))
-    table = to_namespace(_table(most, budget), xp, z, widest_float(xp))
+    table = [n for m in range(1, most + 1) for n in _rounds(m, budget)]  # flat
+    table = to_namespace(as_traceable(table, xp, z), xp, z, widest_float(xp))
     index = xp.astype((row - 1) * budget + at, index_dtype(xp))
     next_visits = xp.reshape(xp.take(table, xp.reshape(index, (-1,)), axis=0), index.shape)
     next_visits = xp.where(done >= budget, peak, next_visits)
@@ -244,16 +243,10 @@ def gumbel_root(
     return GumbelRoot(unwrap(action), policy_of(improved, z, xp))
 
 
-@lru_cache(maxsize=64)
-def _table(considered: int, simulations: int) -> Array:
-    """The number of visits that an action due has, by row of 1, 2, … actions considered; flat."""
-    return np.concatenate([_rounds(m, simulations) for m in range(1, considered + 1)])
-
-
-def _rounds(considered: int, simulations: int) -> Array:
+def _rounds(considered: int, simulations: int) -> list[int]:
     """Of sequential halving: the visits that each action has which is visited in turn."""
     if considered == 1:
-        return np.arange(simulations, dtype=np.float64)
+        return [*range(simulations)]
     halvings = math.ceil(math.log2(considered))
     sequence: list[int] = []
     left, level = considered, 0
@@ -262,4 +255,4 @@ def _rounds(considered: int, simulations: int) -> Array:
             sequence += [level] * left
             level += 1
         left = max(2, left // 2)
-    return np.array(sequence[:simulations], np.float64)
+    return sequence[:simulations]
