@@ -169,8 +169,9 @@ def exp3(gains: ArrayLike, gamma: ArrayLike, *, mask: ArrayLike | None = None) -
     Examples
     --------
     >>> import numpy as np
+    >>> from numpy.random import default_rng
     >>> from softargmax.policies import exp3, exp3_update
-    >>> gains, rng = np.zeros(3), np.random.default_rng(0)
+    >>> gains, rng = np.zeros(3), default_rng(0)
     >>> for _ in range(1000):
     ...     policy = exp3(gains, 0.1)
     ...     action = policy.sample(rng=rng)
@@ -220,7 +221,8 @@ def exp3_update(gains: ArrayLike, policy: Categorical, action: ArrayLike, reward
     Raises
     ------
     ValueError, TypeError
-        For an action or a reward out of range, an action of probability 0, and for arguments of the wrong type.
+        For an action or a reward out of range, an action of probability 0, and arguments of the
+        wrong type.
 
     References
     ----------
