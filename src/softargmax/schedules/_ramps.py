@@ -9,6 +9,7 @@ and for rates other than temperatures: the ε of ε-greedy, a learning rate.
 import math
 from abc import ABCMeta
 from dataclasses import dataclass
+from inspect import Signature, signature
 from typing import Any
 
 from softargmax._arrays.namespaces import Array, Namespace
@@ -49,6 +50,12 @@ class _AnswersToEnd(ABCMeta):
                 raise TypeError("pass stop or end, not both")
             given["stop"] = given.pop("end")
         return super().__call__(*args, **given)
+
+    @property
+    def __signature__(cls) -> Signature:
+        """That of the class's own ``__init__``, which help and editors show."""
+        found = signature(cls.__init__)  # type: ignore[misc]
+        return found.replace(parameters=list(found.parameters.values())[1:])
 
 
 @dataclass(frozen=True, repr=False)
