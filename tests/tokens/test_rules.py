@@ -250,7 +250,7 @@ def test_a_stage_is_told_of_the_prompt():
     assert processor == LogitsProcessor(stage.with_prompt(3)) != LogitsProcessor(stage)
     assert_allclose(processor([[1, 2, 1, 3]], scores), rows[:1].log_probs, rtol=1e-9)
     assert preset("vllm", frequency_penalty=0.5, prompt_length=3) == chain(
-        FrequencyPenalty(0.5, prompt_length=3)
+        FrequencyPenalty(0.5, prompt_length=3, on="logits")
     )
 
 

@@ -357,6 +357,9 @@ def test_transformers_generate():
 # ---------------------------------------------------------------------------- presets
 
 
+RAW = {"on": "logits"}
+
+
 def test_presets_in_order():
     made = preset(
         "transformers",
@@ -384,20 +387,20 @@ def test_presets_in_order():
         sequence_bias=[[[5, 6], -2.0], [[7], 1.5]],
     )
     assert made == chain(
-        SequenceBias({(5, 6): -2.0, (7,): 1.5}),
-        RepetitionPenalty(0.8, of="prompt"),
-        RepetitionPenalty(1.2),
-        NoRepeatNgram(3),
-        NoRepeatNgram(4, of="prompt"),
-        BanSequences([[9, 8], [4]]),  # the end alone is no bad word
-        MinLength(7, [2, 3]),
-        MinLength(4, [2, 3], of="output"),
-        Force(1, 1),
-        Force(2, 19),
-        LengthDecay(5, 1.1, [2, 3]),
-        Ban([17, 18]),
+        SequenceBias({(5, 6): -2.0, (7,): 1.5}, **RAW),
+        RepetitionPenalty(0.8, of="prompt", **RAW),
+        RepetitionPenalty(1.2, **RAW),
+        NoRepeatNgram(3, **RAW),
+        NoRepeatNgram(4, of="prompt", **RAW),
+        BanSequences([[9, 8], [4]], **RAW),  # the end alone is no bad word
+        MinLength(7, [2, 3], **RAW),
+        MinLength(4, [2, 3], of="output", **RAW),
+        Force(1, 1, **RAW),
+        Force(2, 19, **RAW),
+        LengthDecay(5, 1.1, [2, 3], **RAW),
+        Ban([17, 18], **RAW),
         Temperature(0.7),
-        TopH(0.5),
+        chain(TopK(100), TopH(0.5, cumulative=True)),
         TopK(40),
         TopP(0.95),
         MinP(0.05),
@@ -421,13 +424,13 @@ def test_presets_in_order():
         allowed_token_ids=[1, 3],
     )
     assert made == chain(
-        Allow([1, 3]),
-        BanSequences([[4], [5, 6]], of="output"),
-        MinLength(2, 0, of="output"),
-        LogitBias({3: 1.0}),
-        RepetitionPenalty(1.1),
-        FrequencyPenalty(0.2),
-        PresencePenalty(0.1),
+        Allow([1, 3], **RAW),
+        BanSequences([[4], [5, 6]], of="output", **RAW),
+        MinLength(2, 0, of="output", **RAW),
+        LogitBias({3: 1.0}, **RAW),
+        RepetitionPenalty(1.1, **RAW),
+        FrequencyPenalty(0.2, **RAW),
+        PresencePenalty(0.1, **RAW),
         Temperature(0.5),
         MinP(0.1),
         TopK(50),
@@ -452,11 +455,11 @@ def test_presets_in_order():
         min_keep=2,
     )
     assert made == chain(
-        LogitBias({7: -1.0}),
-        RepetitionPenalty(1.1, last=64),
-        FrequencyPenalty(0.1, of="all", last=64),
-        PresencePenalty(0.2, of="all", last=64),
-        DRY(0.8, 1.75, 2, [13]),
+        LogitBias({7: -1.0}, **RAW),
+        RepetitionPenalty(1.1, last=64, **RAW),
+        FrequencyPenalty(0.1, of="all", last=64, **RAW),
+        PresencePenalty(0.2, of="all", last=64, **RAW),
+        DRY(0.8, 1.75, 2, [13], last=64, **RAW),
         TopNSigma(1.5),
         TopK(40),
         Typical(0.9, min_keep=2),
@@ -470,8 +473,8 @@ def test_presets_in_order():
 def test_presets_that_are_off_or_greedy():
     assert preset("transformers", temperature=1.0, top_k=0, top_p=1.0, min_p=None) == Chain(())
     assert preset("vllm", top_k=-1, top_p=1.0, temperature=1.0) == Chain(())
-    assert preset("vllm", temperature=9e-6) == chain(Temperature(0))
-    assert preset("vllm", temperature=1e-5) == chain(Temperature(1e-5))
+    assert preset("vllm", temperature=0) == chain(Temperature(0))
+    assert preset("vllm", temperature=1e-6) == chain(Temperature(0.01))  # as low as it goes
     assert preset("llama.cpp", temperature=0.0) == chain(Temperature(0))
     assert preset("llama.cpp", temperature=-1.0) == chain(Temperature(0))
     assert preset(
@@ -488,7 +491,7 @@ def test_presets_that_are_off_or_greedy():
         DynamicTemperature(0.5, 1.5, 2.0)
     )
     assert preset("llama.cpp", penalty_last_n=-1, repeat_penalty=1.5) == chain(
-        RepetitionPenalty(1.5)
+        RepetitionPenalty(1.5, **RAW)
     )
     assert preset("transformers", epsilon_cutoff=1.0, eta_cutoff=1.0) == Chain(())
     warm = preset("llama.cpp", temperature=0.0, dynatemp_range=0.5)
@@ -498,15 +501,18 @@ def test_presets_that_are_off_or_greedy():
         Typical(0.0), TopP(0.0), MinP(1.0)
     )
     assert preset("llama.cpp", xtc_probability=2.0, xtc_threshold=-1.0) == chain(XTC(0.0, 1.0))
-    assert preset("llama.cpp", dry_multiplier=0.8, dry_allowed_length=0) == chain(DRY(0.8, 1.75, 0))
+    assert preset("llama.cpp", dry_multiplier=0.8, dry_allowed_length=0) == chain(
+        DRY(0.8, 1.75, 0, last=64, **RAW)
+    )
     assert preset("transformers", min_length=3, forced_bos_token_id=0, eos_token_id=None) == chain(
-        Force(0, 1)  # without an end no text is too short
+        Force(0, 1, **RAW)  # without an end no text is too short
     )
     assert preset(
         "transformers", forced_eos_token_id=2, max_new_tokens=5, encoder_no_repeat_ngram_size=2,
         encoder_input_ids=[3, 4], prompt_length=7,
     ) == chain(
-        NoRepeatNgram(2, of=[3, 4], prompt_length=7), Force(2, 4, of="output", prompt_length=7)
+        NoRepeatNgram(2, of=[3, 4], prompt_length=7, **RAW),
+        Force(2, 4, of="output", prompt_length=7, **RAW),
     )  # fmt: skip
     for style, bad in (
         ("transformers", {"top_p": 1.5}),

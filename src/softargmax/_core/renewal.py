@@ -1,7 +1,8 @@
 """New log-probabilities for a distribution: edited, or at another temperature, and normalised.
 
-The new state has them as its logits, at temperature 1 and without a prior. Long rows of NumPy
-arrays, and of CPU tensors without gradient, stay sparse where categories are dropped.
+The new state has them as its logits, at temperature 1 and without a prior; or its logits are
+edited, and temperature and prior stay. Long rows of NumPy arrays, and of CPU tensors without
+gradient, stay sparse where categories are dropped from log-probabilities.
 """
 
 import math
@@ -33,47 +34,75 @@ _FEW = 4096  # survivors whose union is found by sorting
 
 
 class Change(NamedTuple):
-    """New log-probabilities of some categories of a row: log p·factor + shift."""
+    """New scores of some categories of a row, log-probabilities or logits: score·factor + shift."""
 
     ids: Any  # distinct, ascending
     factor: Any  # of each, or None for 1
     shift: Any  # of each, or None for 0
-    forced: bool = False  # whether these alone are left, with the shift for a log-probability
+    forced: bool = False  # whether these alone are left, with the shift for a score
+    above: Any = None  # the factor where a score is above 0, as no log-probability is; None: same
 
 
 @ignore_fp_errors
 def edited(state: State, changes: list[Change], stage: str) -> State:
     """Log-probabilities after a change for each row of the batch."""
-    if goes_row_by_row(state):
-        rows = _scored(state, "log_probs")
-        for i, change in enumerate(changes):
+    if not goes_row_by_row(state):
+        return normalised(_changed(log_probs(state), changes), stage)
+    rows = _scored(state, "log_probs")
+    for i, change in enumerate(changes):
+        if change.forced:
+            rows[i] = (change.ids, change.shift.astype(rows[i][1].dtype))
+        else:
+            _apply(change, *rows[i])
+    return _of_rows(state, rows, stage)
+
+
+@ignore_fp_errors
+def edited_logits(state: State, changes: list[Change], stage: str) -> State:
+    """The state with other logits, after a change for each row of the batch."""
+    xp, full = state.xp, (*state.batch_shape, state.num_categories)
+    if xp is np or goes_row_by_row(state):
+        z = np.array(np.broadcast_to(to_numpy(state.z), full))
+        for change, row in zip(changes, as_rows(z, state.batch_shape), strict=True):
             if change.forced:
-                rows[i] = (change.ids, change.shift.astype(rows[i][1].dtype))
+                row[:] = -math.inf
+                row[change.ids] = change.shift
             else:
-                _apply(change, *rows[i])
-        return _of_rows(state, rows, stage)
-    log_p, xp = log_probs(state), state.xp
-    factor = np.ones((len(changes), state.num_categories))
-    shift = np.zeros_like(factor)
+                _apply(change, None, row)
+        z = state.at_home(z)
+    else:
+        z = _changed(xp.broadcast_to(state.z, full), changes)
+    prior = state.prior
+    _checked(z if prior is None else xp.where(prior > 0, z, -math.inf), stage)
+    return state.replace(logits=read_only(z), z=z)
+
+
+def _changed(old: Array, changes: list[Change]) -> Array:
+    """Scores (…, K) in any library after a change for each row."""
+    xp, batch = namespace_of(old), old.shape[:-1]
+    factor = np.ones((len(changes), old.shape[-1]))
+    shift, above = np.zeros_like(factor), np.ones_like(factor)
     for i, change in enumerate(changes):
         if change.forced:
             factor[i], shift[i] = 0, -math.inf
         if change.factor is not None:
             factor[i, change.ids] = change.factor
+            above[i, change.ids] = change.factor if change.above is None else change.above
         if change.shift is not None:
             shift[i, change.ids] = change.shift
-    factor, shift = (
-        to_namespace(x.reshape(log_p.shape), xp, log_p, log_p.dtype) for x in (factor, shift)
+    factor, shift, above = (
+        to_namespace(x.reshape(old.shape), xp, old, old.dtype) for x in (factor, shift, above)
     )
-    zero, stays = xp.zeros_like(log_p), log_p > -math.inf
-    old = xp.where(stays, log_p, zero)
+    zero, stays = xp.zeros_like(old), old > -math.inf
+    score = xp.where(stays, old, zero)
     if any(change.forced for change in changes):
-        forced = np.array([change.forced for change in changes]).reshape(*state.batch_shape, 1)
-        stays = stays | (to_namespace(forced, xp, log_p) & (log_p == log_p))
+        forced = np.array([change.forced for change in changes]).reshape(*batch, 1)
+        stays = stays | (to_namespace(forced, xp, old) & (old == old))
     stays = stays & (shift > -math.inf)
-    new = xp.where(stays, old, zero) * factor + xp.where(stays, shift, zero)
+    score = xp.where(stays, score, zero)
+    new = score * xp.where(score > 0, above, factor) + xp.where(stays, shift, zero)
     new = xp.clip(new, max=float(xp.finfo(new.dtype).max))
-    return normalised(xp.where(stays, new, -math.inf), stage)
+    return xp.where(stays, new, -math.inf)
 
 
 def _apply(change: Change, indices: Any, scores: Any) -> None:
@@ -84,8 +113,10 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
         hit = indices[place] == change.ids
         place = place[hit]
     if change.factor is not None:
-        old = scores[place]
-        scores[place] = np.where(old > -math.inf, old * change.factor[hit], -math.inf)
+        old, factor = scores[place], change.factor[hit]
+        if change.above is not None:
+            factor = np.where(old > 0, change.above[hit], factor)
+        scores[place] = np.where(old > -math.inf, old * factor, -math.inf)
     if change.shift is not None:
         scores[place] += change.shift[hit]
     np.minimum(scores, np.finfo(scores.dtype).max, out=scores)
@@ -167,8 +198,7 @@ def _of_rows(
     state: State, rows: list[_Scored], stage: str, temperatures: list[Temperature] | None = None
 ) -> State:
     """Rows of scores, normalised at a temperature of theirs; what has p = 0 is dropped."""
-    batch, width = state.batch_shape, state.num_categories
-    found: list[_Scored] = []
+    batch, found = state.batch_shape, []
     for i, (indices, scores) in enumerate(rows):
         if not (scores > -math.inf).any():
             mask = np.arange(len(rows)).reshape(batch) == i
@@ -176,11 +206,30 @@ def _of_rows(
         log_p = law_of(
             scores, ONE if temperatures is None else temperatures[i], None
         ).make_log_probs()
-        alive = log_p > -math.inf
-        if not alive.all():
-            indices = np.flatnonzero(alive) if indices is None else indices[alive]
-            log_p = log_p[alive]
-        found.append((indices, log_p))
+        found.append(_living(indices, log_p))
+    return _joined_rows(state, found)
+
+
+def stacked(state: State, rows: list[State]) -> State:
+    """Log-probabilities of distributions without batch axes, as the rows of such a batch."""
+    if not rows:
+        return state
+    if not all(map(goes_row_by_row, rows)):
+        return checked_state(state.xp.stack([log_probs(row) for row in rows]), copy=True)
+    return _joined_rows(state, [_living(*_scored(row, "log_probs")[0]) for row in rows])
+
+
+def _living(indices: Any, log_p: Any) -> _Scored:
+    """The categories with p > 0 and their log-probabilities."""
+    alive = log_p > -math.inf
+    if alive.all():
+        return indices, log_p
+    return (np.flatnonzero(alive) if indices is None else indices[alive]), log_p[alive]
+
+
+def _joined_rows(state: State, found: list[_Scored]) -> State:
+    """Rows of log-probabilities, for the batch of ``state``."""
+    batch, width = state.batch_shape, state.num_categories
     if all(indices is None for indices, _ in found):
         z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
         z = read_only(state.at_home(z.reshape(*batch, width)))

@@ -116,8 +116,11 @@ class ArrayScores:
         found = xp.min(xp.where(tail > goal, ordered, math.inf), axis=-1, keepdims=True)
         return xp.where(mass >= 1, xp.full_like(found, -math.inf), found)
 
-    def entropy_threshold(self, fraction: Any) -> Array:
-        """The last d of the longest falling prefix whose own entropy is ≤ fraction·H, (…, 1)."""
+    def entropy_threshold(self, fraction: Any, *, cumulative: bool) -> Array:
+        """The last d of the longest falling prefix whose entropy is ≤ fraction·H, (…, 1).
+
+        It is the prefix's own, or with ``cumulative`` the sum of its terms -p log p.
+        """
         xp = self.xp
         wide = widest_float(xp)
         given = xp.flip(xp.sort(self.d, axis=-1), axis=-1)
@@ -128,7 +131,9 @@ class ArrayScores:
         first = index_along(weights, xp) == 0
         others = xp.where(first, xp.zeros_like(weights), weights)
         rest = running_sum(others, xp)  # without the first, 1, beside which it drowns
-        own = xp.log1p(rest) - running_sum(weights * finite, xp) / (1 + rest)
+        total = rest[..., -1:] if cumulative else rest
+        own = xp.log1p(total) * ((1 + rest) / (1 + total))
+        own = own - running_sum(weights * finite, xp) / (1 + total)
         goal = xp.astype(fraction * own[..., -1:], wide)
         within = own <= goal * (1 + 8 * eps)
         within = within & (running_sum(xp.astype(~within, index_dtype(xp)), xp) == 0)

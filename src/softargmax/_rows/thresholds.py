@@ -202,15 +202,20 @@ class RowScores:
         with Scratch(len(key), bool) as less:
             return dot(self.weights, np.less(key, bound, out=less))
 
-    def entropy_threshold(self, fraction: float) -> float:
-        """The last d of the longest falling prefix whose own entropy is ≤ fraction·H."""
+    def entropy_threshold(self, fraction: float, *, cumulative: bool) -> float:
+        """The last d of the longest falling prefix whose entropy is ≤ fraction·H.
+
+        It is the prefix's own, or with ``cumulative`` the sum of its terms -p log p.
+        """
         if fraction >= 1:
             return -math.inf
         d = np.sort(self.d)[::-1].astype(np.float64)
         d = d[: np.count_nonzero(d > -745)]
         weights = np.exp(d)
         rest = np.concatenate([[0.0], weights[1:].cumsum()])  # beside 1, the first, it drowns
-        own = np.log1p(rest) - (weights * d).cumsum() / (1 + rest)
+        others = rest[-1] if cumulative else rest
+        own = np.log1p(others) * ((1 + rest) / (1 + others))
+        own = own - (weights * d).cumsum() / (1 + others)
         beyond = own > fraction * self.entropy * (1 + 8 * EPS)
         place = int(beyond.argmax()) if beyond.any() else len(d)
         return float(d[max(place - 1, 0)])

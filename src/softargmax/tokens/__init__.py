@@ -10,6 +10,7 @@ from softargmax.tokens._penalties import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from softargmax.tokens._per_row import PerRow, per_row
 from softargmax.tokens._presets import preset
 from softargmax.tokens._processor import LogitsProcessor
 from softargmax.tokens._sequences import BanSequences, SequenceBias
@@ -51,6 +52,7 @@ __all__ = [
     "Mirostat",
     "NoRepeatNgram",
     "PLess",
+    "PerRow",
     "PresencePenalty",
     "RepetitionPenalty",
     "SequenceBias",
@@ -65,6 +67,7 @@ __all__ = [
     "Watermark",
     "chain",
     "expected_accepted",
+    "per_row",
     "preset",
     "verify",
 ]

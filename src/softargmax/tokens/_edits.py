@@ -1,17 +1,18 @@
-"""Edits: stages that change log-probabilities and renormalise.
+"""Edits: stages that change log-probabilities and renormalise, or change the logits as they are.
 
-The result has the new log-probabilities as its logits, at temperature 1 and without a prior.
+The result of the first has the new log-probabilities as its logits, at temperature 1 and without a
+prior; the second keep temperature, mask and prior.
 """
 
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from softargmax._arrays.checks import check_fits_within, number
+from softargmax._arrays.checks import check_fits_within, number, one_of
 from softargmax._arrays.namespaces import ignore_fp_errors, is_traced, to_namespace, to_numpy
 from softargmax._core import information, renewal
 from softargmax._core.renewal import Change
@@ -24,12 +25,19 @@ from softargmax.tokens._stage import History, Stage
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Edit(Stage):
-    """A stage that changes the log-probabilities of some ids, row by row."""
+    """A stage that changes the scores of some ids, row by row: log-probabilities, or logits."""
+
+    on: str = field(default="log_probs", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self.on, "on", ("log_probs", "logits"))
 
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
         state = state_of(dist)
         changes = self._changes(state, history)
-        return of_state(renewal.edited(state, changes, type(self).__name__))
+        edit = renewal.edited if self.on == "log_probs" else renewal.edited_logits
+        return of_state(edit(state, changes, type(self).__name__))
 
     @abstractmethod
     def _changes(self, state: State, history: History) -> list[Change]:
@@ -134,6 +142,8 @@ class LogitBias(Edit):
     ----------
     bias : mapping of ids to numbers, or a sequence of such mappings
         In nats; -inf bans a token. A sequence has one mapping for each row of a 1-d batch.
+    on : {"log_probs", "logits"}
+        As for :class:`RepetitionPenalty`.
 
     Raises
     ------
@@ -242,6 +252,8 @@ class Ban(_Choice):
     ----------
     ids : sequence of ids, a sequence of those, or array of bool, shape (..., K)
         A sequence of sequences has one for each row of a 1-d batch, and so may a mask.
+    on : {"log_probs", "logits"}
+        As for :class:`RepetitionPenalty`.
 
     Raises
     ------

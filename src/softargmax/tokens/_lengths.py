@@ -45,6 +45,8 @@ class MinLength(_LengthRule):
         Whether the prompt counts.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+    on : {"log_probs", "logits"}
+        As for :class:`RepetitionPenalty`.
 
     Raises
     ------
@@ -91,6 +93,8 @@ class Force(_LengthRule):
         Whether the prompt counts.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+    on : {"log_probs", "logits"}
+        As for :class:`RepetitionPenalty`.
 
     Raises
     ------
@@ -141,6 +145,8 @@ class LengthDecay(_LengthRule):
         Whether the prompt counts.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+    on : {"log_probs", "logits"}
+        As for :class:`RepetitionPenalty`.
 
     Raises
     ------
@@ -149,8 +155,8 @@ class LengthDecay(_LengthRule):
 
     Notes
     -----
-    transformers' ``exponential_decay_length_penalty``, which acts on logits; here it acts on
-    log-probabilities, so that the offset of the logits does not matter.
+    With ``on="logits"``, transformers' ``exponential_decay_length_penalty``; on log-probabilities
+    the offset of the logits does not matter.
 
     Examples
     --------
@@ -173,8 +179,9 @@ class LengthDecay(_LengthRule):
         k = len(seen.counted) - start
         if k <= 0:
             return Change(_NONE, None, None)
-        # log p is negative, and so log p + (factor^k - 1)·|log p| is a multiple of it.
+        # x + (factor^k - 1)·|x| is a multiple of x, by its sign.
         with np.errstate(over="ignore"):
             power = np.minimum(np.float64(factor) ** k, 1e30)  # stays finite
         ids = np.array(self.end, np.int64)
-        return Change(ids, np.full(len(ids), 2 - power), None)
+        shape = len(ids)
+        return Change(ids, np.full(shape, 2 - power), None, above=np.full(shape, power))

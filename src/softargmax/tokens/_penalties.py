@@ -34,9 +34,16 @@ class RepetitionPenalty(Penalty):
 
     .. math:: \log p_i \leftarrow \theta \log p_i \quad \text{for the tokens } i \text{ read}
 
-    It acts on log-probabilities, not on logits, so that the offset of the logits does not matter.
-    Likely tokens hardly change (1.2·log 0.9 is close to log 0.9); for them use
-    :class:`FrequencyPenalty` or :class:`PresencePenalty`.
+    With ``on="logits"`` it acts on the logits z instead, as in other projects, where θ multiplies
+    what is negative and divides what is positive:
+
+    .. math:: z_i \leftarrow \theta z_i \text{ if } z_i \le 0, \text{ else } z_i / \theta
+
+    The choice matters. Log-probabilities are never positive, so that they are multiplied, not
+    divided, and the offset of the logits does not matter; likely tokens hardly change (1.2·log 0.9
+    is close to log 0.9), for which :class:`FrequencyPenalty` or :class:`PresencePenalty` serve. On
+    logits, 1.2 takes 3.3 nats from a token whose logit is 20, and none once 20 is subtracted from
+    all of them.
 
     Parameters
     ----------
@@ -50,6 +57,10 @@ class RepetitionPenalty(Penalty):
         How many of the first tokens are the prompt; 0 by default; required for ``of="prompt"``.
     last : int, optional
         How many of the latest of these tokens count; all by default.
+    on : {"log_probs", "logits"}
+        What θ acts on; "logits" are ``dist.logits``: before the temperature of the distribution,
+        which stays, as do its mask and prior. A token that a truncation dropped stays dropped.
+        After an edit of log-probabilities, ``dist.logits`` are log-probabilities.
 
     Raises
     ------
@@ -58,7 +69,7 @@ class RepetitionPenalty(Penalty):
 
     References
     ----------
-    Keskar et al. (2019), https://arxiv.org/abs/1909.05858, on logits.
+    Keskar et al. (2019), https://arxiv.org/abs/1909.05858, on logits, which it always divides.
 
     Examples
     --------
@@ -73,7 +84,7 @@ class RepetitionPenalty(Penalty):
 
     def _change(self, seen: Seen, *, theta: float) -> Change:  # type: ignore[override]
         ids = np.unique(seen.counted)
-        return Change(ids, np.full(len(ids), theta), None)
+        return Change(ids, np.full(len(ids), theta), None, above=np.full(len(ids), 1 / theta))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +99,7 @@ class FrequencyPenalty(Penalty):
     ----------
     alpha : float or array
         Any real number of nats.
-    of, prompt_length, last
+    of, prompt_length, last, on
         As for :class:`RepetitionPenalty`, except that the output alone counts by default.
 
     Raises
@@ -129,7 +140,7 @@ class PresencePenalty(Penalty):
     ----------
     alpha : float or array
         Any real number of nats.
-    of, prompt_length, last
+    of, prompt_length, last, on
         As for :class:`RepetitionPenalty`, except that the output alone counts by default.
 
     Raises
@@ -166,7 +177,7 @@ class NoRepeatNgram(Penalty):
     ----------
     n : int
         At least 1.
-    of, prompt_length, last
+    of, prompt_length, last, on
         As for :class:`RepetitionPenalty`.
 
     Raises
@@ -224,7 +235,7 @@ class DRY(Penalty):
         is.
     breakers : sequence of ids
         Tokens that end a repeated sequence, such as line breaks.
-    of, prompt_length, last
+    of, prompt_length, last, on
         As for :class:`RepetitionPenalty`.
 
     Raises

@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from softargmax._arrays.checks import one_of
+from softargmax._arrays.namespaces import is_foreign, to_numpy
 from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
 from softargmax.tokens._history import is_sequence
 from softargmax.tokens._lengths import Force, LengthDecay, MinLength
+from softargmax.tokens._mirostat import Mirostat
 from softargmax.tokens._penalties import (
     DRY,
     FrequencyPenalty,
@@ -15,6 +19,7 @@ from softargmax.tokens._penalties import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from softargmax.tokens._per_row import per_row
 from softargmax.tokens._sequences import BanSequences, SequenceBias
 from softargmax.tokens._stage import Chain, Stage, chain
 from softargmax.tokens._truncations import (
@@ -30,8 +35,10 @@ from softargmax.tokens._truncations import (
 from softargmax.tokens._xtc import XTC
 
 
-def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
-    """The chain equivalent to another project's sampling parameters, in that project's order.
+def preset(
+    style: str, *, prompt_length: Any = None, defaults: bool = False, **params: Any
+) -> Chain:
+    """The chain that gives another project's probabilities for its sampling parameters.
 
     Parameters
     ----------
@@ -40,9 +47,14 @@ def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
         How many of the first tokens are the prompt, as for :meth:`Stage.with_prompt`. What reads
         the prompt (the encoder's penalties without encoder_input_ids) needs it: else the call is a
         ValueError.
+    defaults : bool
+        Whether parameters not given have that project's own defaults, as far as they shape
+        probabilities: top_k=50 and max_length=20 in transformers (with do_sample=True); top_k=40,
+        top_p=0.95, min_p=0.05 and temperature=0.8 in llama.cpp; none in vllm. Else they are off.
     **params
-        With that project's names and meanings, including its values for "off"; parameters not given
-        are off. In the order of the chain,
+        With that project's names and meanings, including its values for "off". A number may be a
+        1-d array or list with one for each request: the chain then holds one :func:`per_row`, and
+        takes a batch of so many rows. In the order of the chain,
 
         transformers: sequence_bias, encoder_repetition_penalty, repetition_penalty,
         no_repeat_ngram_size, encoder_no_repeat_ngram_size, bad_words_ids, min_length,
@@ -54,7 +66,11 @@ def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
         llama.cpp: logit_bias, repeat_penalty, frequency_penalty, presence_penalty, penalty_last_n,
         dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_breakers (ids),
         top_n_sigma, top_k, typical_p, top_p, min_p, xtc_probability, xtc_threshold, temperature,
-        dynatemp_range, dynatemp_exponent, min_keep;
+        dynatemp_range, dynatemp_exponent, min_keep; or with mirostat (1 or 2) logit_bias,
+        temperature, mirostat_tau (in bits) and mirostat_eta alone, since the others are without
+        effect there. A window of -1 is the whole history. Other spellings: temp, repeat_last_n,
+        penalty_repeat, penalty_freq, penalty_present, typical, typ_p, top_nsigma, dynatemp_exp,
+        mirostat_mode, mirostat_ent, mirostat_lr;
 
         vllm: allowed_token_ids, bad_words (sequences of ids), min_tokens with stop_token_ids
         (include the id of the end-of-text token, which vLLM adds itself), logit_bias,
@@ -73,11 +89,16 @@ def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
 
     Notes
     -----
-    Deliberate differences: repetition and length penalties act on log-probabilities, so that they
-    do not depend on the offset of the logits; tied tokens are kept or dropped together; top_h
-    follows its paper; XTC's coin is marginalised out; a temperature of 0 (vllm: below 1e-5) is arg
-    max, with ties sharing the probability. Without a prompt_length, what counts the output alone
-    counts the whole history.
+    Compared with transformers 5.24 (its logits processors), llama-cpp-python 0.3.36 (llama.cpp's
+    samplers; order and defaults from ``common_params_sampling``) and vLLM 0.33
+    (``SamplingParams`` and the sampler of its engine v1). Biases, bans and penalties act on the raw
+    logits, as there; give the chain distributions at temperature 1.
+
+    What remains different: rounding; tied tokens are kept or dropped together; XTC's coin is
+    marginalised out; a temperature of 0 is arg max, with ties sharing the probability. llama.cpp
+    counts tokens of probability 0 in the largest entropy of its dynamic temperature and in the
+    first Mirostat, where they occur. Without a prompt_length, what counts the output alone counts
+    the whole history.
 
     Examples
     --------
@@ -88,33 +109,87 @@ def preset(style: str, *, prompt_length: Any = None, **params: Any) -> Chain:
     Chain(stages=(TopK(k=40), MinP(p=0.05), Temperature(t=0.8)))
     >>> preset("vllm", temperature=0.0, top_k=-1)
     Chain(stages=(Temperature(t=0),))
+    >>> preset("llama.cpp", defaults=True, temp=0.6)
+    Chain(stages=(TopK(k=40), TopP(p=0.95), MinP(p=0.05), Temperature(t=0.6)))
+    >>> preset("vllm", top_k=[0, 20])
+    Chain(stages=(PerRow(stages=(Chain(stages=()), Chain(stages=(TopK(k=20),)))),))
     """
     one_of(style, "style", tuple(_STYLES))
-    build, known = _STYLES[style]
-    unknown = sorted(set(params) - set(known))
+    project = _STYLES[style]
+    known = {**project.off, **(project.defaults if defaults else {})}
+    given = _named(params, project, style)
+    values = {name: known[name] if given.get(name) is None else given[name] for name in known}
+    requests = _requests(values, project.off)
+    made = [chain(*project.build(own)) for own in ([values] if requests is None else requests)]
+    whole = made[0] if requests is None else chain(per_row(made))
+    return whole if prompt_length is None else whole.with_prompt(prompt_length)
+
+
+class _Project(NamedTuple):
+    """What a style has: its parameters by their values for "off", and the chain of them."""
+
+    build: Callable[[dict[str, Any]], list[Stage]]
+    off: dict[str, Any]
+    defaults: dict[str, Any]  # where they are not off
+    spellings: dict[str, str]  # other names of parameters
+
+
+def _named(params: dict[str, Any], project: _Project, style: str) -> dict[str, Any]:
+    """Parameters under their first names."""
+    unknown = sorted(set(params) - set(project.off) - set(project.spellings))
     if unknown:
         raise TypeError(
-            f"{style} has no parameter {', '.join(map(repr, unknown))}; it has {', '.join(known)}"
+            f"{style} has no parameter {', '.join(map(repr, unknown))}; "
+            f"it has {', '.join(project.off)}"
         )
-    values = {name: params.get(name, default) for name, default in known.items()}
-    values = {k: known[k] if v is None else v for k, v in values.items()}
-    made = chain(*build(values))
-    return made if prompt_length is None else made.with_prompt(prompt_length)
+    found: dict[str, Any] = {}
+    for name, value in params.items():
+        first = project.spellings.get(name, name)
+        if first in found:
+            raise TypeError(f"{first} must be given once, got it and another spelling, {name}")
+        found[first] = value
+    return found
+
+
+def _requests(values: dict[str, Any], off: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The parameters of each request, or None where no number is an array."""
+    numbers = [name for name in values if isinstance(off[name], int | float)]
+    rows = {name: _row(values[name], name) for name in numbers if is_sequence(values[name])}
+    if not rows:
+        return None
+    first = next(iter(rows))
+    for name, row in rows.items():
+        if len(row) != len(rows[first]):
+            raise ValueError(
+                f"{name} must have one number for each request, {len(rows[first])} as {first}, "
+                f"got {len(row)}"
+            )
+    return [
+        {**values, **{name: row[i] for name, row in rows.items()}} for i in range(len(rows[first]))
+    ]
+
+
+def _row(x: Any, name: str) -> list[Any]:
+    x = np.asarray(to_numpy(x) if is_foreign(x) else x)
+    if x.ndim != 1:
+        raise ValueError(f"{name} must be a number or a 1-d array, got shape {x.shape}")
+    return list(x.tolist())
 
 
 def _when(wanted: Any, make: Callable[[], Stage]) -> list[Stage]:
     return [make()] if wanted else []
 
 
-def _temperature(t: float, greedy_below: float = 0.0) -> list[Stage]:
-    """No stage for 1, arg max for 0."""
-    if 0 <= t <= greedy_below:
-        return [Temperature(0)]
+def _temperature(t: float) -> list[Stage]:
+    """No stage for 1."""
     return _when(t != 1, lambda: Temperature(t))
 
 
+_RAW: Any = {"on": "logits"}  # every edit there changes logits, which are nowhere normalised
+
+
 def _bias(bias: Mapping[Any, float]) -> list[Stage]:
-    return _when(bias, lambda: LogitBias({int(i): b for i, b in bias.items()}))
+    return _when(bias, lambda: LogitBias({int(i): b for i, b in bias.items()}, **_RAW))
 
 
 _TRANSFORMERS = {
@@ -131,7 +206,7 @@ _TRANSFORMERS = {
     "exponential_decay_length_penalty": None,
     "suppress_tokens": (),
     "temperature": 1.0,
-    "top_h": 1.0,
+    "top_h": None,
     "top_k": 0,
     "top_p": 1.0,
     "min_p": 0.0,
@@ -151,21 +226,27 @@ def _transformers(v: dict[str, Any]) -> list[Stage]:
     if not isinstance(bias, Mapping):
         bias = {tuple(sequence): b for sequence, b in bias}
     return [
-        *_when(bias, lambda: SequenceBias(bias)),
+        *_when(bias, lambda: SequenceBias(bias, **_RAW)),
         *_when(
             v["encoder_repetition_penalty"] != 1,
-            lambda: RepetitionPenalty(1 / v["encoder_repetition_penalty"], of=source),
+            lambda: RepetitionPenalty(1 / v["encoder_repetition_penalty"], of=source, **_RAW),
         ),
-        *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
-        *_when(v["no_repeat_ngram_size"] > 0, lambda: NoRepeatNgram(v["no_repeat_ngram_size"])),
+        *_when(
+            v["repetition_penalty"] != 1,
+            lambda: RepetitionPenalty(v["repetition_penalty"], **_RAW),
+        ),
+        *_when(
+            v["no_repeat_ngram_size"] > 0,
+            lambda: NoRepeatNgram(v["no_repeat_ngram_size"], **_RAW),
+        ),
         *_when(
             v["encoder_no_repeat_ngram_size"] > 0,
-            lambda: NoRepeatNgram(v["encoder_no_repeat_ngram_size"], of=source),
+            lambda: NoRepeatNgram(v["encoder_no_repeat_ngram_size"], of=source, **_RAW),
         ),
         *_lengths(v),
-        *_when(len(v["suppress_tokens"]), lambda: Ban(v["suppress_tokens"])),
+        *_when(len(v["suppress_tokens"]), lambda: Ban(v["suppress_tokens"], **_RAW)),
         *_temperature(v["temperature"]),
-        *_when(v["top_h"] != 1, lambda: TopH(v["top_h"])),
+        *_when(v["top_h"] is not None, lambda: chain(TopK(100), TopH(v["top_h"], cumulative=True))),
         *_when(v["top_k"] != 0, lambda: TopK(v["top_k"])),
         *_when(v["top_p"] != 1, lambda: TopP(v["top_p"])),
         *_when(v["min_p"] != 0, lambda: MinP(v["min_p"])),
@@ -186,23 +267,23 @@ def _lengths(v: dict[str, Any]) -> list[Stage]:
     if last is None:
         forced: list[Stage] = []
     elif v["max_new_tokens"] is not None:
-        forced = [Force(last, v["max_new_tokens"] - 1, of="output")]
+        forced = [Force(last, v["max_new_tokens"] - 1, of="output", **_RAW)]
     elif v["max_length"] is not None:
-        forced = [Force(last, v["max_length"] - 1)]
+        forced = [Force(last, v["max_length"] - 1, **_RAW)]
     else:
         raise TypeError("forced_eos_token_id needs max_length or max_new_tokens")
     if decay is not None and not ends:
         raise TypeError("exponential_decay_length_penalty needs eos_token_id")
     return [
-        *_when(bad, lambda: BanSequences(bad)),
-        *_when(ends and v["min_length"] > 0, lambda: MinLength(v["min_length"], ends)),
+        *_when(bad, lambda: BanSequences(bad, **_RAW)),
+        *_when(ends and v["min_length"] > 0, lambda: MinLength(v["min_length"], ends, **_RAW)),
         *_when(
             ends and v["min_new_tokens"] > 0,
-            lambda: MinLength(v["min_new_tokens"], ends, of="output"),
+            lambda: MinLength(v["min_new_tokens"], ends, of="output", **_RAW),
         ),
-        *_when(first is not None, lambda: Force(first, 1)),
+        *_when(first is not None, lambda: Force(first, 1, **_RAW)),
         *forced,
-        *_when(decay is not None, lambda: LengthDecay(decay[0], decay[1], ends)),
+        *_when(decay is not None, lambda: LengthDecay(decay[0], decay[1], ends, **_RAW)),
     ]
 
 
@@ -215,7 +296,7 @@ _LLAMA_CPP = {
     "dry_multiplier": 0.0,
     "dry_base": 1.75,
     "dry_allowed_length": 2,
-    "dry_penalty_last_n": -1,
+    "dry_penalty_last_n": 64,
     "dry_breakers": (),
     "top_n_sigma": -1.0,
     "top_k": 0,
@@ -228,10 +309,19 @@ _LLAMA_CPP = {
     "dynatemp_range": 0.0,
     "dynatemp_exponent": 1.0,
     "min_keep": 1,
+    "mirostat": 0,
+    "mirostat_tau": 5.0,
+    "mirostat_eta": 0.1,
 }
 
 
 def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
+    if v["mirostat"] != 0:
+        return [
+            *_bias(v["logit_bias"]),
+            *_temperature(max(0.0, v["temperature"])),
+            Mirostat(v["mirostat_tau"] * math.log(2), v["mirostat_eta"], version=v["mirostat"]),
+        ]
     last = None if v["penalty_last_n"] < 0 else v["penalty_last_n"]
     dry_last = None if v["dry_penalty_last_n"] < 0 else v["dry_penalty_last_n"]
     keep = max(1, v["min_keep"])
@@ -253,15 +343,15 @@ def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
         *_bias(v["logit_bias"]),
         *_when(
             remembers and v["repeat_penalty"] != 1,
-            lambda: RepetitionPenalty(v["repeat_penalty"], last=last),
+            lambda: RepetitionPenalty(v["repeat_penalty"], last=last, **_RAW),
         ),
         *_when(
             remembers and v["frequency_penalty"] != 0,
-            lambda: FrequencyPenalty(v["frequency_penalty"], of="all", last=last),
+            lambda: FrequencyPenalty(v["frequency_penalty"], of="all", last=last, **_RAW),
         ),
         *_when(
             remembers and v["presence_penalty"] != 0,
-            lambda: PresencePenalty(v["presence_penalty"], of="all", last=last),
+            lambda: PresencePenalty(v["presence_penalty"], of="all", last=last, **_RAW),
         ),
         *_when(
             v["dry_multiplier"] > 0 and dry_last != 0 and v["dry_base"] >= 1,
@@ -271,6 +361,7 @@ def _llama_cpp(v: dict[str, Any]) -> list[Stage]:
                 v["dry_allowed_length"],
                 v["dry_breakers"],
                 last=dry_last,
+                **_RAW,
             ),
         ),
         *_when(v["top_n_sigma"] > 0, lambda: TopNSigma(v["top_n_sigma"])),
@@ -302,27 +393,51 @@ _VLLM = {
 def _min_tokens(n: int, stop_token_ids: Any) -> Stage:
     if not len(stop_token_ids):
         raise TypeError("min_tokens needs stop_token_ids")
-    return MinLength(n, stop_token_ids, of="output")
+    return MinLength(n, stop_token_ids, of="output", **_RAW)
 
 
 def _vllm(v: dict[str, Any]) -> list[Stage]:
     return [
-        *_when(len(v["allowed_token_ids"]), lambda: Allow(v["allowed_token_ids"])),
-        *_when(len(v["bad_words"]), lambda: BanSequences(v["bad_words"], of="output")),
+        *_when(len(v["allowed_token_ids"]), lambda: Allow(v["allowed_token_ids"], **_RAW)),
+        *_when(len(v["bad_words"]), lambda: BanSequences(v["bad_words"], of="output", **_RAW)),
         *_when(v["min_tokens"] > 0, lambda: _min_tokens(v["min_tokens"], v["stop_token_ids"])),
         *_bias(v["logit_bias"]),
-        *_when(v["repetition_penalty"] != 1, lambda: RepetitionPenalty(v["repetition_penalty"])),
-        *_when(v["frequency_penalty"] != 0, lambda: FrequencyPenalty(v["frequency_penalty"])),
-        *_when(v["presence_penalty"] != 0, lambda: PresencePenalty(v["presence_penalty"])),
-        *_temperature(v["temperature"], math.nextafter(1e-5, 0)),
+        *_when(
+            v["repetition_penalty"] != 1,
+            lambda: RepetitionPenalty(v["repetition_penalty"], **_RAW),
+        ),
+        *_when(
+            v["frequency_penalty"] != 0,
+            lambda: FrequencyPenalty(v["frequency_penalty"], **_RAW),
+        ),
+        *_when(v["presence_penalty"] != 0, lambda: PresencePenalty(v["presence_penalty"], **_RAW)),
+        *_temperature(max(v["temperature"], 0.01) if v["temperature"] > 0 else v["temperature"]),
         *_when(v["min_p"] != 0, lambda: MinP(v["min_p"])),
         *_when(v["top_k"] not in (0, -1), lambda: TopK(v["top_k"])),
         *_when(v["top_p"] != 1, lambda: TopP(v["top_p"])),
     ]
 
 
-_STYLES: dict[str, tuple[Callable[[dict[str, Any]], list[Stage]], dict[str, Any]]] = {
-    "transformers": (_transformers, _TRANSFORMERS),
-    "llama.cpp": (_llama_cpp, _LLAMA_CPP),
-    "vllm": (_vllm, _VLLM),
+_STYLES = {
+    "transformers": _Project(_transformers, _TRANSFORMERS, {"top_k": 50, "max_length": 20}, {}),
+    "llama.cpp": _Project(
+        _llama_cpp,
+        _LLAMA_CPP,
+        {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "temperature": 0.8},
+        {
+            "temp": "temperature",
+            "repeat_last_n": "penalty_last_n",
+            "penalty_repeat": "repeat_penalty",
+            "penalty_freq": "frequency_penalty",
+            "penalty_present": "presence_penalty",
+            "typical": "typical_p",
+            "typ_p": "typical_p",
+            "top_nsigma": "top_n_sigma",
+            "dynatemp_exp": "dynatemp_exponent",
+            "mirostat_mode": "mirostat",
+            "mirostat_ent": "mirostat_tau",
+            "mirostat_lr": "mirostat_eta",
+        },
+    ),
+    "vllm": _Project(_vllm, _VLLM, {}, {}),
 }

@@ -81,6 +81,8 @@ class SequenceBias(_Sequences):
         Whether the sequence may begin within the prompt.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+    on : {"log_probs", "logits"}
+        As for :class:`RepetitionPenalty`.
 
     Raises
     ------
@@ -140,6 +142,8 @@ class BanSequences(_Sequences):
         Whether the sequence may begin within the prompt.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
+    on : {"log_probs", "logits"}
+        As for :class:`RepetitionPenalty`.
 
     Raises
     ------

@@ -35,6 +35,42 @@ class Stage(Parameters, ABC):
         """What a truncation of a batch keeps, where that is all that the stage does."""
         return None
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether tokens that are drawn after this stage change it, as they change Mirostat."""
+        return False
+
+    def updated(
+        self,
+        dist: Categorical,  # noqa: ARG002
+        token: Any,  # noqa: ARG002
+        history: History = None,  # noqa: ARG002
+    ) -> "Stage":
+        """The stage for the next token, after one was drawn from ``stage(dist, history)``.
+
+        Parameters
+        ----------
+        dist : Categorical
+            What the stage was called with.
+        token : int or array of ints, shape batch_shape
+        history : integers, optional
+            What the stage was called with.
+
+        Returns
+        -------
+        Stage
+            The same stage where it is not adaptive.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> from softargmax.tokens import Mirostat, TopK, chain
+        >>> stage = chain(TopK(2), Mirostat(target=1.0, rate=0.5))
+        >>> stage.updated(Categorical([0.0, 0.0, -1.0]), 1)
+        Chain(stages=(TopK(k=2), Mirostat(target=1.0, rate=0.5, state=2.153426409720027)))
+        """
+        return self
+
     def with_prompt(self, prompt_length: Any) -> Self:
         """The same stage, told how many of the first tokens of the history are the prompt.
 
@@ -107,6 +143,11 @@ class Chain(Stage):
         """Whether the last stage is final."""
         return bool(self.stages) and self.stages[-1].final
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether any of the stages is."""
+        return any(stage.adaptive for stage in self.stages)
+
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
         check_instance(dist, Categorical, "dist")
         rules: list[Rule] = []  # of truncations in a row, which make no distribution between them
@@ -117,6 +158,15 @@ class Chain(Stage):
             else:
                 dist, rules = stage(_truncated(dist, rules), history), []
         return _truncated(dist, rules)
+
+    def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:
+        """The chain for the next token: each of its stages updated."""
+        made, rest = [], self
+        while rest.adaptive:
+            first, rest = rest.stages[0], Chain(rest.stages[1:])
+            made.append(first.updated(dist, token, history))
+            dist = first(dist, history) if rest.adaptive else dist
+        return Chain((*made, *rest.stages))
 
 
 def _truncated(dist: Categorical, rules: list[Rule]) -> Categorical:

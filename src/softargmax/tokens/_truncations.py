@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from softargmax._arrays.checks import count
+from softargmax._arrays.checks import check_instance, count
 from softargmax._arrays.namespaces import Shape, namespace_of
 from softargmax._core import thresholds
 from softargmax._core.thresholds import Rule, Scores
@@ -320,13 +320,15 @@ class TopNSigma(Truncation):
 class TopH(Truncation):
     """Keep the longest run of likeliest tokens whose entropy is at most a fraction of H.
 
-    The entropy is that of the renormalised run, H that of the distribution. The likeliest token is
-    always kept, and so are tokens tied with the last of the run.
+    The entropy is that of the renormalised run, as in the paper, H that of the distribution. The
+    likeliest token is always kept, and so are tokens tied with the last of the run.
 
     Parameters
     ----------
     fraction : float or array
         In [0, 1].
+    cumulative : bool
+        Whether to sum the terms -p log p of the run as they are, without renormalising.
     min_keep : int
         As for :class:`TopK`.
 
@@ -337,8 +339,7 @@ class TopH(Truncation):
 
     Notes
     -----
-    As in the paper. transformers' ``top_h`` sums the unnormalised terms of its 100 likeliest
-    tokens, and so keeps a different set.
+    transformers' ``top_h`` is cumulative, after a TopK(100).
 
     References
     ----------
@@ -353,11 +354,16 @@ class TopH(Truncation):
     """
 
     fraction: Any
+    cumulative: bool = field(default=False, kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"fraction": "[0, 1]"}
     _exact: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_instance(self.cumulative, bool, "cumulative")
+
     def _bound(self, scores: Scores, parameter: Any) -> Any:
-        return scores.entropy_threshold(parameter)
+        return scores.entropy_threshold(parameter, cumulative=self.cumulative)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

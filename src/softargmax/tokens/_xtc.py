@@ -60,6 +60,8 @@ class XTC(Stage):
         self._set("min_keep", count(self.min_keep, "min_keep", 1, 2**62))
         if self.then is not None:
             check_instance(self.then, Stage, "then")
+            if self.then.adaptive:  # the token does not say which of the two outcomes it came from
+                raise ValueError(f"then must not be adaptive, got {self.then!r}")
 
     @property
     def final(self) -> bool:

@@ -1,0 +1,110 @@
+"""A batch of requests, each with a chain of its own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from softargmax._arrays.checks import check_instance
+from softargmax._arrays.namespaces import is_foreign, to_numpy
+from softargmax._core import renewal
+from softargmax.categorical import Categorical, of_state, state_of
+from softargmax.tokens._history import tokens_of
+from softargmax.tokens._stage import History, Stage
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PerRow(Stage):
+    """A stage for each row of a batch; made by :func:`per_row`.
+
+    Parameters
+    ----------
+    stages : tuple of Stage
+
+    Examples
+    --------
+    >>> from softargmax.tokens import TopK, TopP, per_row
+    >>> per_row([TopK(50), TopP(0.9)])
+    PerRow(stages=(TopK(k=50), TopP(p=0.9)))
+    """
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        self._set("stages", tuple(self.stages))
+        super().__post_init__()
+        for stage in self.stages:
+            check_instance(stage, Stage, "stages")
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether any of the stages is."""
+        return any(stage.adaptive for stage in self.stages)
+
+    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+        rows = [state_of(stage(row, own)) for stage, row, own in self._rows(dist, history)]
+        return of_state(renewal.stacked(state_of(dist), rows))
+
+    def updated(self, dist: Categorical, token: Any, history: History = None) -> "PerRow":
+        """The stages for the next tokens, each updated with the token of its row."""
+        if not self.adaptive:
+            return self
+        pairs = zip(self._rows(dist, history), token, strict=True)
+        return PerRow(tuple(stage.updated(row, x, own) for (stage, row, own), x in pairs))
+
+    def with_prompt(self, prompt_length: Any) -> "PerRow":
+        """The same stages, each told how many of the first tokens of its row are the prompt."""
+        n = np.asarray(to_numpy(prompt_length) if is_foreign(prompt_length) else prompt_length)
+        lengths = (
+            np.broadcast_to(n, len(self.stages)).tolist() if n.ndim < 2 else n
+        )  # checked there
+        pairs = zip(self.stages, lengths, strict=True)
+        return PerRow(tuple(stage.with_prompt(length) for stage, length in pairs))
+
+    def _rows(
+        self, dist: Categorical, history: History
+    ) -> Iterator[tuple[Stage, Categorical, Any]]:
+        """Each stage with its row and the history of that."""
+        check_instance(dist, Categorical, "dist")
+        state, n = state_of(dist), len(self.stages)
+        if state.batch_shape != (n,):
+            raise ValueError(
+                f"dist must have one row for each of {n} stages, got batch {state.batch_shape}"
+            )
+        histories = [None] * n if history is None else tokens_of(history, state, "per_row")
+        rows = (dist[i] for i in range(n))
+        return zip(self.stages, rows, histories, strict=True)
+
+
+def per_row(stages: Sequence[Stage]) -> PerRow:
+    """One stage for a batch of requests, which applies another stage to each row.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        Chains, presets or single stages, one for each row of a 1-d batch. A row is a distribution
+        without batch axes to its stage, and its history is that row's alone.
+
+    Returns
+    -------
+    PerRow
+        It returns log-probabilities (at temperature 1) as an edit does. For requests that join or
+        leave, make another one: ``per_row([*stage.stages[1:], new])``. What adapts, such as
+        :class:`Mirostat`, has its state in the stage and so moves along.
+
+    Raises
+    ------
+    TypeError
+        For anything that is not a stage.
+
+    Examples
+    --------
+    >>> from softargmax import Categorical
+    >>> from softargmax.tokens import FrequencyPenalty, TopK, per_row
+    >>> stage = per_row([TopK(1), FrequencyPenalty(np.log(2))])
+    >>> stage(Categorical.from_weights([[2, 1, 1], [2, 1, 1]]), [[], [2, 0, 0]]).probs.round(4)
+    array([[1.    , 0.    , 0.    ],
+           [0.25  , 0.5   , 0.25  ]])
+    """
+    return PerRow(tuple(stages))
