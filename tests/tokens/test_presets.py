@@ -3,6 +3,7 @@
 No draws here: probabilities are compared, to the rounding of float32, in which the others compute.
 """
 
+import ctypes
 import math
 
 import numpy as np
@@ -245,10 +246,18 @@ def theirs():
     """Probabilities of transformers' own list of processors."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     model = transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(vocab_size=K, n_positions=8, n_embd=4, n_layer=1, n_head=1)
+        transformers.GPT2Config(
+            vocab_size=K,
+            n_positions=8,
+            n_embd=4,
+            n_layer=1,
+            n_head=1,
+            bos_token_id=0,
+            eos_token_id=2,
+        )
     )
 
-    def probs(z, params, defaults):
+    def probs(z, params, defaults, history=HISTORY):
         config = transformers.GenerationConfig(do_sample=True, eos_token_id=2, **params)
         off = {"top_k": 0, "max_length": 20}
         unset = model.generation_config._get_default_generation_params()
@@ -256,7 +265,7 @@ def theirs():
             if getattr(config, name, None) is None:
                 setattr(config, name, value)
         config._eos_token_tensor = torch.tensor([2])
-        ids = torch.tensor([HISTORY] * len(z))
+        ids = torch.tensor([history] * len(z))
         processors = model._get_logits_processor(
             config,
             input_ids_seq_length=PROMPT,
@@ -283,5 +292,170 @@ def test_transformers(theirs, params, defaults):
 
 @pytest.mark.frameworks
 def test_a_likely_token_in_transformers(theirs):
-    found = theirs(LIKELY, {"repetition_penalty": 1.2}, defaults=False)
+    found = theirs(LIKELY, {"repetition_penalty": 1.2}, defaults=False, history=HISTORY[:1])
     assert found[0, 3] == pytest.approx(0.022, abs=1e-4)
+
+
+# ---------------------------------------------------------------------------- llama.cpp
+
+# In the order of its common_sampler_init.
+LLAMA_CPP = [
+    {"top_k": 12, "top_p": 0.8, "temp": 0.7},
+    {"repeat_penalty": 1.2, "repeat_last_n": 64},
+    {"repeat_penalty": 1.3, "frequency_penalty": 0.4, "presence_penalty": -0.3, "repeat_last_n": 3},
+    {"logit_bias": {3: 2.0, 5: -4.0, 7: -inf}, "repeat_penalty": 1.5, "temp": 1.4},
+    {"repeat_penalty": 0.8, "repeat_last_n": 0, "min_p": 0.05},
+    {"repeat_penalty": 1.1, "min_p": 0.1, "min_keep": 4},
+    {"dry_multiplier": 0.8, "dry_allowed_length": 1, "repeat_penalty": 1.2},
+    {"dry_multiplier": 0.8, "dry_base": 1.2, "dry_allowed_length": 0, "dry_penalty_last_n": 6},
+    {"top_n_sigma": 1.2, "temp": 1.5},
+    {"typical_p": 0.5, "repeat_penalty": 1.2},
+    {"typical_p": 0.7, "top_p": 0.6, "min_keep": 3, "temp": 0.5},
+    {"temp": 0.9, "dynatemp_range": 0.4, "dynatemp_exponent": 1.5, "repeat_penalty": 1.2},
+    {"temp": 0.2, "dynatemp_range": 0.4, "top_k": 9},
+    {"xtc_probability": 1.0, "xtc_threshold": 0.1, "top_k": 20},
+    {"xtc_probability": 1.0, "xtc_threshold": 0.02, "min_keep": 5, "temp": 0.6},
+    {"temp": 0.0, "top_k": 4},
+]
+
+
+class LlamaCpp:
+    """llama.cpp's own samplers, by name and arguments."""
+
+    def __init__(self, lib, steps):
+        self.lib = lib
+        self.chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        for name, *arguments in steps:
+            made = getattr(lib, f"llama_sampler_init_{name}")(*arguments)
+            lib.llama_sampler_chain_add(self.chain, made)
+
+    def __call__(self, z):
+        """Probabilities, and the token that the last sampler drew, if it does."""
+        table = np.zeros(len(z), [("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        table["id"], table["logit"] = np.arange(len(z)), z
+        pointer = table.ctypes.data_as(ctypes.POINTER(self.lib.llama_token_data))
+        left = self.lib.llama_token_data_array(pointer, len(z), -1, False)
+        self.lib.llama_sampler_apply(self.chain, ctypes.byref(left))
+        logits = np.full(len(z), -inf)
+        for i in range(left.size):
+            logits[left.data[i].id] = left.data[i].logit
+        return Categorical(logits).probs, left.data[max(left.selected, 0)].id
+
+
+def llama_cpp_steps(lib, v):
+    """The samplers that common_sampler_init makes."""
+    pairs = (lib.llama_logit_bias * (1 + len(v["logit_bias"])))()
+    for pair, (token, bias) in zip(pairs, v["logit_bias"].items(), strict=False):
+        pair.token, pair.bias = token, bias
+    keep, of_dry = v["min_keep"], ("multiplier", "base", "allowed_length", "penalty_last_n")
+    return [
+        ("logit_bias", K, len(v["logit_bias"]), pairs),
+        ("penalties", K, v["repeat_last_n"],
+         v["repeat_penalty"], v["frequency_penalty"], v["presence_penalty"]),
+        ("dry", None, *(v[f"dry_{name}"] for name in of_dry), None, 0),
+        ("top_n_sigma", v["top_n_sigma"]),
+        ("top_k", v["top_k"]),
+        ("typical", v["typical_p"], keep),
+        ("top_p", v["top_p"], keep),
+        ("min_p", v["min_p"], keep),
+        ("xtc", v["xtc_probability"], v["xtc_threshold"], keep, 1),
+        ("temp_ext", v["temp"], v["dynatemp_range"], v["dynatemp_exponent"]),
+    ]  # fmt: skip
+
+
+OFF = {
+    "logit_bias": {}, "repeat_last_n": 64, "repeat_penalty": 1.0, "frequency_penalty": 0.0,
+    "presence_penalty": 0.0, "dry_multiplier": 0.0, "dry_base": 1.75, "dry_allowed_length": 2,
+    "dry_penalty_last_n": 64, "top_n_sigma": -1.0, "top_k": 0, "typical_p": 1.0, "top_p": 1.0,
+    "min_p": 0.0, "xtc_probability": 0.0, "xtc_threshold": 0.1, "temp": 1.0,
+    "dynatemp_range": 0.0, "dynatemp_exponent": 1.0, "min_keep": 0,
+}  # fmt: skip
+COMMON = {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "temp": 0.8}
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("params", LLAMA_CPP, ids=lambda p: "-".join(p))
+@pytest.mark.parametrize("defaults", [False, True])
+def test_llama_cpp(params, defaults):
+    lib = pytest.importorskip("llama_cpp").llama_cpp
+    made = preset("llama.cpp", defaults=defaults, **params)
+    unset = {**OFF, **COMMON} if defaults else OFF
+    by_order = set(params) - {"logit_bias", "temp", "repeat_penalty", "repeat_last_n"} or defaults
+    for z in UNTIED if by_order else LOGITS:
+        # there the entropy of tokens with p = 0 is NaN, and they count as candidates
+        if np.isneginf(z).any() and {"typical_p", "dynatemp_range"} & set(params):
+            continue
+        engine = LlamaCpp(lib, llama_cpp_steps(lib, {**unset, **params}))
+        for token in HISTORY:
+            lib.llama_sampler_accept(engine.chain, token)
+        close(made(Categorical(z), HISTORY).probs, engine(z)[0])
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("version", [1, 2])
+def test_llama_cpp_with_mirostat(version):
+    lib = pytest.importorskip("llama_cpp").llama_cpp
+    tau, eta = 2.5, 0.3
+    last = {1: ("mirostat", K, 1, tau, eta, 100), 2: ("mirostat_v2", 1, tau, eta)}[version]
+    engine = LlamaCpp(lib, [("temp", 1.2), last])
+    stage = preset("llama.cpp", mirostat=version, mirostat_tau=tau, mirostat_eta=eta, temp=1.2)
+    rng, sizes = np.random.default_rng(3), set()
+    for _ in range(60):
+        z = rng.normal(0, 2, K).astype(np.float32)
+        dist, (expected, token) = Categorical(z), engine(z)
+        found = stage(dist).probs
+        close(found, expected)
+        sizes.add(int((found > 0).sum()))
+        stage = stage.updated(dist, token)
+    assert len(sizes) > 5  # μ moved
+
+
+# ---------------------------------------------------------------------------- vLLM
+
+VLLM = [
+    {"temperature": 0.7, "top_k": 12, "top_p": 0.8},
+    {"repetition_penalty": 1.2, "top_k": -1},
+    {"repetition_penalty": 1.3, "frequency_penalty": 0.4, "presence_penalty": -0.3},
+    {"bad_words": [[7, 3, 6], [9]], "repetition_penalty": 0.8, "temperature": 1.6},
+    {"bad_words": [[3, 5], [3, 11]], "top_p": 0.9, "frequency_penalty": 1.0},
+    {"temperature": 0.004, "repetition_penalty": 1.1},
+    {"min_p": 0.05, "temperature": 1.2, "presence_penalty": 0.5},
+]
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("params", VLLM, ids=lambda p: "-".join(p))
+def test_vllm(params):
+    torch, sample = pytest.importorskip("torch"), pytest.importorskip("vllm.v1.sample.sampler")
+    from vllm.model_executor.layers.utils import apply_penalties
+    from vllm.v1.sample.ops.bad_words import apply_bad_words
+    from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p_pytorch
+
+    z = UNTIED if "top_p" in params else LOGITS
+    rows = len(z)
+
+    def column(name, off):
+        return torch.full((rows,), params.get(name, off), dtype=torch.float32)
+
+    logits, output = torch.tensor(z), HISTORY[PROMPT:]
+    words = dict.fromkeys(range(rows), params.get("bad_words", []))
+    apply_bad_words(logits, words, [output] * rows)
+    logits = apply_penalties(
+        logits,
+        torch.tensor([HISTORY[:PROMPT]] * rows),
+        torch.tensor([output] * rows),
+        column("presence_penalty", 0),
+        column("frequency_penalty", 0),
+        column("repetition_penalty", 1),
+    )
+    logits = sample.Sampler.apply_temperature(
+        logits, column("temperature", 1).clip(min=0.01), all_random=True
+    )
+    p = logits.softmax(-1)
+    logits[p < params.get("min_p", 0.0) * p.amax(-1, keepdim=True)] = -inf  # MinPLogitsProcessor
+    k = params.get("top_k", 0)
+    logits = apply_top_k_top_p_pytorch(
+        logits, torch.full((rows,), k if k > 0 else K), column("top_p", 1)
+    )
+    made = preset("vllm", prompt_length=PROMPT, **params)
+    close(made(Categorical(z), [HISTORY] * rows).probs, logits.softmax(-1).numpy())
