@@ -196,7 +196,7 @@ def _biases(bias: Mapping[Any, Any], name: str) -> dict[int, float]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Choice(Edit):
+class Choice(Edit):
     """An edit that bans some ids, or all others; for every row the same, or each its own."""
 
     ids: Any
@@ -245,7 +245,7 @@ def _distinct(ids: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Ban(_Choice):
+class Ban(Choice):
     """Ban tokens: they get probability 0.
 
     Parameters
@@ -276,37 +276,6 @@ class Ban(_Choice):
 
     def _of_mask(self, mask: Any) -> Any:
         return np.flatnonzero(mask)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Allow(_Choice):
-    """Allow only these tokens: all others get probability 0.
-
-    Parameters
-    ----------
-    ids : sequence of ids, a sequence of those, or array of bool, shape (..., K)
-        As for :class:`Ban`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For a parameter outside its range or of another type.
-
-    Examples
-    --------
-    >>> from softargmax import Categorical
-    >>> from softargmax.tokens import Allow
-    >>> Allow([1, 2])(Categorical.from_weights([2, 1, 1])).probs
-    array([0. , 0.5, 0.5])
-    """
-
-    def _of_ids(self, ids: list[int], width: int) -> Any:
-        others = np.ones(width, bool)
-        others[ids] = False
-        return np.flatnonzero(others)
-
-    def _of_mask(self, mask: Any) -> Any:
-        return np.flatnonzero(~mask)
 
 
 def banned(ids: Any) -> Change:

@@ -55,10 +55,14 @@ class PerRow(Stage):
 
     def with_prompt(self, prompt_length: Any) -> "PerRow":
         """The same stages, each told how many of the first tokens of its row are the prompt."""
-        n = np.asarray(to_numpy(prompt_length) if is_foreign(prompt_length) else prompt_length)
-        lengths = (
-            np.broadcast_to(n, len(self.stages)).tolist() if n.ndim < 2 else n
-        )  # checked there
+        given = np.asarray(to_numpy(prompt_length) if is_foreign(prompt_length) else prompt_length)
+        n = len(self.stages)
+        if given.shape not in ((), (n,)):
+            raise ValueError(
+                f"prompt_length must have one number for all, or one for each of {n} stages, "
+                f"got shape {given.shape}"
+            )
+        lengths = [prompt_length] * n if given.ndim == 0 else given.tolist()
         pairs = zip(self.stages, lengths, strict=True)
         return PerRow(tuple(stage.with_prompt(length) for stage, length in pairs))
 

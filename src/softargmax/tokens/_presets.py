@@ -8,7 +8,8 @@ import numpy as np
 
 from softargmax._arrays.checks import one_of
 from softargmax._arrays.namespaces import is_foreign, to_numpy
-from softargmax.tokens._edits import Allow, Ban, DynamicTemperature, LogitBias, Temperature
+from softargmax.tokens._allow import Allow
+from softargmax.tokens._edits import Ban, DynamicTemperature, LogitBias, Temperature
 from softargmax.tokens._history import is_sequence
 from softargmax.tokens._lengths import Force, LengthDecay, MinLength
 from softargmax.tokens._mirostat import Mirostat

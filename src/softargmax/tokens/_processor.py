@@ -1,13 +1,14 @@
 """Stages as logits processors in other libraries' generation loops."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from softargmax._arrays.checks import check_instance
-from softargmax._arrays.namespaces import detached, is_foreign, kind_of, namespace_of
+from softargmax._arrays.namespaces import detached, is_foreign, kind_of, namespace_of, to_numpy
 from softargmax.categorical import Categorical
+from softargmax.tokens._history import is_sequence
 from softargmax.tokens._stage import Stage
 
 
@@ -32,6 +33,9 @@ class LogitsProcessor:
     repeat_penalty=1.0`` to llama-cpp-python. Padding in ``input_ids`` counts as history, since
     hosts pad with a valid id.
 
+    What adapts (:class:`Mirostat`) learns from call to call, where each row has one id more than
+    before. Else it begins anew: with another text, and where beam search has moved rows.
+
     Examples
     --------
     >>> from softargmax.tokens import LogitsProcessor, TopK
@@ -44,11 +48,14 @@ class LogitsProcessor:
     """
 
     stage: Stage
+    # The stage as it was at the last call, and what it was called with; empty if nothing adapts.
+    _last: list[Any] = field(compare=False, repr=False)
 
     def __init__(self, stage: Stage, *, prompt_length: Any = None) -> None:
         check_instance(stage, Stage, "stage")
         made = stage if prompt_length is None else stage.with_prompt(prompt_length)
         object.__setattr__(self, "stage", made)
+        object.__setattr__(self, "_last", [])
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Log-probabilities after the stage.
@@ -66,5 +73,53 @@ class LogitsProcessor:
         scores = scores if is_foreign(scores) else np.asarray(scores)
         if kind_of(scores, xp) != "f":
             raise TypeError(f"scores must be floating, got dtype {scores.dtype}")
-        found = self.stage(Categorical(detached(scores, xp)), input_ids).log_probs
-        return xp.astype(found, scores.dtype)
+        dist = Categorical(detached(scores, xp))
+        stage = self.stage_after(input_ids)
+        if stage.adaptive:
+            self._last[:] = [stage, dist, _rows(input_ids)]
+        return xp.astype(stage(dist, input_ids).log_probs, scores.dtype)
+
+    def stage_after(self, input_ids: Any) -> Stage:
+        """The stage for the token after these ids, with what it has learnt from the last one.
+
+        Parameters
+        ----------
+        input_ids : integers, shape (t,) or (rows, t)
+            Those of the last call, and the token that each row got since.
+
+        Returns
+        -------
+        Stage
+            Where rows join or leave, what the next processor is made of. The stage as it was at
+            first, where nothing adapts or these ids do not continue those of the last call.
+
+        Examples
+        --------
+        >>> from softargmax.tokens import LogitsProcessor, Mirostat
+        >>> processor = LogitsProcessor(Mirostat(target=0.5))
+        >>> _ = processor([7, 3], np.array([1.0, 1.0]))
+        >>> processor.stage_after([7, 3, 0])
+        Mirostat(target=0.5, state=0.9806852819440055)
+        """
+        if not self._last:
+            return self.stage
+        stage, dist, before = self._last
+        rows = _rows(input_ids)
+        if len(rows) != len(before):
+            return self.stage
+        pairs = list(zip(rows, before, strict=True))
+        if all(np.array_equal(row, old) for row, old in pairs):
+            return stage  # asked again
+        if not all(len(row) and np.array_equal(row[:-1], old) for row, old in pairs):
+            return self.stage
+        token = np.array([row[-1] for row in rows]).reshape(dist.batch_shape)
+        return stage.updated(dist, token, before if dist.batch_shape else before[0])
+
+
+def _rows(input_ids: Any) -> list[Any]:
+    """A copy of each row of ids."""
+    if is_foreign(input_ids) or isinstance(input_ids, np.ndarray):
+        ids = np.array(to_numpy(input_ids))
+        return list(ids.reshape(-1, ids.shape[-1]))
+    own = any(map(is_sequence, input_ids))
+    return [np.array(row, np.int64) for row in (input_ids if own else [input_ids])]
