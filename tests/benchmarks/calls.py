@@ -466,6 +466,12 @@ CALLS: dict[str, Entry] = {
     ),
     "tokens.chain": staged(lambda s: tokens.chain(tokens.TopK(50), tokens.TopP(0.9))),
     "tokens.expected_accepted": Entry("K", _expected),
+    "tokens.per_row": Entry(
+        "rows R K",
+        lambda s: lambda z=np.atleast_2d(s.z()): tokens.per_row([tokens.TopK(50)] * len(z))(
+            Categorical(z)
+        ),
+    ),
     "tokens.preset": staged(lambda s: tokens.preset("transformers", top_k=50, top_p=0.9)),
     "tokens.verify": Entry("K", _verified),
 }
@@ -532,6 +538,7 @@ NOT_MEASURED = {
     "temperatures.EntropyController": "two numbers; step is measured",
     "temperatures.EntropyController.init": "a number",
     "tokens.Chain": "what chain returns",
+    "tokens.PerRow": "what per_row returns",
     "tokens.Mirostat": "two numbers; step is measured",
     "tokens.Mirostat.init": "a number",
     "tokens.Stage": "abstract",

@@ -16,6 +16,7 @@ inf = math.inf
 HISTORIES = np.tile([0, 1, 0, 1, 0], (3, 3, 1))
 STAGES = [
     tokens.Allow([0, 1, 2, 4]),
+    tokens.Mirostat(1.0),
     tokens.Ban([3]),
     tokens.DRY(0.8),
     tokens.DynamicTemperature(0.5, 1.5),
@@ -45,7 +46,7 @@ STAGES = [
     tokens.SequenceBias({(0, 1): 0.3, (4,): -1.0}),
     tokens.Chain([tokens.Temperature(0.7), tokens.TopK(3), tokens.XTC(0.2, 0.5)]),
 ]
-OTHERS = {"Chain", "LogitsProcessor", "Mirostat", "Stage", "Truncation"}  # made of these
+OTHERS = {"Chain", "LogitsProcessor", "PerRow", "Stage", "Truncation"}  # made of these
 
 
 def test_every_stage_is_here():

@@ -549,6 +549,8 @@ ELSEWHERE = {
     "tokens.preset": "makes stages",
     "tokens.chain": "makes stages",
     "tokens.Chain": "makes stages",
+    "tokens.per_row": "makes stages",
+    "tokens.PerRow": "makes stages",
     "tokens.Stage": "the class of the stages",
     "tokens.Truncation": "the class of the truncations",
     "tokens.Mirostat": "made for its step",

@@ -75,8 +75,8 @@ class Allow(Choice):
             return super().__call__(dist, history)
         state = state_of(dist)
         if goes_row_by_row(state):
-            rows = zip(self._masks(state, history), _alive(state), strict=True)
-            found = [np.flatnonzero(mask[own] & alive) for mask, (own, alive) in rows]
+            pairs = zip(self._masks(state, history), _alive(state), strict=True)
+            found = [np.flatnonzero(mask[own] & alive) for mask, (own, alive) in pairs]
             _check_rows(np.array([len(x) > 0 for x in found], bool).reshape(state.batch_shape))
             return of_state(survivors(state, found))
         if state.xp is np or callable(self.ids) or callable(self.bitmask):

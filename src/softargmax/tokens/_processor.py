@@ -103,6 +103,7 @@ class LogitsProcessor:
         """
         if not self._last:
             return self.stage
+        stage: Stage
         stage, dist, before = self._last
         rows = _rows(input_ids)
         if len(rows) != len(before):
