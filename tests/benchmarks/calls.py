@@ -468,8 +468,10 @@ CALLS: dict[str, Entry] = {
     "tokens.expected_accepted": Entry("K", _expected),
     "tokens.per_row": Entry(
         "rows R K",
-        lambda s: lambda z=np.atleast_2d(s.z()): tokens.per_row([tokens.TopK(50)] * len(z))(
-            Categorical(z)
+        lambda s: (
+            lambda z=np.atleast_2d(s.z()): tokens.per_row([tokens.TopK(50)] * len(z))(
+                Categorical(z)
+            )
         ),
     ),
     "tokens.preset": staged(lambda s: tokens.preset("transformers", top_k=50, top_p=0.9)),

@@ -563,7 +563,7 @@ EDITS += " NoRepeatNgram PresencePenalty RepetitionPenalty SequenceBias"
 ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS.split()}
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
-STATIC += " parents simulations considered value_scale visit_offset policy"
+STATIC += " cumulative parents simulations considered value_scale visit_offset policy"
 STATIC += " axis gradient dist other reference p q values"
 
 

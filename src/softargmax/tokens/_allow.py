@@ -45,6 +45,7 @@ class Allow(Choice):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.tokens import Allow
     >>> dist = Categorical.from_weights([2, 1, 1])

@@ -101,7 +101,15 @@ class Mirostat(Stage):
         return self._left(dist, self._mu(dist, self._state()))
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> "Mirostat":  # noqa: ARG002
-        """The stage for the next token, with the μ that follows from this one."""
+        """The stage for the next token, with the μ that follows from this one.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> from softargmax.tokens import Mirostat
+        >>> round(Mirostat(target=1.0).updated(Categorical([0.0, -9.0]), 0).state, 4)
+        2.1
+        """
         mu = self._mu(dist, self._state())
         return replace(self, state=self._moved(self._left(dist, mu), token, mu))
 

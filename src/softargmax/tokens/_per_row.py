@@ -47,14 +47,31 @@ class PerRow(Stage):
         return of_state(renewal.stacked(state_of(dist), rows))
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> "PerRow":
-        """The stages for the next tokens, each updated with the token of its row."""
+        """The stages for the next tokens, each updated with the token of its row.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> from softargmax.tokens import Mirostat, TopK, per_row
+        >>> stage = per_row([TopK(1), Mirostat(target=1.0)])
+        >>> new = stage.updated(Categorical([[0.0, -9.0], [0.0, -9.0]]), [0, 0])
+        >>> round(new.stages[1].state, 4)
+        2.1
+        """
         if not self.adaptive:
             return self
         pairs = zip(self._rows(dist, history), token, strict=True)
         return PerRow(tuple(stage.updated(row, x, own) for (stage, row, own), x in pairs))
 
     def with_prompt(self, prompt_length: Any) -> "PerRow":
-        """The same stages, each told how many of the first tokens of its row are the prompt."""
+        """The same stages, each told how many of the first tokens of its row are the prompt.
+
+        Examples
+        --------
+        >>> from softargmax.tokens import PresencePenalty, TopK, per_row
+        >>> per_row([TopK(1), PresencePenalty(0.5)]).with_prompt([2, 7])
+        PerRow(stages=(TopK(k=1), PresencePenalty(alpha=0.5, prompt_length=7)))
+        """
         given = np.asarray(to_numpy(prompt_length) if is_foreign(prompt_length) else prompt_length)
         n = len(self.stages)
         if given.shape not in ((), (n,)):
@@ -104,11 +121,12 @@ def per_row(stages: Sequence[Stage]) -> PerRow:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.tokens import FrequencyPenalty, TopK, per_row
     >>> stage = per_row([TopK(1), FrequencyPenalty(np.log(2))])
     >>> stage(Categorical.from_weights([[2, 1, 1], [2, 1, 1]]), [[], [2, 0, 0]]).probs.round(4)
-    array([[1.    , 0.    , 0.    ],
-           [0.25  , 0.5   , 0.25  ]])
+    array([[1.  , 0.  , 0.  ],
+           [0.25, 0.5 , 0.25]])
     """
     return PerRow(tuple(stages))

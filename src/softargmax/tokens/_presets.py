@@ -85,7 +85,7 @@ def preset(
     >>> preset("llama.cpp", top_k=40, min_p=0.05, temperature=0.8)
     Chain(stages=(TopK(k=40), MinP(p=0.05), Temperature(t=0.8)))
     >>> preset("vllm", temperature=0.0, top_k=-1)
-    Chain(stages=(Temperature(t=0),))
+    Chain(stages=(Temperature(t=0.0),))
     >>> preset("llama.cpp", defaults=True, temp=0.6)
     Chain(stages=(TopK(k=40), TopP(p=0.95), MinP(p=0.05), Temperature(t=0.6)))
     >>> preset("vllm", top_k=[0, 20])

@@ -95,6 +95,7 @@ class LogitsProcessor:
 
         Examples
         --------
+        >>> import numpy as np
         >>> from softargmax.tokens import LogitsProcessor, Mirostat
         >>> processor = LogitsProcessor(Mirostat(target=0.5))
         >>> _ = processor([7, 3], np.array([1.0, 1.0]))

@@ -254,17 +254,14 @@ _VLLM = {
 }
 
 
-def _min_tokens(n: int, stop_token_ids: Any) -> Stage:
-    if not len(stop_token_ids):
-        raise TypeError("min_tokens needs stop_token_ids")
-    return MinLength(n, stop_token_ids, of="output", **_RAW)
-
-
 def _vllm(v: dict[str, Any]) -> list[Stage]:
+    ends, heat = v["stop_token_ids"], v["temperature"]
+    if v["min_tokens"] > 0 and not len(ends):
+        raise TypeError("min_tokens needs stop_token_ids")
     return [
         *_when(len(v["allowed_token_ids"]), lambda: Allow(v["allowed_token_ids"], **_RAW)),
         *_when(len(v["bad_words"]), lambda: BanSequences(v["bad_words"], of="output", **_RAW)),
-        *_when(v["min_tokens"] > 0, lambda: _min_tokens(v["min_tokens"], v["stop_token_ids"])),
+        *_when(v["min_tokens"] > 0, lambda: MinLength(v["min_tokens"], ends, of="output", **_RAW)),
         *_bias(v["logit_bias"]),
         *_when(
             v["repetition_penalty"] != 1,
@@ -275,7 +272,7 @@ def _vllm(v: dict[str, Any]) -> list[Stage]:
             lambda: FrequencyPenalty(v["frequency_penalty"], **_RAW),
         ),
         *_when(v["presence_penalty"] != 0, lambda: PresencePenalty(v["presence_penalty"], **_RAW)),
-        *_temperature(max(v["temperature"], 0.01) if v["temperature"] > 0 else v["temperature"]),
+        *_temperature(max(heat, 0.01) if heat > 0 else heat),
         *_when(v["min_p"] != 0, lambda: MinP(v["min_p"])),
         *_when(v["top_k"] not in (0, -1), lambda: TopK(v["top_k"])),
         *_when(v["top_p"] != 1, lambda: TopP(v["top_p"])),

@@ -66,8 +66,9 @@ class Stage(Parameters, ABC):
         >>> from softargmax import Categorical
         >>> from softargmax.tokens import Mirostat, TopK, chain
         >>> stage = chain(TopK(2), Mirostat(target=1.0, rate=0.5))
-        >>> stage.updated(Categorical([0.0, 0.0, -1.0]), 1)
-        Chain(stages=(TopK(k=2), Mirostat(target=1.0, rate=0.5, state=2.153426409720027)))
+        >>> new = stage.updated(Categorical([0.0, 0.0, -1.0]), 1)
+        >>> round(new.stages[1].state, 4)  # μ, which began at 2
+        2.1534
         """
         return self
 
@@ -160,7 +161,15 @@ class Chain(Stage):
         return _truncated(dist, rules)
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:
-        """The chain for the next token: each of its stages updated."""
+        """The chain for the next token: each of its stages updated.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> from softargmax.tokens import TopK, chain
+        >>> chain(TopK(2)).updated(Categorical([0.0, 0.0, -1.0]), 1)
+        Chain(stages=(TopK(k=2),))
+        """
         made, rest = [], self
         while rest.adaptive:
             first, rest = rest.stages[0], Chain(rest.stages[1:])
