@@ -511,8 +511,11 @@ CALLS |= {
 }
 
 NOT_MEASURED = {
+    "annealing.AnnealingResult.to_arviz": "once a run; its time is ArviZ's",
+    "annealing.ExchangeResult.mean": "once a run, two sums of its record",
+    "annealing.ExchangeResult.to_arviz": "once a run; its time is ArviZ's",
     "annealing.replica_exchange": "its time is that of the caller's sweeps",
-    "annealing.smc": "the same",
+    "annealing.smc": "its time is that of the caller's sweeps",
     "annealing.tune_ladder": "once a run, from its record",
     "dask.expectation": "cluster.py measures it",
     "dask.sample": "cluster.py measures it",
@@ -540,7 +543,12 @@ NOT_MEASURED = {
     "temperatures.EntropyController": "two numbers; step is measured",
     "temperatures.EntropyController.init": "a number",
     "tokens.Chain": "what chain returns",
+    "tokens.Chain.updated": "calls of its stages, which are measured",
+    "tokens.LogitsProcessor.stage_after": "Mirostat.step, which is measured",
+    "tokens.Mirostat.updated": "what step does, which is measured",
     "tokens.PerRow": "what per_row returns",
+    "tokens.PerRow.updated": "calls of its stages, which are measured",
+    "tokens.PerRow.with_prompt": "a stage alone",
     "tokens.Mirostat": "two numbers; step is measured",
     "tokens.Mirostat.init": "a number",
     "tokens.Stage": "abstract",

@@ -67,8 +67,9 @@ def preset(
     Notes
     -----
     Compared with transformers 5.24 (its logits processors), llama-cpp-python 0.3.36 (llama.cpp's
-    samplers; order and defaults from ``common_params_sampling``) and vLLM 0.33
-    (``SamplingParams`` and the sampler of its engine v1). Biases, bans and penalties act on the raw
+    samplers; order and defaults from ``common_params_sampling``) and, for penalties, temperature,
+    top_k and top_p, the functions of vLLM 0.33; its other parameters follow its documentation.
+    Biases, bans and penalties act on the raw
     logits, as there; give the chain distributions at temperature 1.
 
     What remains different: rounding; tied tokens are kept or dropped together; XTC's coin is
