@@ -204,7 +204,7 @@ def _sampled(s: Size) -> Any:
 
 
 def _averaged(s: Size) -> Call:
-    found = thermodynamics.reweight(e := _sampled(s), [0.0, 1.0], to=0.5)
+    found = thermodynamics.reweight(e := _sampled(s), [0.0, 1.0], to=0.5, blocks=5)
     return lambda: found.average(e)
 
 
@@ -398,7 +398,7 @@ CALLS: dict[str, Entry] = {
     },
     "thermodynamics.reweight": Entry(
         "n",
-        lambda s: lambda e=_sampled(s): thermodynamics.reweight(e, [0.0, 1.0], to=0.5),
+        lambda s: lambda e=_sampled(s): thermodynamics.reweight(e, [0.0, 1.0], to=0.5, blocks=5),
     ),
     "thermodynamics.ReweightingResult.average": Entry("n", _averaged),
     "schedules.ByRemaining": Entry(
