@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 
 from softargmax.annealing import anneal, replica_exchange
 
+pytestmark = pytest.mark.frameworks
 LADDER = [0.5, 1.0, 2.0]
 
 

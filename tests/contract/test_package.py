@@ -260,7 +260,8 @@ def test_what_needs_a_framework_is_marked(path):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             source = ast.get_source_segment(text, node)
             if re.search(
-                r'importorskip\(\s*"(torch|jax|optax|transformers|sklearn|llama_cpp|gymnasium)',
+                r'importorskip\(\s*"(torch|jax|optax|transformers|sklearn|llama_cpp|gymnasium|mctx|pymbar'
+                r"|arviz|llguidance)",
                 source,
             ):
                 marks = [ast.unparse(mark) for mark in node.decorator_list]

@@ -102,6 +102,7 @@ def test_observables_of_states():
     assert (effective_sample_size(found.weights) > 4000).all()
 
 
+@pytest.mark.frameworks
 def test_against_the_peer():
     """pymbar's numbers of independent samples: values to rounding, errors to their own error.
 
