@@ -12,7 +12,7 @@ from softargmax._rows.few import ArrayLaw
 from softargmax._rows.inversion import cumulative
 from softargmax._rows.memory import Scratch, block_size, blocks
 from softargmax._rows.rows import Rows
-from softargmax._rows.sums import LONG, row_sums, subtract_log_partition
+from softargmax._rows.sums import row_sums
 from softargmax._rows.threads import share
 
 
@@ -26,10 +26,7 @@ class Long(ArrayLaw):
         return self._by_rows(centre)
 
     def make_log_probs(self, workers: int = 1) -> Any:
-        coldness = self.rows.temperature.coldness
-        warm = type(coldness) is float and coldness == 1
-        plain = warm and self.rows.prior is None and self.width >= LONG
-        return self._by_rows(_log_probs_at_once if plain else _log_probs, workers)
+        return self._by_rows(_log_probs, workers)
 
     def make_probs(self, workers: int = 1) -> Any:
         return self._by_rows(_probs, workers)
@@ -74,18 +71,6 @@ def _probs(rows: Rows, out: Any) -> None:
 def _log_probs(rows: Rows, out: Any) -> None:
     centre(rows, out)
     out -= np.log1p(excess(out)).astype(out.dtype)
-
-
-def _log_probs_at_once(rows: Rows, out: Any) -> None:
-    """At T = 1 and without a prior: one pass less, since no maximum is needed first."""
-    wrong = subtract_log_partition(rows.z, out)
-    if len(wrong) == len(out):
-        _log_probs(rows, out)
-    elif len(wrong):
-        z = rows.z[wrong]
-        some = np.empty(z.shape, z.dtype)
-        _log_probs(Rows(z, rows.temperature), some)
-        out[wrong] = some
 
 
 @ignore_fp_errors

@@ -12,7 +12,7 @@ from softargmax._rows.inversion import invert
 from softargmax._rows.law import Law
 from softargmax._rows.rows import LIMITS, Temperature
 
-SHORT = 64  # categories up to which Python floats are faster than array calls
+SHORT = 150  # categories up to which Python floats are faster than array calls
 
 
 _TINY = {char: limits.tiny for char, limits in LIMITS.items()}
