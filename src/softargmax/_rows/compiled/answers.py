@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._rows.compiled.gaps import below, fill, row_of, ties_but_one, total_of
+from softargmax._rows.compiled.gaps import (
+    PLAIN,
+    below,
+    fill,
+    is_enough,
+    row_of,
+    ties_but_one,
+    total_of,
+)
 from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p
 
 
@@ -34,18 +42,21 @@ def numbers(
     d, e, ties = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
-        rest, mean = 0.0, 0.0
         lanes = min(BLOCK, (width + LANE - 1) // LANE * LANE)
-        ties[:lanes] = 0
-        for start in range(0, width, BLOCK):
-            n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
-            below(d, n, e, ties)
-            for j in range(n):
-                d[j] = e[j] * d[j] if e[j] > 0 else e[j]
-            rest += total_of(e, n)
-            mean += total_of(d, n)
-        s[i] = rest + ties_but_one(ties, lanes)
-        entropy[i] = log1p(s[i]) - mean / (1 + s[i])
+        for careful in range(2):
+            rest, mean = 0.0, 0.0
+            ties[:lanes] = 0
+            for start in range(0, width, BLOCK):
+                n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
+                below(d, n, e, ties, careful)
+                for j in range(n):
+                    d[j] = e[j] * d[j] if e[j] > 0 else e[j]
+                rest += total_of(e, n)
+                mean += total_of(d, n)
+            s[i] = rest + ties_but_one(ties, lanes)
+            entropy[i] = log1p(s[i]) - mean / (1 + s[i])
+            if is_enough(s[i], width, d):
+                break
 
 
 @kernel
@@ -69,21 +80,28 @@ def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out
     d, e, ties = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
-        rest = 0.0
         lanes = min(BLOCK, (width + LANE - 1) // LANE * LANE)
-        ties[:lanes] = 0
+        for careful in range(2):
+            s = 0.0
+            ties[:lanes] = 0
+            for start in range(0, width, BLOCK):
+                n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
+                below(d, n, e, ties, careful)
+                s += total_of(e, n)
+            s += ties_but_one(ties, lanes)
+            if is_enough(s, width, d):
+                break
+        e[0], e[1] = log1p(s), top[i]
+        level, own_top = e[0], e[1]
         for start in range(0, width, BLOCK):
-            count = min(BLOCK, width - start)
-            n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
-            below(d, n, e, ties)
-            rest += total_of(e, n)
-        e[0] = log1p(rest + ties_but_one(ties, lanes))
-        level = e[0]
-        for start in range(0, width, BLOCK):
-            count = min(BLOCK, width - start)
-            fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
-            for j in range(count):
-                out[i, start + j] = d[j] - level
+            some, into = row_of(z, i)[start : start + BLOCK], out[i, start : start + BLOCK]
+            if way[own] == PLAIN:  # twice as fast as by way of d
+                for j in range(len(into)):
+                    into[j] = (some[j] - own_top) - level
+            else:
+                fill(some, top[i], way[own], scale[own], d)
+                for j in range(len(into)):
+                    into[j] = d[j] - level
 
 
 @kernel

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._rows.compiled.maths import LANE, exp, part
+from softargmax._rows.compiled.maths import LANE, exp, part, weight
 
 # How d follows from the gap to the top. The careful ones round once.
 PLAIN = 0  # β = 1
@@ -89,14 +89,29 @@ def first_above(reached: Any, level: Any) -> Any:
 
 
 @part
-def below(d: Any, n: Any, e: Any, ties: Any) -> Any:
-    """Weights of what is below the top, and a count of what is at the top."""
+def below(d: Any, n: Any, e: Any, ties: Any, careful: Any) -> Any:
+    """Weights of what is below the top, and a count of what is at the top.
+
+    Weights that are no normal numbers are 0 unless with care, which takes a third longer.
+    """
     e[0] = 0.0
     e[1] = 1.0
     zero, one = e[0], e[1]
+    if careful:
+        for j in range(n):
+            e[j] = exp(d[j]) if d[j] < zero else zero
+    else:
+        for j in range(n):
+            e[j] = weight(d[j]) if d[j] < zero else zero
     for j in range(n):
-        e[j] = exp(d[j]) if d[j] < zero else zero
         ties[j] += one if d[j] == zero else zero
+
+
+@part
+def is_enough(s: Any, count: Any, d: Any) -> Any:
+    """Whether so many weights that are no normal numbers of the dtype are no part of a sum."""
+    kind = np.finfo(d.dtype)
+    return s >= count * (kind.tiny / kind.eps)
 
 
 @part

@@ -39,7 +39,7 @@ def measure(z: Any, top: Any, way: Any, scale: Any, out: Any, w: Any, sums: Any)
     rest, mean, squares = 0.0, 0.0, 0.0
     for start in range(0, len(z), BLOCK):
         n = fill(z[start : start + BLOCK], top, way, scale, d)
-        below(d, n, e, ties)
+        below(d, n, e, ties, True)
         own, weights = out[start : start + BLOCK], w[start : start + BLOCK]
         for j in range(len(own)):
             own[j] = d[j]
