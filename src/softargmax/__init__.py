@@ -18,8 +18,8 @@ __all__ = [
     "softargmax",
 ]
 _MODULES = (
-    *("annealing", "dask", "draws", "functional", "gumbel", "plotting", "policies", "relaxed"),
-    *("resampling", "schedules", "temperatures", "thermodynamics", "tokens"),
+    *("annealing", "dask", "draws", "functional", "gumbel", "mixtures", "plotting", "policies"),
+    *("relaxed", "resampling", "schedules", "temperatures", "thermodynamics", "tokens"),
 )
 
 

@@ -224,7 +224,8 @@ def examples(batch, width=K):
     return {
         "logits": z, "values": z, "energies": z, "log_rates": z, "noise": z, "weights": flat,
         "log_probs": p.log_probs, "dist": p, "p": p, "q": q, "reference": q, "other": q,
-        "category": 1, "labels": np.zeros(batch, int), "indices": [1, 0], "action": [1, 0],
+        "dists": [p] * width, "category": 1, "labels": np.zeros(batch, int), "indices": [1, 0],
+        "action": [1, 0],
         "u": 0.5, "k": 2, "n": 5, "d": 0, "y": flat, "log_y": np.log(flat),
         "temperature": 0.5, "coldness": 0.5, "mask": [True] * width, "sizes": (width,),
         "epsilon": 0.5, "alpha": 0.5, "fraction": 0.5, "counts": np.ones((*batch, width), int),

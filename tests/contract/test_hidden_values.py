@@ -19,6 +19,7 @@ from softargmax import (
     RelaxedCategorical,
     gumbel,
     log_softargmax,
+    mixtures,
     policies,
     resampling,
     schedules,
@@ -108,6 +109,15 @@ def of_pair(function: Callable[..., Any]) -> Call:
 
     other = LOGITS._replace(good=np.array([[0, 1, 1], [1, 2, 1], [0, 3, 1]], np.float32))
     return Call(call, {"logits": LOGITS, "other": other}, _draws(function))
+
+
+def combined(function: Callable[..., Any], weights: Argument) -> Call:
+    """A function of several distributions and their weights."""
+
+    def call(logits: Any, other: Any, weights: Any) -> Any:
+        return function([Categorical(logits), Categorical(other)], weights).log_probs
+
+    return Call(call, {"logits": LOGITS, "other": LOGITS, "weights": weights})
 
 
 def relaxed(function: Callable[..., Any], **own: Argument) -> Call:
@@ -381,6 +391,19 @@ CALLS: dict[str, Call] = {
     "policies.MultiCategorical.kl_divergence": multi(
         lambda made: made.kl_divergence(made.tempered(2.0))
     ),
+    "mixtures.mix": combined(
+        mixtures.mix,
+        numbers([[0.2, 0.8], [1, 3], [2, 0]], [-1, 2], [NAN, 1], [INF, 1], [0, 0]),
+    ),
+    "mixtures.pool": combined(
+        mixtures.pool, numbers([[0.2, 0.8], [1, -3], [2, 0]], [NAN, 1], [INF, 1], [1, -INF])
+    ),
+    "mixtures.pool of what is impossible": Call(
+        lambda logits, other: (
+            mixtures.pool([Categorical(logits), Categorical(other)], [1, -1]).log_probs
+        ),
+        {"logits": LOGITS, "other": LOGITS._replace(bad=([0, 0, -INF],), called="dists")},
+    ),
     "resampling.effective_sample_size": of_dist(resampling.effective_sample_size),
     "resampling.resample": of_dist(lambda dist, rng: resampling.resample(dist, 5, rng=rng)),
     "tokens.TopK": stage(tokens.TopK, k=integers([1, 2, 3], 0, -1)),
@@ -564,7 +587,7 @@ ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
 STATIC += " cumulative parents simulations considered value_scale visit_offset policy"
-STATIC += " axis gradient dist other reference p q values"
+STATIC += " axis gradient dist dists other reference p q values"
 
 
 def test_nothing_public_is_left_out():

@@ -24,7 +24,7 @@ LEVELS = [
     ["_rows"],
     ["_core"],
     ["functional", "draws", "categorical"],
-    ["thermodynamics", "schedules", "temperatures", "gumbel", "resampling", "policies"],
+    ["thermodynamics", "schedules", "temperatures", "gumbel", "resampling", "policies", "mixtures"],
     ["relaxed", "tokens"],
     ["annealing", "dask", "plotting"],
 ]

@@ -13,6 +13,7 @@ import numpy as np
 from softargmax._arrays.checks import any_of, in_row
 from softargmax._arrays.namespaces import (
     Array,
+    Shape,
     ignore_fp_errors,
     is_plain,
     namespace_of,
@@ -29,8 +30,7 @@ from softargmax._rows.sparse import Sparse
 from softargmax._rows.ways import law_of
 
 # The categories of a row, None where they are all, and scores of theirs.
-_Scored: TypeAlias = tuple[Any, Any]
-_FEW = 4096  # survivors whose union is found by sorting
+Scored: TypeAlias = tuple[Any, Any]
 
 
 class Change(NamedTuple):
@@ -48,13 +48,13 @@ def edited(state: State, changes: list[Change], stage: str) -> State:
     """Log-probabilities after a change for each row of the batch."""
     if not goes_row_by_row(state):
         return normalised(_changed(log_probs(state), changes), stage)
-    rows = _scored(state, "log_probs")
+    rows = scored(state, "log_probs")
     for i, change in enumerate(changes):
         if change.forced:
             rows[i] = (change.ids, change.shift.astype(rows[i][1].dtype))
         else:
             _apply(change, *rows[i])
-    return _of_rows(state, rows, stage)
+    return of_rows(state, rows, stage)
 
 
 @ignore_fp_errors
@@ -130,12 +130,12 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
         return normalised(ranking(state), stage, temperature)
     t = np.broadcast_to(to_numpy(temperature), state.batch_shape).ravel().tolist()
     temperatures = [Temperature(1 / x if x else math.inf, x) for x in t]
-    return _of_rows(state, _scored(state, "d"), stage, temperatures)
+    return of_rows(state, scored(state, "d"), stage, temperatures)
 
 
-def normalised(scores: Array, stage: str, temperature: Any = None) -> State:
+def normalised(scores: Array, stage: str, temperature: Any = None, coldness: Any = None) -> State:
     """Log-probabilities of scores in any library."""
-    state = checked_state(_checked(scores, stage), temperature, None, None, copy=True)
+    state = checked_state(_checked(scores, stage), temperature, coldness, None, copy=True)
     return checked_state(log_probs(state), copy=True)
 
 
@@ -146,45 +146,10 @@ def _checked(scores: Array, stage: str) -> Array:
     return scores
 
 
-@ignore_fp_errors
-def mixed(one: State, other: State, part: Any, stage: str) -> State:
-    """log((1 - part)·p + part·q) of two distributions over one batch; ``part`` is in [0, 1]."""
-    if goes_row_by_row(one) and goes_row_by_row(other) and is_plain(part):
-        parts = np.broadcast_to(to_numpy(part), one.batch_shape).ravel().tolist()
-        pairs = zip(_scored(one, "log_probs"), _scored(other, "log_probs"), parts, strict=True)
-        rows = [_mixed_row(p, q, part, one.num_categories) for p, q, part in pairs]
-        return _of_rows(one, rows, stage)
-    xp, left, right = one.xp, log_probs(one), log_probs(other)
-    part = xp.asarray(part, dtype=left.dtype) if isinstance(part, float | int) else part[..., None]
-    left, right = left + xp.log1p(0 - part), right + xp.log(part)
-    here, there = left > -math.inf, right > -math.inf
-    zero = xp.zeros_like(left)
-    both = xp.logaddexp(xp.where(here, left, zero), xp.where(there, right, zero))
-    both = xp.where(here & there, both, xp.where(here, left, right))
-    bad = xp.isnan(left + right)  # bad rows of hidden values
-    return normalised(xp.where(bad, math.nan, both), stage)
-
-
-def _mixed_row(p: _Scored, q: _Scored, part: float, width: int) -> _Scored:
-    (own, left), (others, right) = p, q
-    left = left + left.dtype.type(math.log1p(-part) if part < 1 else -math.inf)
-    right = right + right.dtype.type(math.log(part) if part > 0 else -math.inf)
-    if own is not None and others is not None and len(own) + len(others) <= _FEW:
-        indices = np.union1d(own, others)
-        own, others = indices.searchsorted(own), indices.searchsorted(others)
-        scores = np.full(len(indices), -math.inf, left.dtype)
-    else:  # a union would sort them
-        indices, scores = None, np.full(width, -math.inf, left.dtype)
-    scores[slice(None) if own is None else own] = left
-    place = slice(None) if others is None else others
-    scores[place] = np.logaddexp(scores[place], right)
-    return indices, scores
-
-
 # ---------------------------------------------------------------------------- row by row
 
 
-def _scored(state: State, name: str) -> list[_Scored]:
+def scored(state: State, name: str) -> list[Scored]:
     """The categories of every row, None where they are all, and scores of theirs to be changed."""
     law = state.host().law
     if isinstance(law, Sparse):
@@ -194,11 +159,18 @@ def _scored(state: State, name: str) -> list[_Scored]:
     return [(None, row) for row in as_rows(made, state.batch_shape)]
 
 
-def _of_rows(
-    state: State, rows: list[_Scored], stage: str, temperatures: list[Temperature] | None = None
+def of_rows(
+    state: State,
+    rows: list[Scored],
+    stage: str,
+    temperatures: list[Temperature] | None = None,
+    batch: Shape | None = None,
 ) -> State:
-    """Rows of scores, normalised at a temperature of theirs; what has p = 0 is dropped."""
-    batch, found = state.batch_shape, []
+    """Rows of scores, normalised at a temperature of theirs; what has p = 0 is dropped.
+
+    They are of the state's library and number of categories, and of its batch unless one is given.
+    """
+    batch, found = state.batch_shape if batch is None else batch, []
     for i, (indices, scores) in enumerate(rows):
         if not (scores > -math.inf).any():
             mask = np.arange(len(rows)).reshape(batch) == i
@@ -207,7 +179,7 @@ def _of_rows(
             scores, ONE if temperatures is None else temperatures[i], None
         ).make_log_probs()
         found.append(_living(indices, log_p))
-    return _joined_rows(state, found)
+    return _joined_rows(state, found, batch)
 
 
 def stacked(state: State, rows: list[State]) -> State:
@@ -216,10 +188,11 @@ def stacked(state: State, rows: list[State]) -> State:
         return state
     if not all(map(goes_row_by_row, rows)):
         return checked_state(state.xp.stack([log_probs(row) for row in rows]), copy=True)
-    return _joined_rows(state, [_living(*_scored(row, "log_probs")[0]) for row in rows])
+    found = [_living(*scored(row, "log_probs")[0]) for row in rows]
+    return _joined_rows(state, found, state.batch_shape)
 
 
-def _living(indices: Any, log_p: Any) -> _Scored:
+def _living(indices: Any, log_p: Any) -> Scored:
     """The categories with p > 0 and their log-probabilities."""
     alive = log_p > -math.inf
     if alive.all():
@@ -227,9 +200,9 @@ def _living(indices: Any, log_p: Any) -> _Scored:
     return (np.flatnonzero(alive) if indices is None else indices[alive]), log_p[alive]
 
 
-def _joined_rows(state: State, found: list[_Scored]) -> State:
-    """Rows of log-probabilities, for the batch of ``state``."""
-    batch, width = state.batch_shape, state.num_categories
+def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
+    """Rows of log-probabilities as a batch, in the library of ``state``."""
+    width = state.num_categories
     if all(indices is None for indices, _ in found):
         z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
         z = read_only(state.at_home(z.reshape(*batch, width)))

@@ -48,7 +48,7 @@ def indexed(state: State, index: Any) -> State:
 def _indexed_by_hidden(state: State, index: Any) -> State:
     """Rows whose numbers are hidden; one beyond the batch is NaN."""
     if state.xp is np:
-        state = _moved(state, index)
+        state = moved(state, index)
     xp, batch = state.xp, state.batch_shape
     row = rows_at(index, batch, xp, state.z)
     flat, full = xp.reshape(xp.where(row < 0, 0, row), (-1,)), (*batch, state.num_categories)
@@ -64,7 +64,7 @@ def _indexed_by_hidden(state: State, index: Any) -> State:
     return State(xp, logits, cast(logits, xp), heat, prior, tuple(row.shape))
 
 
-def _moved(state: State, like: Array) -> State:
+def moved(state: State, like: Array) -> State:
     """A state of NumPy arrays where another array lives."""
     logits = to_namespace(np.array(state.logits), namespace_of(like), like)  # ours is read-only
     value, cold = state.temperature.value, None
@@ -220,7 +220,7 @@ def masked(state: State, mask: ArrayLike) -> State:
     xp = state.xp
     # Move to the other library, as the constructor does.
     if xp is np and namespace_of(mask) is not np:
-        return masked(_moved(state, mask), mask)
+        return masked(moved(state, mask), mask)
     keep = checked_mask(mask, "mask", xp, state.logits)
     shape = meet_categories(tuple(keep.shape), state.num_categories, state.batch_shape, "mask")
     prior = masked_prior(state.prior, keep, xp, copy=True)

@@ -8,12 +8,12 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, aligned, ignore_fp_errors, is_foreign
 from softargmax._core import sampling
 from softargmax._core.formula import bad_rows
-from softargmax._core.information import log_probs
 from softargmax._core.inputs import meet_batch
+from softargmax._core.mixtures import complement_and, mixed
 from softargmax._core.state import support_of
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
-from softargmax.categorical import Categorical, state_of
+from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.functional import log_softargmax
 from softargmax.policies._values import action_values, policy_of
 
@@ -63,22 +63,16 @@ def with_dirichlet_noise(
     state = state_of(dist)
     xp, batch = state.xp, state.batch_shape
     a = checks.numbers_in(alpha, "alpha", "[1e-300, inf)", xp, state.z)[..., None]
-    f = checks.numbers_in(fraction, "fraction", "[0, 1]", xp, state.z)[..., None]
-    for x, name in ((a, "alpha"), (f, "fraction")):
-        checks.check_fits_within(tuple(x.shape[:-1]), batch, name)
+    f = checks.numbers_in(fraction, "fraction", "[0, 1]", xp, state.z)
+    checks.check_fits_within(tuple(a.shape[:-1]), batch, "alpha")
+    checks.check_fits_within(tuple(f.shape), batch, "fraction")
     noise = sampling.source(state, rng, Tag.DIRICHLET)
     own = a if is_foreign(alpha) else np.asarray(alpha, np.float64)[..., None]
     noise = noise.log_gammas(own, state.num_categories)
     support = state.support
     log_eta = log_softargmax(xp.where(support, noise, -math.inf))
-    log_p = xp.astype(log_probs(state), noise.dtype)
-    f, log_p, log_eta = aligned(xp, f, log_p, log_eta)
-    own, other = (xp.astype(x, noise.dtype) for x in (xp.log1p(0 - f) + log_p, xp.log(f) + log_eta))
-    alive = (own > -math.inf) | (other > -math.inf)
-    zero = xp.zeros_like(own)
-    mixed = xp.logaddexp(xp.where(alive, own, zero), xp.where(alive, other, zero))
-    bad = xp.any(xp.isnan(own) | xp.isnan(other), axis=-1, keepdims=True)
-    return policy_of(xp.where(bad, math.nan, xp.where(alive, mixed, -math.inf)), state.z, xp)
+    shares = state_of(policy_of(log_eta, state.z, xp))
+    return of_state(mixed([state, shares], complement_and(f, xp, state.z), "with_dirichlet_noise"))
 
 
 @ignore_fp_errors

@@ -6,24 +6,20 @@ their log-probabilities.
 
 import math
 
-import numpy as np
-
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     ArrayLike,
     aligned,
     ignore_fp_errors,
     to_namespace,
-    widest_float,
 )
-from softargmax._arrays.weights import log_weights
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
 from softargmax._core.inputs import check_one, meet_batch, plain_state
-from softargmax._core.renewal import mixed
+from softargmax._core.mixtures import complement_and, mixed
 from softargmax._core.state import support_of
 from softargmax._core.support import check_support
-from softargmax._core.variants import spread, tempered
+from softargmax._core.variants import tempered
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.functional import log_softargmax
 from softargmax.policies._values import action_values, policy_of
@@ -157,21 +153,10 @@ def epsilon_greedy(
     xp, z = given.xp, given.z
     part = checks.numbers_in(epsilon, "epsilon", "[0, 1]", xp, z)
     meet_batch(tuple(part.shape), tuple(z.shape[:-1]), "epsilon", "values")
-    if prior is not None:
-        state = spread(given, np.broadcast_shapes(given.batch_shape, tuple(part.shape)))
-        best, hot = (tempered(state, t, None) for t in (0.0, math.inf))
-        return of_state(mixed(best, hot, part, "epsilon_greedy"))
-    part = part[..., None]
-    legal = support_of(z, given.prior, xp)
-    best = legal & (z == xp.max(xp.where(legal, z, -math.inf), axis=-1, keepdims=True))
-    wide = widest_float(xp)
-    n, k = (xp.sum(xp.astype(x, wide), axis=-1, keepdims=True) for x in (legal, best))
-    zero = xp.zeros_like(n)
-    # the probabilities times n, so that the smallest ε does not underflow
-    weights = xp.where(best, (1 - part) * (n / k), zero) + xp.where(legal, part, zero)
-    bad = bad_rows(given) | xp.isnan(part)
-    logits = xp.where(bad, math.nan, log_weights(weights, xp))
-    return policy_of(logits, z, xp)
+    weights = complement_and(part, xp, z)
+    # Arg max and T = inf: the derivatives of both in the values are 0.
+    best, hot = (tempered(given, t, None) for t in (0.0, math.inf))
+    return of_state(mixed([best, hot], weights, "epsilon_greedy"))
 
 
 def kl_regularized(
