@@ -748,6 +748,12 @@ class Categorical(Batch):
     def score(self, category: ArrayLike) -> Any:
         """The score ∂ log p(x)/∂z = β(e_x - p), the gradient that REINFORCE needs.
 
+        z is what the user gave: the logits, log-weights or -E of this class, and the values of a
+        policy of :mod:`softargmax.policies`, whatever it computes from them (with Dirichlet noise,
+        the z of the policy that the noise was added to; the noise and a reference are constants).
+        Of a mixture r(x)·β(e_x - q) then, q being the part that depends on z and r(x) its share of
+        p(x).
+
         0 where β = ±inf in the distribution's dtype, for an x outside the support, and at masked
         categories. It keeps its digits where p(x) is next to 1.
 
@@ -763,7 +769,10 @@ class Categorical(Batch):
         Raises
         ------
         ValueError, TypeError
-            As :meth:`log_prob`.
+            As :meth:`log_prob`, and a ValueError where the link to what the user gave is lost: for
+            what :mod:`softargmax.mixtures` made, for a stage's new log-probabilities, and for what
+            ``tempered``, ``masked`` or a stage made of these or of a policy that is no
+            Boltzmann distribution.
 
         References
         ----------
@@ -780,7 +789,8 @@ class Categorical(Batch):
     def entropy_gradient(self) -> Any:
         """The gradient of the entropy, ∂H/∂z = -β p (log p + H), shape batch_shape + (K,).
 
-        In nats per unit of the logits; 0 at β = ±inf and at masked categories.
+        In nats per unit of z, which is as for :meth:`score`, errors included; 0 at β = ±inf and at
+        masked categories.
 
         Examples
         --------
@@ -791,9 +801,9 @@ class Categorical(Batch):
         return calculus.entropy_gradient(self._state)
 
     def fisher_information(self) -> Any:
-        """The Fisher information of the logits, β²(diag p - p pᵀ), shape batch_shape + (K, K).
+        """The Fisher information of z, β²(diag p - p pᵀ), shape batch_shape + (K, K).
 
-        Also the Hessian of KL in the logits at p = q. 0 at β = ±inf and at masked categories; where
+        Also the Hessian of KL in z at p = q; z and errors are as for :meth:`score`. 0 at β = ±inf and at masked categories; where
         β² overflows, entries between ties are ±inf.
 
         References

@@ -25,6 +25,7 @@ from softargmax._arrays.namespaces import (
     is_foreign,
     is_plain,
     namespace_of,
+    read_only,
     to_namespace,
     to_numpy,
     widest_float,
@@ -32,21 +33,31 @@ from softargmax._arrays.namespaces import (
 from softargmax._arrays.weights import log_weights
 from softargmax._core.information import log_probs, ranking
 from softargmax._core.renewal import Scored, normalised, of_rows, scored
-from softargmax._core.state import State
+from softargmax._core.state import Origin, State
 from softargmax._core.thresholds import goes_row_by_row
-from softargmax._core.variants import moved
-from softargmax._rows.rows import Temperature
+from softargmax._core.variants import moved, spread
+from softargmax._rows.rows import ONE, Temperature
 
 _FEW = 4096  # survivors whose union is found by sorting
 
 
 @ignore_fp_errors
-def mixed(states: Sequence[State], weights: Array, stage: str) -> State:
+def mixed(states: Sequence[State], weights: Array, stage: str, *, first: bool = False) -> State:
     """Σ wⱼ pⱼ for non-negative weights (…, m), of which every row has a positive one.
 
-    They need not sum to 1, since the result is normalised.
+    They need not sum to 1, since the result is normalised. With ``first`` its derivatives are those
+    in the logits of the first component, on which no other depends.
     """
     states, weights, batch = _together(states, weights)
+    made = _mixed(states, weights, batch, stage)
+    if first:
+        log_w = read_only(log_weights(weights, made.xp))
+        coin = State(made.xp, log_w, log_w, ONE, None, tuple(log_w.shape[:-1]))
+        made.origin = Origin(spread(states[0], batch), spread(coin, batch))
+    return made
+
+
+def _mixed(states: list[State], weights: Array, batch: Shape, stage: str) -> State:
     if _row_by_row(states, weights):
         logs = log_weights(to_numpy(weights), np)
         found = [_mixed_row(*row, states[0]) for row in _rows(states, logs, batch, "log_probs")]
@@ -102,12 +113,21 @@ def complement_and(part: Array, xp: Namespace, like: Array | None) -> Array:
 
 
 @ignore_fp_errors
-def pooled(states: Sequence[State], weights: Array, stage: str) -> State:
+def pooled(states: Sequence[State], weights: Array, stage: str, *, first: bool = False) -> State:
     """Π pⱼ^wⱼ, normalised, for finite weights (…, m) of either sign.
 
-    Its scores are Σ wⱼ dⱼ, computed in units of the largest weight, so that no sum overflows.
+    With ``first`` its derivatives are those in the logits of the first component, whose weight is
+    1 and on which no other depends.
     """
     states, weights, batch = _together(states, weights)
+    made = _pooled(states, weights, batch, stage)
+    if first:
+        made.origin = Origin(spread(states[0], batch), None)
+    return made
+
+
+def _pooled(states: list[State], weights: Array, batch: Shape, stage: str) -> State:
+    """The scores Σ wⱼ dⱼ are computed in units of the largest weight, so that no sum overflows."""
     xp = states[0].xp
     most = detached(xp.max(xp.abs(weights), axis=-1), xp)
     # A power of 2, by which nothing is rounded; and room for the sum.

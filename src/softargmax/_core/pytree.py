@@ -7,12 +7,17 @@ import numpy as np
 from softargmax._arrays.checks import cast
 from softargmax._arrays.namespaces import Array, copied, detached, namespace_of, read_only
 from softargmax._core.inputs import checked_state, inverse
-from softargmax._core.state import Kept, State, Whole
+from softargmax._core.state import Kept, Origin, State, Whole
 from softargmax._rows.rows import Temperature
 
 
 def parts_of(state: State) -> tuple[Any, ...]:
     """What defines a state, to be pickled: neither what was computed from it nor its library."""
+    found = _own_parts(state)
+    return found if state.origin is None else (*found, state.origin.mapped(parts_of))
+
+
+def _own_parts(state: State) -> tuple[Any, ...]:
     temperature, coldness = state.temperature.value, None
     if temperature is None:
         coldness = state.coldness
@@ -24,6 +29,15 @@ def parts_of(state: State) -> tuple[Any, ...]:
 
 def state_of_parts(temperature: Any, coldness: Any, *rest: Any) -> State:
     """The state of :func:`parts_of`."""
+    origin = None
+    if isinstance(rest[-1], Origin):
+        *rest, origin = rest  # type: ignore[assignment]
+    made = _state_of_own_parts(temperature, coldness, *rest)
+    made.origin = None if origin is None else origin.mapped(lambda parts: state_of_parts(*parts))
+    return made
+
+
+def _state_of_own_parts(temperature: Any, coldness: Any, *rest: Any) -> State:
     if not isinstance(rest[0], Kept):
         logits, prior = rest
         return checked_state(logits, temperature, coldness, prior, copy=True)
@@ -37,6 +51,10 @@ def state_of_parts(temperature: Any, coldness: Any, *rest: Any) -> State:
 
 def copy_of(state: State) -> State:
     """A state that shares no array with this one, outside any graph."""
+    return _copy_of_own(state).at(state, copy_of)
+
+
+def _copy_of_own(state: State) -> State:
 
     def copy(x: Array) -> Array:
         return read_only(copied(detached(x, state.xp), state.xp))
@@ -53,8 +71,19 @@ def copy_of(state: State) -> State:
     return State.of_survivors(state.xp, temperature, state.batch_shape, kept)
 
 
-def leaves(state: State) -> tuple[tuple[Any, ...], str]:
-    """Logits, temperature or coldness, and prior, over the whole batch, for JAX."""
+def leaves(state: State) -> tuple[tuple[Any, ...], Any]:
+    """Logits, temperature or coldness, and prior, over the whole batch, for JAX.
+
+    And those of its origin, which has the same batch.
+    """
+    own, name = _own_leaves(state)
+    if state.origin is None:
+        return own, name
+    others = [(None, None) if other is None else leaves(other) for other in state.origin]
+    return (*own, *(parts for parts, _ in others)), (name, *(known for _, known in others))
+
+
+def _own_leaves(state: State) -> tuple[tuple[Any, ...], str]:
     xp, batch, temperature = state.xp, state.batch_shape, state.temperature
     name, value = ("temperature", temperature.value)
     if value is None:
@@ -65,8 +94,19 @@ def leaves(state: State) -> tuple[tuple[Any, ...], str]:
     return (xp.broadcast_to(state.logits, full), value, prior), name
 
 
-def state_of_leaves(name: str, parts: tuple[Any, ...]) -> State:
+def state_of_leaves(known: Any, parts: tuple[Any, ...]) -> State:
     """The state of leaves, which may be anything that a transformation puts there."""
+    if isinstance(known, str):
+        return _state_of_own_leaves(known, parts)
+    made = _state_of_own_leaves(known[0], parts[:3])
+    others = zip(known[1:], parts[3:], strict=True)
+    made.origin = Origin(
+        *(None if name is None else state_of_leaves(name, x) for name, x in others)
+    )
+    return made
+
+
+def _state_of_own_leaves(name: str, parts: tuple[Any, ...]) -> State:
     logits, value, prior = parts
     xp = namespace_of(logits, value, prior)
     batch, z, other = (), logits, value

@@ -23,7 +23,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import checked_state
-from softargmax._core.state import Kept, State, joined, starts_of
+from softargmax._core.state import LOST, Kept, State, joined, starts_of
 from softargmax._core.thresholds import goes_row_by_row
 from softargmax._rows.rows import ONE, Temperature, as_rows
 from softargmax._rows.sparse import Sparse
@@ -136,7 +136,13 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
 def normalised(scores: Array, stage: str, temperature: Any = None, coldness: Any = None) -> State:
     """Log-probabilities of scores in any library."""
     state = checked_state(_checked(scores, stage), temperature, coldness, None, copy=True)
-    return checked_state(log_probs(state), copy=True)
+    return _lost(checked_state(log_probs(state), copy=True))
+
+
+def _lost(state: State) -> State:
+    """A new state whose logits are the library's."""
+    state.origin = LOST
+    return state
 
 
 def _checked(scores: Array, stage: str) -> Array:
@@ -206,7 +212,7 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
     if all(indices is None for indices, _ in found):
         z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
         z = read_only(state.at_home(z.reshape(*batch, width)))
-        return State(state.xp, z, z, ONE, None, batch)
+        return _lost(State(state.xp, z, z, ONE, None, batch))
     everything = np.arange(width)
     places = [everything if own is None else own for own, _ in found]
     kept = Kept(
@@ -216,4 +222,4 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
         None,
         width,
     )
-    return State.of_survivors(state.xp, ONE, batch, kept)
+    return _lost(State.of_survivors(state.xp, ONE, batch, kept))

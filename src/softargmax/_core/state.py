@@ -87,16 +87,39 @@ class Whole(NamedTuple):
     prior: Array | None
 
 
+class Origin(NamedTuple):
+    """In what the derivatives of a distribution are taken whose logits the library has made.
+
+    They are those in the logits of ``law``, which the user gave. With a ``coin`` the distribution
+    is a mixture: its first side draws from the law, the others from what does not depend on these
+    logits. Without one p is in proportion to exp(βz) of the law times what does not. Without a law
+    there are no such logits: the link to them is lost.
+    """
+
+    law: "State | None"
+    coin: "State | None"
+
+    def mapped(self, function: Callable[[Any], Any]) -> "Origin":
+        """With a function applied to both, where they are."""
+        return Origin(*(None if state is None else function(state) for state in self))
+
+
+LOST = Origin(None, None)
+
+
 class State:
     """What a distribution is: logits, temperature and prior, checked, and what survives of them.
 
     It is never changed after it is made. ``memo`` holds what has been computed from it in NumPy;
     a state made from another by :meth:`replace` begins with an empty one. ``kept`` is None for a
     dense state. A sparse one makes its dense arrays (``logits`` and ``z`` after an edit, ``prior``)
-    on first use.
+    on first use. ``origin`` is None where the logits are what derivatives are taken in.
     """
 
-    __slots__ = ("batch_shape", "kept", "law", "logits", "memo", "prior", "temperature", "xp", "z")
+    __slots__ = (
+        *("batch_shape", "kept", "law", "logits", "memo", "origin", "prior", "temperature"),
+        *("xp", "z"),
+    )
 
     xp: Namespace
     logits: Array  # as given
@@ -105,6 +128,7 @@ class State:
     prior: Array | None
     batch_shape: Shape
     kept: Kept | None
+    origin: Origin | None
     memo: dict[str, Any]
     law: Law  # what follows from a state of NumPy arrays
 
@@ -123,7 +147,7 @@ class State:
         self.temperature = temperature
         self.prior = prior
         self.batch_shape = batch_shape
-        self.kept = None
+        self.kept = self.origin = None
         self.memo = {}
 
     @classmethod
@@ -133,7 +157,7 @@ class State:
         """A sparse state, of NumPy arrays or of PyTorch tensors on the CPU without gradient."""
         made = object.__new__(cls)
         made.xp, made.temperature, made.batch_shape = xp, temperature, batch_shape
-        made.kept, made.memo = kept, {}
+        made.kept, made.origin, made.memo = kept, None, {}
         return made
 
     def __getattr__(self, name: str) -> Any:
@@ -245,7 +269,17 @@ class State:
         made = State(**parts, **changes)
         if made.z is self.z:
             made.memo.update({name: self.memo[name] for name in _SEEN if name in self.memo})
-        return made
+        return made.after(self)
+
+    def after(self, other: "State") -> "State":
+        """This state, made from another with its logits: where they were made, so were these."""
+        self.origin = None if other.origin is None else LOST
+        return self
+
+    def at(self, other: "State", function: Callable[["State"], "State"]) -> "State":
+        """This state, which ``function`` made of another, with the other's origin under it too."""
+        self.origin = None if other.origin is None else other.origin.mapped(function)
+        return self
 
     def mapped(self, function: Callable[[Array], Array]) -> "State":
         """A dense state with ``function`` applied to every array."""

@@ -266,7 +266,8 @@ def survivors(state: State, positions: list[Any]) -> State:
             if len(positions) == 1
             else [found + start for found, start in zip(positions, starts, strict=False)]
         )
-        return State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
+        made = State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
+        return made.after(state)
     host = state.host()
     z = as_rows(host.z, batch)
     prior = None if host.prior is None else as_rows(host.prior, batch)
@@ -278,7 +279,7 @@ def survivors(state: State, positions: list[Any]) -> State:
         state.num_categories,
         Whole(state.logits, state.z, state.prior),
     )
-    return State.of_survivors(state.xp, state.temperature, batch, kept)
+    return State.of_survivors(state.xp, state.temperature, batch, kept).after(state)
 
 
 def _gathered(rows: Any, positions: list[Any]) -> Any:

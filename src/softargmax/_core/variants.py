@@ -31,6 +31,10 @@ from softargmax._core.support import check_support, masked_prior, meet_categorie
 
 def indexed(state: State, index: Any) -> State:
     """Index the batch as a NumPy array of shape batch_shape, the categories left alone."""
+    return _indexed(state, index).at(state, lambda other: indexed(other, index))
+
+
+def _indexed(state: State, index: Any) -> State:
     batch, temperature = state.batch_shape, state.temperature
     if any(map(is_traced, index if isinstance(index, tuple) else (index,))):
         return _indexed_by_hidden(state, index)
@@ -70,7 +74,8 @@ def moved(state: State, like: Array) -> State:
     value, cold = state.temperature.value, None
     if value is None:
         cold = state.coldness
-    return checked_state(logits, value, cold, state.prior, copy=True)
+    made = checked_state(logits, value, cold, state.prior, copy=True)
+    return made.at(state, lambda other: moved(other, like))
 
 
 def _indexed_survivors(state: State, index: Any, shape: Shape, temperature: Any) -> State:
@@ -183,7 +188,8 @@ def spread(state: State, shape: Shape) -> State:
         return state
     full = (*shape, state.num_categories)
     logits, z = (state.xp.broadcast_to(x, full) for x in (state.logits, state.z))
-    return state.replace(logits=logits, z=z, batch_shape=shape)
+    made = state.replace(logits=logits, z=z, batch_shape=shape)
+    return made.at(state, lambda other: spread(other, shape))
 
 
 def tempered(
@@ -194,13 +200,14 @@ def tempered(
     new = temperature if coldness is None else coldness
     # Move to the other library, as the constructor does.
     if state.xp is np and is_foreign(new):
-        return checked_state(state.logits, temperature, coldness, state.prior, copy=True)
+        made = checked_state(state.logits, temperature, coldness, state.prior, copy=True)
+        return made.after(state)
     checked = checked_temperature(temperature, coldness, state.xp, state.logits, advise=advise)
     for part in checked:
         read_only(part)
     shape = batch_shape(tuple(state.logits.shape), checked, state.prior)
     if state.kept is not None and shape == state.batch_shape and all(map(is_plain, checked)):
-        return State.of_survivors(state.xp, checked, shape, state.kept)
+        return State.of_survivors(state.xp, checked, shape, state.kept).after(state)
     return state.replace(temperature=checked, batch_shape=shape)
 
 

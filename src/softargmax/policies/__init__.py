@@ -1,7 +1,8 @@
 """Policies: functions of action values that return a distribution over actions.
 
 One object, a :class:`softargmax.Categorical` over the legal actions, both samples actions and gives
-their log-probabilities.
+their log-probabilities. Its ``score``, ``entropy_gradient`` and ``fisher_information`` are
+derivatives in the values that were given.
 """
 
 from softargmax.policies._bandits import exp3, exp3_update, thompson, ucb

@@ -10,7 +10,7 @@ from softargmax._core import sampling
 from softargmax._core.formula import bad_rows
 from softargmax._core.inputs import meet_batch
 from softargmax._core.mixtures import complement_and, mixed
-from softargmax._core.state import support_of
+from softargmax._core.state import Origin, support_of
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, of_state, state_of
@@ -72,7 +72,8 @@ def with_dirichlet_noise(
     support = state.support
     log_eta = log_softargmax(xp.where(support, noise, -math.inf))
     shares = state_of(policy_of(log_eta, state.z, xp))
-    return of_state(mixed([state, shares], complement_and(f, xp, state.z), "with_dirichlet_noise"))
+    weights = complement_and(f, xp, state.z)
+    return of_state(mixed([state, shares], weights, "with_dirichlet_noise", first=True))
 
 
 @ignore_fp_errors
@@ -151,4 +152,7 @@ def boltzmann_gumbel(
     logits = xp.where(chosen, xp.where(fresh, noise, perturbed), -math.inf)
     bad, logits = aligned(xp, bad_rows(given), logits)
     bad = bad | xp.any(xp.isnan(visits), axis=-1, keepdims=True) | xp.isnan(spread)
-    return policy_of(xp.where(bad, math.nan, logits), z, xp, temperature=0.0)
+    best = state_of(policy_of(xp.where(bad, math.nan, logits), z, xp, temperature=0.0))
+    policy = best.replace()
+    policy.origin = Origin(best, None)  # whose derivatives are 0, and have no meaning once tempered
+    return of_state(policy)

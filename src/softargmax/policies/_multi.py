@@ -364,6 +364,8 @@ class MultiCategorical(Batch):
     def score(self, action: ArrayLike) -> Array:
         """The gradient of the joint log-probability, ∂ log π(action)/∂ logits, (..., K).
 
+        In the logits as given, at every temperature and with every mask.
+
         Parameters
         ----------
         action : array of integers, shape (..., len(sizes))
@@ -383,7 +385,7 @@ class MultiCategorical(Batch):
         return factors.flat(lambda dist, some: dist.score(factors.pick(x, some)))
 
     def entropy_gradient(self) -> Array:
-        """The gradient of the joint entropy, ∂H/∂ logits, batch_shape + (K,).
+        """The gradient of the joint entropy, ∂H/∂ logits as given, batch_shape + (K,).
 
         Examples
         --------

@@ -10,18 +10,19 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     ArrayLike,
     aligned,
+    device_of,
     ignore_fp_errors,
+    read_only,
     to_namespace,
 )
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
 from softargmax._core.inputs import check_one, meet_batch, plain_state
-from softargmax._core.mixtures import complement_and, mixed
-from softargmax._core.state import support_of
+from softargmax._core.mixtures import complement_and, mixed, pooled
+from softargmax._core.state import State, support_of
 from softargmax._core.support import check_support
 from softargmax._core.variants import tempered
 from softargmax.categorical import Categorical, of_state, state_of
-from softargmax.functional import log_softargmax
 from softargmax.policies._values import action_values, policy_of
 
 
@@ -156,7 +157,7 @@ def epsilon_greedy(
     weights = complement_and(part, xp, z)
     # Arg max and T = inf: the derivatives of both in the values are 0.
     best, hot = (tempered(given, t, None) for t in (0.0, math.inf))
-    return of_state(mixed([best, hot], weights, "epsilon_greedy"))
+    return of_state(mixed([best, hot], weights, "epsilon_greedy", first=True))
 
 
 def kl_regularized(
@@ -228,14 +229,10 @@ def kl_regularized(
     kept = possible & kept
     scores = xp.where(kept | xp.isnan(own), own, -math.inf)
     check_support(scores, None, xp, "values", masked=mask is not None, weighted="reference")
+    bad, scores = aligned(xp, bad_rows(given), scores)
+    scores = read_only(xp.where(bad, math.nan, scores))
+    law = State(xp, scores, scores, given.temperature, None, shape)
     # In logarithms, since a tiny reference probability may go with a large value.
-    log_ref = to_namespace(log_ref, xp, z, z.dtype)
-    full = xp.broadcast_to(scores, (*shape, z.shape[-1]))
-    heat = given.temperature
-    log_p = log_softargmax(full, heat.value, coldness=heat.coldness if heat.value is None else None)
-    bad, kept, log_p, log_ref = aligned(xp, bad_rows(given), kept, log_p, log_ref)
-    alive = kept & (log_p > -math.inf)
-    zero = xp.zeros_like(log_p)
-    total = xp.where(alive, log_p, zero) + xp.where(alive, log_ref, zero)
-    bad = xp.any(xp.isnan(log_p) | xp.isnan(log_ref), axis=-1, keepdims=True) | bad
-    return policy_of(xp.where(bad, math.nan, xp.where(alive, total, -math.inf)), z, xp)
+    prior = policy_of(to_namespace(log_ref, xp, z, z.dtype), z, xp)
+    weights = xp.ones(2, dtype=z.dtype, device=device_of(z))
+    return of_state(pooled([law, state_of(prior)], weights, "kl_regularized", first=True))
