@@ -803,8 +803,8 @@ class Categorical(Batch):
     def fisher_information(self) -> Any:
         """The Fisher information of z, β²(diag p - p pᵀ), shape batch_shape + (K, K).
 
-        Also the Hessian of KL in z at p = q; z and errors are as for :meth:`score`. 0 at β = ±inf and at masked categories; where
-        β² overflows, entries between ties are ±inf.
+        Also the Hessian of KL in z at p = q; z and errors are as for :meth:`score`. 0 at β = ±inf
+        and at masked categories; where β² overflows, entries between ties are ±inf.
 
         References
         ----------
