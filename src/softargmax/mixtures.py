@@ -7,9 +7,10 @@ import numpy as np
 
 from softargmax._arrays.checks import numbers_in, real_array
 from softargmax._arrays.namespaces import Array, ArrayLike, Namespace, namespace_of
-from softargmax._arrays.weights import check_positive_rows, checked_weights
+from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
+from softargmax._core.information import log_probs
 from softargmax._core.mixtures import mixed, pooled
-from softargmax._core.state import State
+from softargmax._core.state import State, of_logits
 from softargmax.categorical import Categorical, of_state, state_of
 
 __all__ = ["mix", "pool"]
@@ -71,7 +72,8 @@ def mix(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
     states, xp, given = _given(dists, weights)
     given = checked_weights(given, "weights", xp, given)
     check_positive_rows(given, xp)
-    return of_state(mixed(states, given, "mix"))
+    shares = log_probs(of_logits(log_weights(given, xp), xp))
+    return of_state(mixed(states, shares))
 
 
 def pool(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
@@ -128,7 +130,7 @@ def pool(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
     array([0.2308, 0.6923, 0.0769])
     """
     states, xp, given = _given(dists, weights)
-    return of_state(pooled(states, numbers_in(given, "weights", "(-inf, inf)", xp, given), "pool"))
+    return of_state(pooled(states, numbers_in(given, "weights", "(-inf, inf)", xp, given)))
 
 
 def _given(

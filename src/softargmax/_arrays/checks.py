@@ -278,6 +278,8 @@ def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Arra
 
     Of hidden values, what is outside is NaN.
     """
+    if xp is np and type(x) is float and not outside(x, interval):
+        return np.array(x)  # the common case, on a short way
     array = xp.astype(real_array(x, name, xp, like), widest_float(xp))
     wrong = outside(array, interval)
     if any_of(wrong):

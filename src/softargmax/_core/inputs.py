@@ -233,6 +233,8 @@ def batch_shape(
 
 def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") -> Shape:
     """The batch of logits and of an argument that has one value for each row."""
+    if not shape:
+        return batch
     if batch and len(shape) > len(batch):
         raise ValueError(
             f"{name} must fit the batch axes {batch} of the {logits}, got shape {shape}; "

@@ -1,8 +1,8 @@
 """Mixtures Σ wⱼ pⱼ and pools Π pⱼ^wⱼ of distributions, in logarithms.
 
-The result has its log-probabilities as logits, at temperature 1 and without a prior. It is sparse
-where all components go row by row: a mixture on their union, a pool on what its positive weights
-have in common.
+The result has its log-probabilities as logits, at temperature 1 and without a prior; those of a
+mixture sum to 1 up to rounding. It is sparse where all components go row by row: a mixture on their
+union, a pool on what its positive weights have in common.
 """
 
 import math
@@ -25,53 +25,41 @@ from softargmax._arrays.namespaces import (
     is_foreign,
     is_plain,
     namespace_of,
-    read_only,
     to_namespace,
     to_numpy,
     widest_float,
 )
-from softargmax._arrays.weights import log_weights
 from softargmax._core.information import log_probs, ranking
-from softargmax._core.renewal import Scored, normalised, of_rows, scored
-from softargmax._core.state import Origin, State
+from softargmax._core.renewal import Scored, lost, normalised, of_rows, scored
+from softargmax._core.state import State, of_logits
 from softargmax._core.thresholds import goes_row_by_row
-from softargmax._core.variants import moved, spread
-from softargmax._rows.rows import ONE, Temperature
+from softargmax._core.variants import moved
+from softargmax._rows.rows import Temperature
 
 _FEW = 4096  # survivors whose union is found by sorting
 
 
 @ignore_fp_errors
-def mixed(states: Sequence[State], weights: Array, stage: str, *, first: bool = False) -> State:
-    """Σ wⱼ pⱼ for non-negative weights (…, m), of which every row has a positive one.
-
-    They need not sum to 1, since the result is normalised. With ``first`` its derivatives are those
-    in the logits of the first component, on which no other depends.
-    """
-    states, weights, batch = _together(states, weights)
-    made = _mixed(states, weights, batch, stage)
-    if first:
-        log_w = read_only(log_weights(weights, made.xp))
-        coin = State(made.xp, log_w, log_w, ONE, None, tuple(log_w.shape[:-1]))
-        made.origin = Origin(spread(states[0], batch), spread(coin, batch))
-    return made
-
-
-def _mixed(states: list[State], weights: Array, batch: Shape, stage: str) -> State:
-    if _row_by_row(states, weights):
-        logs = log_weights(to_numpy(weights), np)
-        found = [_mixed_row(*row, states[0]) for row in _rows(states, logs, batch, "log_probs")]
-        return of_rows(states[0], found, stage, batch=batch)
+def mixed(states: Sequence[State], log_weights: Array) -> State:
+    """Σ wⱼ pⱼ for logarithms of weights (…, m) whose sum is 1."""
+    states, log_weights, batch = _together(states, log_weights)
+    if _row_by_row(states, log_weights):
+        rows = _rows(states, log_weights, batch, "log_probs")
+        return of_rows(states[0], [_mixed_row(*row, states[0]) for row in rows], "mix", batch=batch)
     xp, parts = states[0].xp, [log_probs(state) for state in states]
-    logs = _columns(log_weights(weights, xp))
+    logs = _columns(log_weights)
     terms = [log_p + xp.astype(log_w, log_p.dtype) for log_p, log_w in _pairs(parts, logs, xp)]
     total = reduce(lambda x, y: _log_sum(x, y, xp), terms)
-    bad = reduce(or_, aligned(xp, *map(xp.isnan, terms)))
-    return normalised(xp.where(bad, math.nan, total), stage)
+    if xp is not np:
+        bad = reduce(or_, aligned(xp, *map(xp.isnan, terms)))
+        total = xp.where(bad, math.nan, total)
+    return lost(of_logits(total, xp))
 
 
 def _log_sum(x: Array, y: Array, xp: Namespace) -> Array:
-    """log(e^x + e^y), either of which may be -inf."""
+    """log(e^x + e^y), either of which may be -inf, where no derivative passes."""
+    if xp is np:
+        return np.logaddexp(x, y)
     x, y = aligned(xp, x, y)
     here, there = x > -math.inf, y > -math.inf
     zero = xp.zeros_like(x + y)
@@ -103,31 +91,30 @@ def _mixed_row(parts: Sequence[Scored], log_weights: list[float], like: State) -
     return indices, total
 
 
-def complement_and(part: Array, xp: Namespace, like: Array | None) -> Array:
-    """The weights 1 - part and part of two components, (…, 2)."""
+@ignore_fp_errors
+def log_sides(part: Array, xp: Namespace, like: Array | None) -> Array:
+    """The logarithms of the weights 1 - part and part of two components, (…, 2)."""
     part = to_namespace(part, xp, like, widest_float(xp))
-    return xp.stack([1 - part, part], axis=-1)
+    sides = []
+    for function, own in ((xp.log1p, 0 - part), (xp.log, part)):
+        if xp is np:
+            sides.append(function(own))
+        else:  # no derivative passes where a weight is 0
+            off, one = part == (1 if own is not part else 0), xp.ones_like(part)
+            sides.append(xp.where(off, -math.inf, function(xp.where(off, one, own))))
+    return xp.stack(sides, axis=-1)
 
 
 # ---------------------------------------------------------------------------- pools
 
 
 @ignore_fp_errors
-def pooled(states: Sequence[State], weights: Array, stage: str, *, first: bool = False) -> State:
+def pooled(states: Sequence[State], weights: Array) -> State:
     """Π pⱼ^wⱼ, normalised, for finite weights (…, m) of either sign.
 
-    With ``first`` its derivatives are those in the logits of the first component, whose weight is
-    1 and on which no other depends.
+    The scores Σ wⱼ dⱼ are computed in units of the largest weight, so that no sum overflows.
     """
     states, weights, batch = _together(states, weights)
-    made = _pooled(states, weights, batch, stage)
-    if first:
-        made.origin = Origin(spread(states[0], batch), None)
-    return made
-
-
-def _pooled(states: list[State], weights: Array, batch: Shape, stage: str) -> State:
-    """The scores Σ wⱼ dⱼ are computed in units of the largest weight, so that no sum overflows."""
     xp = states[0].xp
     most = detached(xp.max(xp.abs(weights), axis=-1), xp)
     # A power of 2, by which nothing is rounded; and room for the sum.
@@ -142,7 +129,7 @@ def _pooled(states: list[State], weights: Array, batch: Shape, stage: str) -> St
             row_of = np.arange(math.prod(batch)).reshape(batch) == i
             found.append(_pooled_row(*row, each[i].tolist(), states[0], row_of))
             heat.append(Temperature(cold[i], None))
-        return of_rows(states[0], found, stage, heat, batch)
+        return of_rows(states[0], found, "pool", heat, batch)
     parts = [ranking(state) for state in states]
     alive = [~(d == -math.inf) for d in parts]
     terms, dead, wrong = [], [], []
@@ -160,7 +147,8 @@ def _pooled(states: list[State], weights: Array, batch: Shape, stage: str) -> St
     _check_common(~xp.all(dead, axis=-1))
     total, wrong, dead = aligned(xp, total, wrong, dead)
     total = xp.where(wrong, math.nan, xp.where(dead & ~xp.isnan(total), -math.inf, total))
-    return normalised(total, stage, coldness=coldness)
+    heat = Temperature(float(coldness) if xp is np and coldness.ndim == 0 else coldness, None)
+    return normalised(total, heat)
 
 
 def _check_negative(wrong: Array) -> None:

@@ -22,8 +22,8 @@ from softargmax._arrays.namespaces import (
     to_numpy,
 )
 from softargmax._core.information import log_probs, ranking
-from softargmax._core.inputs import checked_state
-from softargmax._core.state import LOST, Kept, State, joined, starts_of
+from softargmax._core.inputs import checked_temperature
+from softargmax._core.state import LOST, Kept, State, joined, of_logits, starts_of
 from softargmax._core.thresholds import goes_row_by_row
 from softargmax._rows.rows import ONE, Temperature, as_rows
 from softargmax._rows.sparse import Sparse
@@ -47,7 +47,7 @@ class Change(NamedTuple):
 def edited(state: State, changes: list[Change], stage: str) -> State:
     """Log-probabilities after a change for each row of the batch."""
     if not goes_row_by_row(state):
-        return normalised(_changed(log_probs(state), changes), stage)
+        return normalised(_checked(_changed(log_probs(state), changes), stage))
     rows = scored(state, "log_probs")
     for i, change in enumerate(changes):
         if change.forced:
@@ -74,7 +74,7 @@ def edited_logits(state: State, changes: list[Change], stage: str) -> State:
         z = _changed(xp.broadcast_to(state.z, full), changes)
     prior = state.prior
     _checked(z if prior is None else xp.where(prior > 0, z, -math.inf), stage)
-    return state.replace(logits=read_only(z), z=z)
+    return lost(state.replace(logits=read_only(z), z=z))
 
 
 def _changed(old: Array, changes: list[Change]) -> Array:
@@ -127,19 +127,20 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
     """Log-probabilities of p^(1/t) on the present support; ``temperature`` is one, or one a row."""
     if not (goes_row_by_row(state) and is_plain(temperature)):
         # The scores before their rounding to log-probabilities.
-        return normalised(ranking(state), stage, temperature)
+        heat = checked_temperature(temperature, None, state.xp, state.like)
+        return normalised(_checked(ranking(state), stage), heat)
     t = np.broadcast_to(to_numpy(temperature), state.batch_shape).ravel().tolist()
     temperatures = [Temperature(1 / x if x else math.inf, x) for x in t]
     return of_rows(state, scored(state, "d"), stage, temperatures)
 
 
-def normalised(scores: Array, stage: str, temperature: Any = None, coldness: Any = None) -> State:
+def normalised(scores: Array, heat: Temperature = ONE) -> State:
     """Log-probabilities of scores in any library."""
-    state = checked_state(_checked(scores, stage), temperature, coldness, None, copy=True)
-    return _lost(checked_state(log_probs(state), copy=True))
+    xp = namespace_of(scores)
+    return lost(of_logits(log_probs(of_logits(scores, xp, heat)), xp))
 
 
-def _lost(state: State) -> State:
+def lost(state: State) -> State:
     """A new state whose logits are the library's."""
     state.origin = LOST
     return state
@@ -193,7 +194,7 @@ def stacked(state: State, rows: list[State]) -> State:
     if not rows:
         return state
     if not all(map(goes_row_by_row, rows)):
-        return checked_state(state.xp.stack([log_probs(row) for row in rows]), copy=True)
+        return lost(of_logits(state.xp.stack([log_probs(row) for row in rows]), state.xp))
     found = [_living(*scored(row, "log_probs")[0]) for row in rows]
     return _joined_rows(state, found, state.batch_shape)
 
@@ -211,8 +212,8 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
     width = state.num_categories
     if all(indices is None for indices, _ in found):
         z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
-        z = read_only(state.at_home(z.reshape(*batch, width)))
-        return _lost(State(state.xp, z, z, ONE, None, batch))
+        z = state.at_home(z.reshape(*batch, width))
+        return lost(of_logits(z, state.xp))
     everything = np.arange(width)
     places = [everything if own is None else own for own, _ in found]
     kept = Kept(
@@ -222,4 +223,4 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
         None,
         width,
     )
-    return _lost(State.of_survivors(state.xp, ONE, batch, kept))
+    return lost(State.of_survivors(state.xp, ONE, batch, kept))

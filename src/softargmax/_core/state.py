@@ -17,7 +17,7 @@ from softargmax._arrays.namespaces import (
     to_numpy,
 )
 from softargmax._rows.law import Law
-from softargmax._rows.rows import Temperature
+from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.sparse import Sparse
 from softargmax._rows.ways import law_of
 
@@ -92,8 +92,9 @@ class Origin(NamedTuple):
 
     They are those in the logits of ``law``, which the user gave. With a ``coin`` the distribution
     is a mixture: its first side draws from the law, the others from what does not depend on these
-    logits. Without one p is in proportion to exp(βz) of the law times what does not. Without a law
-    there are no such logits: the link to them is lost.
+    logits. Without one p is in proportion to exp(βz) of the law times what does not, or the law is
+    at a limit of the temperature, where nothing moves. Without a law there are no such logits: the
+    link to them is lost.
     """
 
     law: "State | None"
@@ -292,6 +293,14 @@ class State:
 
 _SEEN = ("heads", "top")  # what the memo knows of the logits alone
 _PARTS = ("xp", "logits", "z", "temperature", "prior", "batch_shape")
+
+
+def of_logits(logits: Array, xp: Namespace, heat: Temperature = ONE) -> State:
+    """The state of logits that are the library's own, in their working dtype, without a prior."""
+    batch = tuple(logits.shape[:-1])
+    if heat.shape:
+        batch = np.broadcast_shapes(batch, heat.shape)
+    return State(xp, read_only(logits), logits, heat, None, batch)
 
 
 def support_of(z: Array, prior: Array | None, xp: Namespace) -> Array:

@@ -8,14 +8,14 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, aligned, ignore_fp_errors, is_foreign
 from softargmax._core import sampling
 from softargmax._core.formula import bad_rows
+from softargmax._core.information import log_probs
 from softargmax._core.inputs import meet_batch
-from softargmax._core.mixtures import complement_and, mixed
-from softargmax._core.state import Origin, support_of
+from softargmax._core.mixtures import log_sides, mixed
+from softargmax._core.state import of_logits, support_of
 from softargmax._random.sources import Rngs
 from softargmax._random.tags import Tag
-from softargmax.categorical import Categorical, of_state, state_of
-from softargmax.functional import log_softargmax
-from softargmax.policies._values import action_values, policy_of
+from softargmax.categorical import Categorical, state_of
+from softargmax.policies._values import action_values, linked, policy_of
 
 
 @ignore_fp_errors
@@ -70,10 +70,11 @@ def with_dirichlet_noise(
     own = a if is_foreign(alpha) else np.asarray(alpha, np.float64)[..., None]
     noise = noise.log_gammas(own, state.num_categories)
     support = state.support
-    log_eta = log_softargmax(xp.where(support, noise, -math.inf))
-    shares = state_of(policy_of(log_eta, state.z, xp))
-    weights = complement_and(f, xp, state.z)
-    return of_state(mixed([state, shares], weights, "with_dirichlet_noise", first=True))
+    eta = of_logits(xp.where(support, noise, -math.inf), xp)
+    if eta.dtype != state.dtype:  # whose range may be too small for the noise
+        eta = of_logits(xp.astype(log_probs(eta), state.dtype), xp)
+    sides = log_sides(f, xp, state.z)
+    return linked(mixed([state, eta], sides), state, of_logits(sides, xp))
 
 
 @ignore_fp_errors
@@ -153,6 +154,4 @@ def boltzmann_gumbel(
     bad, logits = aligned(xp, bad_rows(given), logits)
     bad = bad | xp.any(xp.isnan(visits), axis=-1, keepdims=True) | xp.isnan(spread)
     best = state_of(policy_of(xp.where(bad, math.nan, logits), z, xp, temperature=0.0))
-    policy = best.replace()
-    policy.origin = Origin(best, None)  # whose derivatives are 0, and have no meaning once tempered
-    return of_state(policy)
+    return linked(best.replace(), best)  # derivatives of 0, without a meaning once tempered

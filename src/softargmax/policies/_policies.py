@@ -6,24 +6,26 @@ their log-probabilities.
 
 import math
 
+import numpy as np
+
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     ArrayLike,
     aligned,
-    device_of,
     ignore_fp_errors,
+    is_foreign,
     read_only,
     to_namespace,
 )
 from softargmax._core.formula import bad_rows
-from softargmax._core.information import log_probs
+from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import check_one, meet_batch, plain_state
-from softargmax._core.mixtures import complement_and, mixed, pooled
-from softargmax._core.state import State, support_of
+from softargmax._core.mixtures import log_sides, mixed
+from softargmax._core.state import State, of_logits, support_of
 from softargmax._core.support import check_support
-from softargmax._core.variants import tempered
+from softargmax._rows.rows import Temperature
 from softargmax.categorical import Categorical, of_state, state_of
-from softargmax.policies._values import action_values, policy_of
+from softargmax.policies._values import action_values, linked
 
 
 def greedy(
@@ -150,14 +152,15 @@ def epsilon_greedy(
     >>> epsilon_greedy([1.0, 5.0, 9.0], 0.1, mask=[1, 1, 0]).probs
     array([0.05, 0.95, 0.  ])
     """
-    given = action_values(values, mask, epsilon, prior=prior)
-    xp, z = given.xp, given.z
+    best = None if is_foreign(epsilon) else plain_state(values, 0.0, prior, mask)
+    if best is None:
+        best = action_values(values, mask, epsilon, temperature=0.0, prior=prior, copy=True)
+    xp, z = best.xp, best.z
     part = checks.numbers_in(epsilon, "epsilon", "[0, 1]", xp, z)
     meet_batch(tuple(part.shape), tuple(z.shape[:-1]), "epsilon", "values")
-    weights = complement_and(part, xp, z)
-    # Arg max and T = inf: the derivatives of both in the values are 0.
-    best, hot = (tempered(given, t, None) for t in (0.0, math.inf))
-    return of_state(mixed([best, hot], weights, "epsilon_greedy", first=True))
+    hot = best.replace(temperature=Temperature(0.0, math.inf))
+    # Nothing moves with the values: neither side has a derivative.
+    return linked(mixed([best, hot], log_sides(part, xp, z)), best)
 
 
 def kl_regularized(
@@ -215,7 +218,11 @@ def kl_regularized(
     other = state_of(reference, "reference")
     log_ref = log_probs(other)
     check_one(temperature, coldness)
-    given = action_values(values, mask, log_ref, temperature=temperature, coldness=coldness)
+    given = None
+    if coldness is None and other.xp is np:
+        given = plain_state(values, temperature, None, mask)
+    if given is None:
+        given = action_values(values, mask, log_ref, temperature=temperature, coldness=coldness)
     xp, z = given.xp, given.z
     if z.shape[-1] != other.num_categories:
         raise ValueError(
@@ -223,16 +230,14 @@ def kl_regularized(
             f"got {other.num_categories}"
         )
     shape = checks.check_fits(other.batch_shape, given.batch_shape, "reference")
-    possible, kept, own = aligned(
-        xp, to_namespace(other.support, xp, z), support_of(z, given.prior, xp), z
-    )
-    kept = possible & kept
-    scores = xp.where(kept | xp.isnan(own), own, -math.inf)
-    check_support(scores, None, xp, "values", masked=mask is not None, weighted="reference")
-    bad, scores = aligned(xp, bad_rows(given), scores)
-    scores = read_only(xp.where(bad, math.nan, scores))
-    law = State(xp, scores, scores, given.temperature, None, shape)
     # In logarithms, since a tiny reference probability may go with a large value.
-    prior = policy_of(to_namespace(log_ref, xp, z, z.dtype), z, xp)
-    weights = xp.ones(2, dtype=z.dtype, device=device_of(z))
-    return of_state(pooled([law, state_of(prior)], weights, "kl_regularized", first=True))
+    log_ref, kept, own = aligned(
+        xp, to_namespace(log_ref, xp, z, z.dtype), support_of(z, given.prior, xp), z
+    )
+    scores = xp.where(kept & (log_ref != -math.inf), own, -math.inf)
+    check_support(scores, None, xp, "values", masked=mask is not None, weighted="reference")
+    if xp is not np:
+        bad, scores = aligned(xp, bad_rows(given), scores)
+        scores = xp.where(bad, math.nan, scores)
+    law = State(xp, read_only(scores), scores, given.temperature, None, shape)
+    return linked(of_logits(sum(aligned(xp, ranking(law), log_ref)), xp), law)

@@ -3,9 +3,10 @@
 import math
 from typing import Any
 
-from softargmax._arrays.namespaces import Array, ArrayLike, read_only
+from softargmax._arrays.namespaces import Array, ArrayLike
 from softargmax._core.inputs import checked_state
-from softargmax._core.state import State
+from softargmax._core.state import Origin, State, of_logits
+from softargmax._core.variants import spread
 from softargmax._rows.rows import Temperature
 from softargmax.categorical import Categorical, of_state
 
@@ -35,6 +36,12 @@ def action_values(
 
 def policy_of(logits: Array, z: Array, xp: Any, temperature: float = 1.0) -> Categorical:
     """A distribution in the dtype of z; it takes ownership of the logits."""
-    own = read_only(xp.astype(logits, z.dtype))
     heat = Temperature(1 / temperature if temperature else math.inf, temperature)
-    return of_state(State(xp, own, own, heat, None, tuple(own.shape[:-1])))
+    return of_state(of_logits(xp.astype(logits, z.dtype), xp, heat))
+
+
+def linked(made: State, law: State, coin: State | None = None) -> Categorical:
+    """A policy just made, whose derivatives are those in the logits of a law: see ``Origin``."""
+    batch = made.batch_shape
+    made.origin = Origin(spread(law, batch), None if coin is None else spread(coin, batch))
+    return of_state(made)

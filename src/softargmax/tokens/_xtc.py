@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from softargmax._arrays.checks import check_instance, count
 from softargmax._core import thresholds
-from softargmax._core.mixtures import complement_and, mixed
+from softargmax._core.mixtures import log_sides, mixed
 from softargmax._core.thresholds import Rule, Scores
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
@@ -77,8 +77,8 @@ class XTC(Stage):
         if self.then is not None:
             whole, rest = self.then(whole, history), self.then(rest, history)
         part = self._fitting("probability", state.batch_shape)
-        weights = complement_and(part, state.xp, state.like)
-        return of_state(mixed([state_of(whole), state_of(rest)], weights, "XTC"))
+        sides = log_sides(part, state.xp, state.like)
+        return of_state(mixed([state_of(whole), state_of(rest)], sides))
 
     def _bound(self, scores: Scores, parameter: Any) -> Any:
         """The key of the least likely token at the threshold; -inf where too few would be left."""
