@@ -161,6 +161,8 @@ def _integers(x: ArrayLike, name: str) -> Any:
 
 def check_fits(shape: Shape, batch: Shape, name: str) -> Shape:
     """The shape to which an argument and the batch broadcast."""
+    if not shape:
+        return batch
     try:
         return np.broadcast_shapes(shape, batch)
     except ValueError:

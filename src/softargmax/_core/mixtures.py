@@ -122,14 +122,14 @@ def pooled(states: Sequence[State], weights: Array) -> State:
     room = 2.0 ** (len(states).bit_length() + 1)
     shares, coldness = weights / unit[..., None] / room, unit * room
     if _row_by_row(states, weights):
-        found, heat = [], []
+        found, heats = [], []
         each = np.broadcast_to(to_numpy(shares), (*batch, len(states))).reshape(-1, len(states))
         cold = np.broadcast_to(to_numpy(coldness), batch).ravel().tolist()
         for i, row in enumerate(_rows(states, weights, batch, "d")):
             row_of = np.arange(math.prod(batch)).reshape(batch) == i
             found.append(_pooled_row(*row, each[i].tolist(), states[0], row_of))
-            heat.append(Temperature(cold[i], None))
-        return of_rows(states[0], found, "pool", heat, batch)
+            heats.append(Temperature(cold[i], None))
+        return of_rows(states[0], found, "pool", heats, batch)
     parts = [ranking(state) for state in states]
     alive = [~(d == -math.inf) for d in parts]
     terms, dead, wrong = [], [], []
@@ -216,15 +216,16 @@ def _scores_of(part: Scored, indices: Any, width: int) -> Any:
 
 def _together(states: Sequence[State], weights: Array) -> tuple[list[State], Array, Shape]:
     """Components and weights in one library, and the batch to which they broadcast."""
-    first = next((state for state in states if state.xp is not np), None)
+    first = next((state.z for state in states if state.xp is not np), None)
     if first is not None or is_foreign(weights):
-        like = weights if first is None else first.z
+        like = weights if first is None else first
         states = [moved(state, like) if state.xp is np else state for state in states]
+        if len({state.xp for state in states}) > 1:
+            raise TypeError("dists must hold arrays of one library")
     xp = states[0].xp
-    if any(state.xp is not xp for state in states):
-        raise TypeError("dists must hold arrays of one library")
     weights = to_namespace(weights, xp, states[0].like, widest_float(xp))
-    batch = np.broadcast_shapes(*(state.batch_shape for state in states), weights.shape[:-1])
+    batches = {*(state.batch_shape for state in states), tuple(weights.shape[:-1])}
+    batch = np.broadcast_shapes(*batches) if len(batches) > 1 else batches.pop()
     return list(states), weights, batch
 
 

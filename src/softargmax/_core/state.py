@@ -216,7 +216,8 @@ class State:
     def support(self) -> Array:
         """Where a category has a logit above -inf and a prior above 0, batch_shape + (K,)."""
         full = (*self.batch_shape, self.num_categories)
-        return self.xp.broadcast_to(support_of(self.z, self.prior, self.xp), full)
+        found = support_of(self.z, self.prior, self.xp)
+        return found if found.shape == full else self.xp.broadcast_to(found, full)
 
     # ------------------------------------------------------------------ NumPy's view of it
 
