@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from softargmax import Categorical
 from softargmax._core.mixtures import mixed
-from softargmax.categorical import of_state, state_of
+from softargmax._core.state import of_logits
+from softargmax.categorical import state_of
 from softargmax.mixtures import mix, pool
 from softargmax.policies import (
     MultiCategorical,
@@ -21,6 +22,7 @@ from softargmax.policies import (
     kl_regularized,
     with_dirichlet_noise,
 )
+from softargmax.policies._values import linked
 from softargmax.tokens import LogitBias, Temperature, TopK
 
 inf = math.inf
@@ -217,13 +219,13 @@ def test_torch_agrees_by_autodiff():
 def test_jax_takes_policies_apart():
     jax = pytest.importorskip("jax")
 
-    def made(z, w):  # as Dirichlet noise does, whose draws take long to compile
-        parts = [state_of(Categorical(z, 0.5)), state_of(Categorical(0 * z))]
-        return of_state(mixed(parts, w, "noise", first=True))
+    def made(z, xp):  # as Dirichlet noise does, whose draws take long to compile
+        law = state_of(Categorical(z, 0.5))
+        sides = xp.log(xp.asarray([0.75, 0.25]))
+        return linked(mixed([law, state_of(Categorical(0 * z))], sides), law, of_logits(sides, xp))
 
     with jax.enable_x64(True):
-        policy = made(jax.numpy.asarray(Q[:2]), jax.numpy.asarray([0.75, 0.25]))
-        want = made(Q[:2], np.array([0.75, 0.25])).score(1)
+        policy, want = made(jax.numpy.asarray(Q[:2]), jax.numpy), made(Q[:2], np).score(1)
         leaves, tree = jax.tree.flatten(policy)
         assert_allclose(jax.tree.unflatten(tree, leaves).score(1), want, rtol=1e-13)
         row = jax.tree.map(lambda x: x[1], policy)

@@ -27,6 +27,15 @@ CHUNK = 2**17  # elements of an intermediate array that has to share the cache w
 def centre(rows: Rows, out: Any) -> None:
     """Write d of every row into ``out`` (rows, K); -inf off the support."""
     z, prior, top = rows.z, rows.prior, rows.top
+    if rows.even:  # no gap has to be known
+        if prior is not None:
+            z, top = np.where(prior, z, -np.inf), None
+        if rows.temperature.coldness:
+            top = z.max(axis=-1, initial=-np.inf) if top is None else top
+            _bar(z == top[..., None], out)
+        else:
+            _bar(z > -np.inf, out)
+        return
     temperature = rows.temperature.mapped(lambda x: x[:, None])
     weights = None if prior is None or prior.dtype.kind == "b" else prior
     # In float64 with weights, since logits and their logarithms may cancel.

@@ -56,6 +56,16 @@ class Rows(NamedTuple):
             None if self.top is None else self.top[block],
         )
 
+    @property
+    def even(self) -> bool:
+        """Whether what is possible is equally likely: all is, or the largest logits alone are."""
+        if not (self.prior is None or self.prior.dtype.kind == "b"):
+            return False
+        coldness = self.temperature.coldness
+        if type(coldness) is not float:
+            return False
+        return coldness == 0 or (coldness == math.inf and bool(self.temperature.infinite))
+
 
 def rows_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any = None) -> Rows:
     """A batch as rows, without a copy where the shapes allow it."""

@@ -27,7 +27,8 @@ class Small(ArrayLaw):
         weights = np.exp(d)
         total = row_sums(weights)[:, None]
         s = total - np.float64(1)
-        add_peaked_again(d, s)
+        if not self.rows.even:
+            add_peaked_again(d, s)
         return d, weights, total.astype(d.dtype), s
 
     def make_d(self) -> Any:
