@@ -109,6 +109,16 @@ def test_boltzmann_is_the_categorical():
     assert_array_equal(policy.logits, Q)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kl_regularized_plays_what_the_reference_plays(dtype):
+    values = np.array([5.0, 1.0, 2.0, 9.0], dtype)
+    best = Categorical(np.array([1.0, 3.0, 3.0, 0.0], dtype), 0)  # p = 0 without a mask
+    assert_array_equal(kl_regularized(values, best, 0).probs, [0, 0, 1, 0])
+    assert_array_equal(kl_regularized(values, best, math.inf).probs, best.probs)
+    with pytest.raises(ValueError, match="value -inf or is forbidden by the reference"):
+        kl_regularized([1.0, -math.inf, -math.inf, 1.0], best, 1)
+
+
 def test_kl_regularized_trades_value_against_divergence():
     rng = np.random.default_rng(0)
     reference = Categorical(rng.normal(size=(5, 4)), prior=[1, 1, 0, 1])

@@ -182,6 +182,15 @@ def test_logits_that_stay_the_users_keep_their_derivatives():
         Temperature(0.5)(dist).score(0)
 
 
+def test_values_that_change_afterwards():
+    for make in LINKED.values():
+        values = Q.copy()
+        policy, want = make(values), make(Q)
+        values[:] = 7
+        assert_array_equal(policy.score(1), want.score(1))
+        assert_array_equal(policy.log_probs, want.log_probs)
+
+
 def test_long_rows_of_few_survivors():
     z = np.random.default_rng(0).normal(size=(2, 3000)) * 3
     few = TopK(5)(Categorical(z))
@@ -228,6 +237,8 @@ def test_jax_takes_policies_apart():
         policy, want = made(jax.numpy.asarray(Q[:2]), jax.numpy), made(Q[:2], np).score(1)
         leaves, tree = jax.tree.flatten(policy)
         assert_allclose(jax.tree.unflatten(tree, leaves).score(1), want, rtol=1e-13)
+        plain = Categorical(jax.numpy.asarray(Q[:2]))
+        assert jax.tree.structure(plain.tempered(2.0)) == jax.tree.structure(plain)
         row = jax.tree.map(lambda x: x[1], policy)
         assert_allclose(row.score(1), want[1], rtol=1e-13)
         lost = jax.tree.map(lambda x: x, policy.tempered(2.0))
