@@ -20,6 +20,7 @@ from softargmax.policies import (
     epsilon_greedy,
     greedy,
     kl_regularized,
+    ucb,
     with_dirichlet_noise,
 )
 from softargmax.policies._values import linked
@@ -151,6 +152,7 @@ LOST = {
     "a pool": lambda d: pool([d], [1]),
     "noise after them": lambda d: noisy(TopK(3)(d)),
     "pickled": lambda d: pickle.loads(pickle.dumps(d.tempered(2.0)))[1],
+    "another rule": lambda d: ucb(Q, np.ones((3, 4)), 1.0),
     "copied": lambda d: copy.deepcopy(d.tempered(2.0)),
 }
 

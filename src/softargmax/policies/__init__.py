@@ -2,7 +2,7 @@
 
 One object, a :class:`softargmax.Categorical` over the legal actions, both samples actions and gives
 their log-probabilities. Its ``score``, ``entropy_gradient`` and ``fisher_information`` are
-derivatives in the values that were given.
+derivatives in the values that were given, or an error where there are none, as in UCB1's.
 """
 
 from softargmax.policies._bandits import exp3, exp3_update, thompson, ucb

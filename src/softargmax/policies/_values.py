@@ -5,6 +5,7 @@ from typing import Any
 
 from softargmax._arrays.namespaces import Array, ArrayLike
 from softargmax._core.inputs import checked_state
+from softargmax._core.renewal import lost
 from softargmax._core.state import Origin, State, of_logits
 from softargmax._core.variants import spread
 from softargmax._rows.rows import Temperature
@@ -37,7 +38,7 @@ def action_values(
 def policy_of(logits: Array, z: Array, xp: Any, temperature: float = 1.0) -> Categorical:
     """A distribution in the dtype of z; it takes ownership of the logits."""
     heat = Temperature(1 / temperature if temperature else math.inf, temperature)
-    return of_state(of_logits(xp.astype(logits, z.dtype), xp, heat))
+    return of_state(lost(of_logits(xp.astype(logits, z.dtype), xp, heat)))
 
 
 def linked(made: State, law: State, coin: State | None = None) -> Categorical:
