@@ -135,7 +135,7 @@ def test_a_row_must_keep_a_token_on_logits():
 def test_edits_of_logits_elsewhere(width):
     torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
     z = np.random.default_rng(2).normal(0, 2, (3, width)).astype(np.float32)
-    z[1, 4] = -inf
+    z[1, 3], z[1, 4] = 2.0, -inf  # forced alike all the same
     history = [[0, 1, 0], [2], []]
     stages = [
         RepetitionPenalty(1.3, on="logits"),

@@ -84,7 +84,7 @@ def _changed(old: Array, changes: list[Change]) -> Array:
     shift, above = np.zeros_like(factor), np.ones_like(factor)
     for i, change in enumerate(changes):
         if change.forced:
-            factor[i], shift[i] = 0, -math.inf
+            factor[i], above[i], shift[i] = 0, 0, -math.inf
         if change.factor is not None:
             factor[i, change.ids] = change.factor
             above[i, change.ids] = change.factor if change.above is None else change.above
