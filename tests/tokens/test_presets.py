@@ -199,6 +199,19 @@ def test_one_number_for_each_request():
         )
         assert_allclose(found[i], own(dist[i], history[i]).probs, rtol=1e-6)
         assert made.stages[0].stages[i] == own
+    limits = {"top_h": [0.3, 0.5, 0.9], "max_length": [4, 2, 9]}  # numbers, though None is "off"
+    ended = preset("transformers", temperature=[*heat[:2], 2.0], forced_eos_token_id=4, **limits)
+    for i, own in enumerate(ended.stages[0].stages):
+        one = {name: row[i] for name, row in limits.items()}
+        heated = [0.7, 1.0, 2.0][i]
+        assert own == preset("transformers", temperature=heated, forced_eos_token_id=4, **one)
+    assert preset("vllm", top_k=[2**40, 1]).stages[0].stages == (
+        preset("vllm", top_k=2**40),
+        preset("vllm", top_k=1),
+    )
+    for wrong in ("hot", [1.0, None], ["1", "2"], True):
+        with pytest.raises(TypeError, match="temperature must be a number, got"):
+            preset("vllm", temperature=wrong)
     with pytest.raises(ValueError, match="top_k must have one number for each request, 3 as temp"):
         preset("vllm", temperature=heat, top_k=[1, 2])
     with pytest.raises(ValueError, match="temperature must be a number or a 1-d array, got shape"):

@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays.checks import one_of
+from softargmax._arrays.checks import number, one_of
 from softargmax._arrays.namespaces import is_foreign, to_numpy
 from softargmax.tokens._history import is_sequence
 from softargmax.tokens._per_row import per_row
 from softargmax.tokens._projects import STYLES, Project
 from softargmax.tokens._stage import Chain, chain
+
+_ANY = "[-inf, inf]"  # the stages say what is in their range
+_NUMBERS = ("top_h", "max_length", "max_new_tokens")  # though None stands for "off"
 
 
 def preset(
@@ -122,8 +125,14 @@ def _named(params: dict[str, Any], project: Project, style: str) -> dict[str, An
 
 def _requests(values: dict[str, Any], off: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The parameters of each request, or None where no number is an array."""
-    numbers = [name for name in values if isinstance(off[name], int | float)]
-    rows = {name: _row(values[name], name) for name in numbers if is_sequence(values[name])}
+    rows: dict[str, list[Any]] = {}
+    for name, value in values.items():
+        if not isinstance(off[name], int | float) and name not in _NUMBERS:
+            continue
+        if is_sequence(value):
+            rows[name] = _row(value, name)
+        elif value is not off[name]:
+            number(value, name, _ANY)
     if not rows:
         return None
     first = next(iter(rows))
@@ -142,4 +151,7 @@ def _row(x: Any, name: str) -> list[Any]:
     x = np.asarray(to_numpy(x) if is_foreign(x) else x)
     if x.ndim != 1:
         raise ValueError(f"{name} must be a number or a 1-d array, got shape {x.shape}")
-    return list(x.tolist())
+    found: list[Any] = x.tolist()
+    for value in found:
+        number(value, name, _ANY)
+    return found
