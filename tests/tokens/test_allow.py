@@ -130,6 +130,11 @@ def test_words_of_other_libraries(width):
         (z, torch.tensor(words)),
         (leaf, torch.tensor(words)),
         (jax.numpy.asarray(z), jax.numpy.asarray(words)),
+        (torch.tensor(z), words.view(np.uint32)),
+        (leaf, torch.tensor(words).view(torch.uint32)),
+        (jax.numpy.asarray(z), jax.numpy.asarray(words.view(np.uint32))),
+        (leaf, jax.numpy.asarray(words)),
+        (jax.numpy.asarray(z), torch.tensor(words)),
     ):
         found = Allow(bitmask=bits)(Categorical(x)).probs
         found = found.detach() if x is leaf else found

@@ -86,6 +86,7 @@ class Allow(Choice):
             keep = to_namespace(np.array(rows, bool).reshape(full), state.xp, state.z)
         else:
             words = self._fitting_words(self.bitmask, state)
+            words = words if namespace_of(words) is state.xp else to_numpy(words)
             keep = _bits_in(to_namespace(words, state.xp, state.z), state.num_categories)
         _check_rows(state.xp.any(state.support & keep, axis=-1))
         return of_state(masked(state, keep))
@@ -130,17 +131,18 @@ class Allow(Choice):
 
 
 def _words(x: Any) -> Any:
+    """Words as int32, which every library can shift."""
     x = x if is_foreign(x) else np.asarray(x)
     if str(x.dtype).split(".")[-1] not in ("int32", "uint32"):
         raise TypeError(f"bitmask must be int32 or uint32, got dtype {x.dtype}")
     if x.ndim == 0:
         raise ValueError("bitmask must have shape (..., words), got a single word")
-    return x
+    return x.view(namespace_of(x).int32)
 
 
 def _bits(words: Any, width: int) -> Any:
     """The bits of a row's words, (K,)."""
-    octets = np.ascontiguousarray(words).astype("<u4" if words.dtype.kind == "u" else "<i4")
+    octets = np.ascontiguousarray(words).astype("<i4")
     return np.unpackbits(octets.view(np.uint8), count=width, bitorder="little").view(bool)
 
 
