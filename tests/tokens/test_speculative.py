@@ -215,6 +215,7 @@ def test_cold_trees_take_the_targets_token():
         ([-1], ValueError, r"parents must have shape \(2,\), one a token, got \(1,\)"),
         ([[-1, 0]], TypeError, r"parents must be integers, one a token, got \[\[-1, 0\]\]"),
         ([-1.0, 0.0], TypeError, r"parents must be integers, one a token, got \[-1.0, 0.0\]"),
+        (3, TypeError, "parents must be integers, one a token, got 3"),
     ],
 )
 def test_parents_that_are_no_tree(parents, error, message):

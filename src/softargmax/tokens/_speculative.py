@@ -281,8 +281,11 @@ def _checked_parents(parents: ArrayLike | None, n: int) -> list[int]:
     if is_traced(parents):
         raise TypeError("parents must be known, got a traced array")
     parents = to_numpy(parents) if is_foreign(parents) else parents
-    found = parents.tolist() if isinstance(parents, np.ndarray) else list(parents)
-    if not all(isinstance(x, int | np.integer) and type(x) is not bool for x in found):
+    given = parents.tolist() if isinstance(parents, np.ndarray) else parents
+    found = list(given) if np.iterable(given) else None
+    if found is None or not all(
+        isinstance(x, int | np.integer) and type(x) is not bool for x in found
+    ):
         raise TypeError(f"parents must be integers, one a token, got {parents!r}")
     if len(found) != n:
         raise ValueError(f"parents must have shape ({n},), one a token, got ({len(found)},)")
