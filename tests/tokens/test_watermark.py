@@ -298,6 +298,7 @@ def test_the_same_in_other_libraries():
         assert_array_equal(np.asarray(drawn), want)
         assert MARK.sample(dist[3], list(history[3])) == want[3]
         assert_array_equal(MARK.detect(array(history)).p_value, MARK.detect(history).p_value)
+    assert jax.jit(lambda z: MARK.sample(Categorical(z), history[:0]))(z[:0]).shape == (0,)
     double = Categorical(torch.tensor(z.astype(np.float64), requires_grad=True))
     assert_array_equal(MARK.sample(double, history).numpy(), want)
     assert_array_equal(

@@ -142,7 +142,8 @@ class Watermark(Parameters):
         keys = [self._key_after(row) for row in tokens_of(history, state, "Watermark")]
         if state.kept is None and any(map(is_traced, (state.z, state.coldness, state.prior))):
             words = [words_of_key(key)(state.num_categories) for key in keys]
-            noise = np.stack(words).reshape(*state.batch_shape, -1)
+            full = (*state.batch_shape, state.num_categories)
+            noise = np.array(words, np.uint64).reshape(full)
             return gumbel_max(log_probs(state), word_gumbels(noise))
         found = np.array([*map(_drawn, keys, *_rows(state.host()))], np.int64)
         return unwrap(state.at_home(found.reshape(state.batch_shape)))
