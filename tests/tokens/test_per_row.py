@@ -170,6 +170,14 @@ def test_a_processor_adapts():
     assert LogitsProcessor(TopK(3)).stage_after([1]) == TopK(3)
 
 
+def test_a_processor_adapts_from_the_first_token():
+    dist, nothing = Categorical([[0.0, 1.0], [2.0, 0.0]]), np.empty((2, 0), np.int64)
+    processor = LogitsProcessor(per_row([Mirostat(1.0)] * 2))
+    processor(nothing, dist.logits)
+    wanted = processor.stage.updated(dist, [1, 0], nothing)
+    assert processor.stage_after(np.array([[1], [0]])) == wanted
+
+
 @pytest.mark.frameworks
 @pytest.mark.parametrize("width", [30, 1200])
 def test_rows_of_other_libraries(width):

@@ -23,7 +23,7 @@ def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
                 f"history must have shape {batch} + (t,), one row of ids for each of the batch, "
                 f"got shape {ids.shape}"
             )
-        found = _rows(ids)
+        found = rows_in(ids)
     else:
         found = _sequence(history, batch)
     width = state.num_categories
@@ -40,7 +40,7 @@ def texts_of(tokens: Any, name: str) -> tuple[list[Any], Shape]:
         ids = _ids_in(tokens, name)
         if ids.ndim == 0:
             raise ValueError(f"{name} must have a last axis of ids, got shape ()")
-        found, batch = _rows(ids), ids.shape[:-1]
+        found, batch = rows_in(ids), ids.shape[:-1]
     else:
         expected = "integer ids, or one sequence of them a text"
         items = list(tokens) if is_sequence(tokens) else [tokens, []]
@@ -68,7 +68,8 @@ def _ids_in(x: Any, name: str) -> Any:
     return ids
 
 
-def _rows(ids: Any) -> list[Any]:
+def rows_in(ids: Any) -> list[Any]:
+    """The rows of an array of ids, which may have none."""
     return list(ids.reshape(math.prod(ids.shape[:-1]), ids.shape[-1]))
 
 

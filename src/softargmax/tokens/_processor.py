@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import detached, is_foreign, kind_of, namespace_of, to_numpy
 from softargmax.categorical import Categorical
-from softargmax.tokens._history import is_sequence
+from softargmax.tokens._history import is_sequence, rows_in
 from softargmax.tokens._stage import Stage
 
 
@@ -121,7 +121,6 @@ class LogitsProcessor:
 def _rows(input_ids: Any) -> list[Any]:
     """A copy of each row of ids."""
     if is_foreign(input_ids) or isinstance(input_ids, np.ndarray):
-        ids = np.array(to_numpy(input_ids))
-        return list(ids.reshape(-1, ids.shape[-1]))
+        return rows_in(np.array(to_numpy(input_ids)))
     own = any(map(is_sequence, input_ids))
     return [np.array(row, np.int64) for row in (input_ids if own else [input_ids])]
