@@ -178,6 +178,20 @@ def test_a_processor_adapts_from_the_first_token():
     assert processor.stage_after(np.array([[1], [0]])) == wanted
 
 
+def test_no_stage_follows_a_mixture_in_a_row():
+    rows = per_row([TopK(2), chain(TopK(3), XTC(0.1, 0.5))])
+    for before in (rows, chain(rows), per_row([rows])):
+        with pytest.raises(ValueError, match="stages must end with XTC, got TopP after it"):
+            chain(before, TopP(0.5))
+
+
+def test_each_row_gets_a_token():
+    stage, dist = per_row([Mirostat(1.0), TopK(1)]), Categorical(np.zeros((2, 3)))
+    for token in (1, [1], [1, 2, 0], [[1, 2]]):
+        with pytest.raises(ValueError, match=r"token must have shape \(2,\), one a row, got shape"):
+            stage.updated(dist, token)
+
+
 @pytest.mark.frameworks
 @pytest.mark.parametrize("width", [30, 1200])
 def test_rows_of_other_libraries(width):

@@ -42,6 +42,11 @@ class PerRow(Stage):
         """Whether any of the stages is."""
         return any(stage.adaptive for stage in self.stages)
 
+    @property
+    def final(self) -> bool:
+        """Whether any of the stages is."""
+        return any(stage.final for stage in self.stages)
+
     def __call__(self, dist: Categorical, history: History = None) -> Categorical:
         rows = [state_of(stage(row, own)) for stage, row, own in self._rows(dist, history)]
         return of_state(renewal.stacked(state_of(dist), rows))
@@ -60,7 +65,14 @@ class PerRow(Stage):
         """
         if not self.adaptive:
             return self
-        pairs = zip(self._rows(dist, history), token, strict=True)
+        rows = self._rows(dist, history)
+        token = token if is_foreign(token) else np.asarray(token)
+        if tuple(token.shape) != (len(self.stages),):
+            raise ValueError(
+                f"token must have shape ({len(self.stages)},), one a row, "
+                f"got shape {tuple(token.shape)}"
+            )
+        pairs = zip(rows, token, strict=True)
         return PerRow(tuple(stage.updated(row, x, own) for (stage, row, own), x in pairs))
 
     def with_prompt(self, prompt_length: Any) -> "PerRow":

@@ -132,8 +132,8 @@ class Chain(Stage):
             check_instance(stage, Stage, "stages")
             if stage.final and i < len(self.stages) - 1:
                 last = stage
-                while isinstance(last, Chain):
-                    last = last.stages[-1]
+                while inner := getattr(last, "stages", ()):
+                    last = next(one for one in inner if one.final)
                 raise ValueError(
                     f"stages must end with {type(last).__name__}, got "
                     f"{type(self.stages[i + 1]).__name__} after it; pass it as then="
