@@ -94,12 +94,13 @@ class Force(_LengthRule):
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default.
     on : {"log_probs", "logits"}
-        As for :class:`RepetitionPenalty`.
+        As for :class:`RepetitionPenalty`. On logits a prior still weighs the tokens, and one that a
+        truncation dropped cannot be forced.
 
     Raises
     ------
     ValueError, TypeError
-        For a parameter outside its range or of another type.
+        For a parameter outside its range or of another type, or where no token is left.
 
     Notes
     -----

@@ -124,7 +124,8 @@ def per_row(stages: Sequence[Stage]) -> PerRow:
     PerRow
         It returns log-probabilities (at temperature 1) as an edit does. For requests that join or
         leave, make another one: ``per_row([*stage.stages[1:], new])``. What adapts, such as
-        :class:`Mirostat`, has its state in the stage and so moves along.
+        :class:`Mirostat`, has its state in the stage and so moves along. Where a row ends with
+        :class:`XTC`, no stage may follow.
 
     Raises
     ------

@@ -34,7 +34,8 @@ def preset(
     **params
         With that project's names and meanings, including its values for "off". A number may be a
         1-d array or list with one for each request: the chain then holds one :func:`per_row`, and
-        takes a batch of so many rows. In the order of the chain,
+        takes a batch of so many rows; what is no number is the same for all of them. In the order
+        of the chain,
 
         transformers: sequence_bias, encoder_repetition_penalty, repetition_penalty,
         no_repeat_ngram_size, encoder_no_repeat_ngram_size, bad_words_ids, min_length,
@@ -72,8 +73,8 @@ def preset(
     Compared with transformers 5.24 (its logits processors), llama-cpp-python 0.3.36 (llama.cpp's
     samplers; order and defaults from ``common_params_sampling``) and, for penalties, temperature,
     top_k and top_p, the functions of vLLM 0.33; its other parameters follow its documentation.
-    Biases, bans and penalties act on the raw
-    logits, as there; give the chain distributions at temperature 1.
+    Biases, bans and penalties act on the raw logits, as there; give the chain distributions at
+    temperature 1.
 
     What remains different: rounding; tied tokens are kept or dropped together; XTC's coin is
     marginalised out; a temperature of 0 is arg max, with ties sharing the probability. llama.cpp

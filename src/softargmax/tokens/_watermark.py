@@ -72,11 +72,11 @@ class Watermark(Parameters):
     What it does not do:
 
     - Equal histories give equal tokens: a prompt has one answer for each key.
-    - A token that is nearly certain bears hardly a mark, so texts of low entropy need to be long.
+    - A token that is nearly certain hardly bears a mark, so texts of low entropy need to be long.
     - A paraphrase or a translation removes the mark; each inserted, deleted or replaced token
       removes it from itself and from those whose context it changes.
-    - Who has the key can write marked texts, and who sees many answers to prompts that end alike
-      can find that they are marked, and which tokens follow a context.
+    - Anyone who has the key can write marked texts. Anyone who sees many answers to prompts that
+      end alike can find that they are marked, and which tokens follow a context.
     - It says nothing of texts by others: a p-value is no probability that a text has the mark.
 
     References
