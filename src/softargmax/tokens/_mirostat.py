@@ -198,7 +198,8 @@ class Mirostat(Stage):
         state = state_of(left)
         surprise = 0 - state.xp.astype(state.xp.asarray(log_prob(state, token)), mu.dtype)
         target, rate = (self._like(mu, name, state) for name in ("target", "rate"))
-        return unwrap(state.xp.where(surprise < math.inf, mu - rate * (surprise - target), mu))
+        # Bad rows of hidden values are NaN.
+        return unwrap(state.xp.where(surprise == math.inf, mu, mu - rate * (surprise - target)))
 
     def _like(self, mu: Any, name: str, state: State) -> Any:
         value = self._fitting(name, state.batch_shape)
