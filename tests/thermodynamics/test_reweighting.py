@@ -214,6 +214,18 @@ def test_units_and_offsets_do_not_matter():
         assert abs(r.log_partition - 2 * steep**2) < 6.5 * r.log_partition_error
 
 
+@pytest.mark.parametrize(("states", "gap"), [(10, 100), (10, 1e5), (1000, 50)])
+def test_an_energy_that_jumps_between_two_rungs(states, gap):
+    """A first-order transition: the warm rung is nearly all above, the cold one all below."""
+    below = [4000 // (states + 1), 4000]
+    energies = np.where(np.arange(4000)[:, None] >= below, gap, 0.0)
+    energies = np.random.default_rng(0).permutation(energies)
+    found = reweight(energies, [0.0, 1.0], to=1.0)
+    assert found.log_partition == pytest.approx(math.log(below[0] / 4000), rel=1e-9)
+    falling = reweight(energies[:, ::-1], [1.0, 0.0], to=0.0)
+    assert falling.log_partition == pytest.approx(-found.log_partition, rel=1e-9)
+
+
 def test_results_are_records():
     rng = np.random.default_rng(0)
     e = rng.normal(size=(100, 2))

@@ -38,7 +38,7 @@ class _Pool(NamedTuple):
     block: Array  # the block of time of each sample, (N,)
     blocks: int
     sizes: Array  # samples in each block from each rung, (blocks, R)
-    means: Array  # the mean of the levels of each rung, (R,)
+    rung: Array  # the rung of each sample, (N,)
     shapes: tuple[Shape, ...]  # of the arrays that were given
 
 
@@ -250,7 +250,7 @@ def reweight(
     log_z = np.empty((1 + pool.blocks, len(rungs)))
     found = np.empty((3, 1 + pool.blocks, len(points)))
     for i, own in enumerate(_replicates(pool)):
-        start = log_z[0] if i else _integrated(pool, rungs)
+        start = log_z[0] if i else _paired(pool, rungs)
         log_z[i] = _solved(pool, rungs, own, start, _NEAR if i else _CLOSE)
         mixture = _log_mixture(pool, rungs, log_z[i], own.sizes)
         for m, beta in enumerate(points):
@@ -313,9 +313,8 @@ def _pooled(energies: Any, rungs: int, blocks: int) -> _Pool:
     block = time * blocks // steps[rung]
     sizes = np.bincount(block * rungs + rung, minlength=blocks * rungs).reshape(blocks, rungs)
     levels = levels - centre
-    means = np.bincount(rung, levels[place]) / steps
     shapes = tuple(x.shape for x in given)
-    return _Pool(levels, centre, place, block, blocks, sizes, means, shapes)
+    return _Pool(levels, centre, place, block, blocks, sizes, rung, shapes)
 
 
 def _observed(observable: Any, shapes: tuple[Shape, ...]) -> tuple[Array, Shape]:
@@ -439,11 +438,24 @@ def _solved(pool: _Pool, rungs: Array, own: _Sample, start: Array, close: float)
     )
 
 
-def _integrated(pool: _Pool, rungs: Array) -> Array:
-    """log Z of the rungs by thermodynamic integration: its slope is -E."""
-    order = np.argsort(rungs)
-    mean = pool.means[order]
-    log_z = np.empty(len(rungs))
-    areas = np.diff(rungs[order]) * (mean[1:] + mean[:-1]) / 2
-    log_z[order] = np.append(0.0, -np.cumsum(areas))
+def _paired(pool: _Pool, rungs: Array) -> Array:
+    """log Z of the rungs, each from that of its neighbour by the samples of these two alone.
+
+    It is a start that is near also where the energy jumps from one rung to the next (Bennett 1976).
+    """
+    from scipy.optimize import brentq  # slow to load
+    from scipy.special import expit
+
+    log_z, order = np.zeros(len(rungs)), np.argsort(rungs)
+    for hot, cold in zip(order, order[1:], strict=False):
+        n = np.bincount(pool.rung)[[hot, cold]]
+        own = pool.place[(pool.rung == hot) | (pool.rung == cold)]
+        places, counts = np.unique(own, return_counts=True)
+        rise = (rungs[cold] - rungs[hot]) * pool.levels[places]
+
+        def surplus(change: float, n: Any = n, counts: Any = counts, rise: Any = rise) -> float:
+            return float(counts @ expit(np.log(n[1] / n[0]) - rise - change) - n[1])
+
+        ends = -rise.max() - 1, -rise.min() + 1
+        log_z[cold] = log_z[hot] + brentq(surplus, *ends, xtol=1e-3, maxiter=1000)
     return log_z
