@@ -50,10 +50,10 @@ def exact(levels, counts, at):
 
 
 def check(found, wanted, error):
-    """Within 6.5 errors: of up to 100 normal numbers one is beyond in less than 1e-8 of runs.
+    """Within 6.5 errors, which are of 100 blocks: Student's t of 99 degrees of freedom.
 
-    The errors are of 500 blocks, wrong by 3 %, which makes that less than 1e-7. What is found with
-    a chance of 99 % is a bias of 8.9 errors.
+    Of up to 100 such numbers one is beyond in less than 4e-7 of runs. What is found with a chance
+    of 99 % is a bias of 8.9 errors.
     """
     z = (found - wanted)[error > 0] / error[error > 0]
     assert_allclose(found[error == 0], wanted[error == 0], rtol=1e-12, atol=1e-12)
@@ -70,7 +70,7 @@ def test_exact_systems(system):
     counts = np.asarray(counts, float)
     dist = Categorical.from_energies(levels, coldness=LADDER, degeneracies=counts)
     energies = np.asarray(levels)[dist.sample(4000, rng=3)]
-    found = reweight(energies, LADDER, to=BETWEEN, log_states=np.log(counts.sum()), blocks=500)
+    found = reweight(energies, LADDER, to=BETWEEN, log_states=np.log(counts.sum()), blocks=100)
     log_z, energy, capacity = exact(levels, counts, BETWEEN)
     check(found.log_partition, log_z, found.log_partition_error)
     check(found.energy, energy, found.energy_error)
@@ -87,7 +87,7 @@ def test_observables_of_states():
     energies, magnetisation = ising_states()
     law = Categorical.from_energies(energies, coldness=LADDER)
     x = law.sample(4000, rng=5)
-    found = reweight(energies[x], LADDER, to=BETWEEN, blocks=500)
+    found = reweight(energies[x], LADDER, to=BETWEEN, blocks=100)
     both = np.stack([magnetisation[x], energies[x]], -1)
     mean, error = found.average(both)
     assert mean.shape == error.shape == (6, 2)
@@ -139,7 +139,7 @@ def chain(rng, law, steps, stay):
 
 
 def test_errors_cover_what_is_correlated():
-    """An interval of 95 % (Student's t) holds the exact value in 95 % of 150 correlated runs.
+    """An interval of 95 % (Student's t) holds the exact value in 95 % of 80 correlated runs.
 
     The count is binomial: it is checked at a false-fail rate of 1e-6, which finds a coverage below
     80 % with a chance of 99 %.
@@ -150,7 +150,7 @@ def test_errors_cover_what_is_correlated():
     log_z, energy, _ = exact(levels, counts, [0.5, 0.0])
     wanted = log_z[0] - log_z[1], energy[0]
 
-    hits, runs = np.zeros(2, int), 150
+    hits, runs = np.zeros(2, int), 80
     for _ in range(runs):
         energies = levels[chain(rng, law, 2000, 0.9)]
         r = reweight(energies, beta, to=0.5)
