@@ -35,7 +35,8 @@ class SMCResult:
     energies : float64, shape (n,)
         Of the states.
     coldness : float64, shape (steps + 1,)
-        The levels, from the initial one on.
+        The levels, from the initial one on; without a ladder the first may stand there twice,
+        where many of the initial states are forbidden.
     log_z : float64, shape (steps + 1,)
         Estimates of :math:`\log (Z(\beta) / Z(\beta_0))` at each level; 0 at the first.
     log_z_error : float64, shape (steps + 1,)
@@ -69,15 +70,20 @@ class SMCResult:
     energies: Any
     coldness: Any
     log_z: Any
-    log_z_error: Any
     sizes: Any
     ancestors: Any
     rng: Generator
+    _variance: Any  # estimates may be negative, and a resumed run goes on from them
 
     @property
     def steps(self) -> int:
         """The number of steps done."""
         return len(self.coldness) - 1
+
+    @property
+    def log_z_error(self) -> Any:
+        """The standard errors of log_z, (steps + 1,)."""
+        return read_only(np.sqrt(np.maximum(self._variance, 0)))
 
     @property
     def particles(self) -> Categorical:
@@ -188,8 +194,8 @@ def smc(
     **With a fixed ladder** the mean of Z over runs is exact, for any number of particles, any
     sweeps and any ``ess`` (log Z is too low by half its variance). A ladder that is chosen on the
     way depends on the particles: then Z is only consistent, right in the limit of many particles,
-    with a bias of order 1/n. To have both, use the ``coldness`` that one run has found as the
-    ladder of another.
+    with a bias of order 1/n. To have both, use the levels that one run has found,
+    ``np.unique(run.coldness)``, as the ladder of another.
 
     **The standard error** comes from the run itself, by how unevenly the weight falls on the
     initial particles, whose descendants share their luck (Lee & Whiteley 2018; what resampling
@@ -279,10 +285,10 @@ def smc(
             energies=_held(at.energies),
             coldness=_held(at.coldness),
             log_z=_held(at.log_z),
-            log_z_error=_held(np.sqrt(np.maximum(at.variance, 0))),
             sizes=_held(at.sizes),
             ancestors=read_only(at.ancestors.copy()),
             rng=deepcopy(generator),
+            _variance=_held(at.variance),
         )
 
     first = len(at.coldness) - 1
@@ -319,7 +325,7 @@ def _cloud_of(past: SMCResult, begin: float, end: float, ladder: Any) -> _Cloud:
         past.ancestors,
         tuple(done.tolist()),
         tuple(past.log_z.tolist()),
-        tuple((past.log_z_error**2).tolist()),
+        tuple(past._variance.tolist()),
         tuple(past.sizes.tolist()),
     )
 
@@ -329,6 +335,10 @@ def _next_level(at: _Cloud, alive: Any, ess: float, end: float) -> float:
     beta = at.coldness[-1]
     left = Categorical(np.where(alive, at.log_weights, -np.inf))
     if effective_sample_size(left) < ess * len(alive) * (1 - 1e-12):
+        if beta in at.coldness[:-1]:  # else without end
+            raise ValueError(
+                f"sweep must not lead to states of energy +inf from allowed ones, at coldness {beta:g}"
+            )
         return beta  # without them, and resampled
     colder = float(
         next_coldness(at.energies, beta, target=ess, log_weights=at.log_weights, final=end)
