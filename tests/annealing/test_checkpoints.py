@@ -138,12 +138,24 @@ def test_a_save_that_fails_leaves_the_last_one(tmp_path, monkeypatch):
         assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x05X\xff", None])
+def test_a_file_that_no_run_has_saved(tmp_path, content):
+    path = tmp_path / "run"
+    walk(steps=5, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-9] if content is None else content)
+    with pytest.raises(ValueError, match=r"resume must be a file that a run has saved, got"):
+        walk(resume=path, checkpoint=path)
+
+
 def test_what_is_refused(tmp_path):
     path = tmp_path / "run"
     with pytest.raises(FileNotFoundError):  # but of its own file
         walk(resume=tmp_path / "none", checkpoint=path)
     with pytest.raises(FileNotFoundError):
         walk(checkpoint=tmp_path / "none" / "run")
+    for file in (1, 99, b"run"):
+        with pytest.raises(TypeError, match="checkpoint must be a path, got"):
+            walk(checkpoint=file)
     made = walk(steps=5, checkpoint=path)
     with pytest.raises(
         FileExistsError, match=r"checkpoint holds a run already: .*run'; pass it as"

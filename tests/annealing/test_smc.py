@@ -136,7 +136,7 @@ def test_forbidden_particles_have_no_weight_and_no_descendants():
         coldness=np.unique(made.coldness), rng=0,
     )  # fmt: skip
     assert again.log_z[-1] == made.log_z[-1]
-    with pytest.raises(ValueError, match="sweep must not lead to states of energy .inf"):
+    with pytest.raises(ValueError, match="sweep must not lead to states of energy"):
         smc(
             np.arange(80), lambda x: np.where(x % 8, inf, 1.0),
             lambda x, b, rng: rng.permutation(80), rng=0, steps=99,

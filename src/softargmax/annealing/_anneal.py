@@ -175,8 +175,8 @@ def anneal(
     Raises
     ------
     ValueError
-        For energies of NaN or -inf, no allowed candidate, a temperature outside [0, inf], or fewer
-        steps than ``resume`` has.
+        For energies of NaN or -inf, no allowed candidate, a temperature outside [0, inf], fewer
+        steps than ``resume`` has, or a file to resume from that no run has saved.
     FileExistsError
         If ``checkpoint`` is there already and nothing is resumed.
     TypeError

@@ -100,7 +100,8 @@ def replica_exchange(
     ------
     ValueError
         For a ladder out of order, shapes that do not fit, energies of NaN or -inf, fewer steps than
-        ``resume`` has, or a ``resume`` with another ladder or other observables.
+        ``resume`` has, a ``resume`` with another ladder or other observables, or a
+        file to resume from that no run has saved.
     TypeError
         If ``sweep`` returns None, for arguments of the wrong type, and unless one of coldness and
         temperatures is given.

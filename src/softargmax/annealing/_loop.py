@@ -23,6 +23,8 @@ File: TypeAlias = str | os.PathLike[str]
 
 def earlier(resume: Any, kind: type[Result], checkpoint: File | None) -> Result | None:
     """The earlier result to continue from, read if it is in a file; None for a new run."""
+    if not isinstance(checkpoint, str | os.PathLike | None):
+        raise TypeError(f"checkpoint must be a path, got {checkpoint!r}")
     if resume is None:
         if checkpoint is not None and os.path.exists(checkpoint):
             raise FileExistsError(
@@ -34,8 +36,7 @@ def earlier(resume: Any, kind: type[Result], checkpoint: File | None) -> Result 
         own = checkpoint is not None and os.fspath(resume) == os.fspath(checkpoint)
         if own and not os.path.exists(resume):
             return None  # a script that is started again and again begins here
-        with open(resume, "rb") as file:
-            resume = pickle.load(file)
+        resume = _loaded(resume)
     checks.check_instance(resume, kind, "resume")
     found: Result = resume
     return found
@@ -112,6 +113,16 @@ def _save(result: object, path: File) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def _loaded(path: File) -> Any:
+    try:
+        with open(path, "rb") as file:
+            return pickle.load(file)
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(
+            f"resume must be a file that a run has saved, got {os.fspath(path)!r}: {error}"
+        ) from error
 
 
 def copied_state(state: Any) -> Any:

@@ -181,7 +181,8 @@ def smc(
     ValueError
         For a ladder out of order, numbers out of range, shapes that do not fit, energies of NaN or
         -inf or all of them +inf, an ess of 0 or 1 without a ladder, at which no step is possible,
-        and a ``resume`` from other levels or with more steps.
+        a ``resume`` from other levels or with more steps, or a file to resume from that no run has
+        saved.
     TypeError
         If ``sweep`` returns None, and for arguments of the wrong type.
     FileExistsError
@@ -337,7 +338,7 @@ def _next_level(at: _Cloud, alive: Any, ess: float, end: float) -> float:
     if effective_sample_size(left) < ess * len(alive) * (1 - 1e-12):
         if beta in at.coldness[:-1]:  # else without end
             raise ValueError(
-                f"sweep must not lead to states of energy +inf from allowed ones, at coldness {beta:g}"
+                f"sweep must not lead to states of energy +inf from others, at coldness {beta:g}"
             )
         return beta  # without them, and resampled
     colder = float(
