@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -446,9 +447,9 @@ def _paired(pool: _Pool, rungs: Array) -> Array:
     from scipy.optimize import brentq  # slow to load
     from scipy.special import expit
 
-    log_z, order = np.zeros(len(rungs)), np.argsort(rungs)
-    for hot, cold in zip(order, order[1:], strict=False):
-        n = np.bincount(pool.rung)[[hot, cold]]
+    log_z, sizes = np.zeros(len(rungs)), pool.sizes.sum(axis=0)
+    for hot, cold in pairwise(np.argsort(rungs)):
+        n = sizes[[hot, cold]]
         own = pool.place[(pool.rung == hot) | (pool.rung == cold)]
         places, counts = np.unique(own, return_counts=True)
         rise = (rungs[cold] - rungs[hot]) * pool.levels[places]
