@@ -173,3 +173,26 @@ def test_tensors_and_hidden_values():
     action, probs = jax.jit(both)(*given)
     assert_array_equal(action, want.action)
     assert_allclose(probs, want.policy.probs, rtol=1e-5)
+
+
+def test_values_as_large_as_floats_are():
+    """Nothing overflows on the way to [0, 1], nor in the mixed value."""
+    q, visits = np.array([-1.7e308, 1.7e308, 0.0]), [1, 5, 0]
+    assert_allclose(completed_q(np.zeros(3), q, visits, 0.0), [*q[:2], 0], atol=1e293)
+    assert_allclose(completed_q(np.zeros(3), abs(q), visits, 1.7e308), 1.7e308)
+    root = gumbel_root(np.zeros(3), q, visits, 0.0, np.zeros(3), simulations=9)
+    same = gumbel_root(np.zeros(3), q / 1e308, visits, 0.0, np.zeros(3), simulations=9)
+    assert root.action == same.action
+    assert_allclose(root.policy.log_probs, same.policy.log_probs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("visits", [[3, 2, 0, 0], [7, 4, 2, 0], [5, 1, 0, 0], [9, 3, 7, 6]])
+def test_actions_that_are_equally_good_change_nothing(visits):
+    """Rounding of the mixed value, or of the caller's means, is not brought up to [0, 1]."""
+    logits = np.array([0.0, 0.3, -0.2, 1.0])
+    for value in (0.1, 0.3, 0.7, 1 / 3, 123.4):
+        q = np.full(4, value)
+        assert_array_equal(completed_q(logits, q, visits, value), q)
+        for noisy in (q, q * (1 + 2e-16 * np.arange(4))):
+            root = gumbel_root(logits, noisy, visits, value, np.zeros(4), simulations=50)
+            assert_allclose(root.policy.log_probs, Categorical(logits).log_probs, atol=1e-5)

@@ -21,6 +21,8 @@ from softargmax.categorical import Categorical
 from softargmax.functional import log_softargmax
 from softargmax.policies._values import action_values, policy_of
 
+_ROUNDING = 1e-8  # differences of values below this share of them are not brought up to [0, 1]
+
 
 class GumbelRoot(NamedTuple):
     """What :func:`gumbel_root` decides."""
@@ -65,17 +67,28 @@ def _searched(
     return _Searched(xp, given, xp.astype(own, wide), legal, x, n, v, bad)
 
 
+def _held(xp: Any, mean: Array, low: Array, high: Array) -> Array:
+    """A mean, no further out than what it is of: equal values have it for their mean exactly."""
+    return xp.where(mean < low, low, xp.where(mean > high, high, mean))
+
+
 def _completed(s: _Searched) -> Array:
     xp = s.xp
     visited = s.visits > 0
     log_p = log_softargmax(xp.where(s.legal, s.z, -math.inf))
     log_p = xp.where(visited & s.legal, log_p, -math.inf)
-    some = xp.any(log_p > -math.inf, axis=-1, keepdims=True)
+    counted = log_p > -math.inf
+    some = xp.any(counted, axis=-1, keepdims=True)
     share = xp.exp(log_p - xp.where(some, xp.max(log_p, axis=-1, keepdims=True), 0.0))
-    total = xp.sum(share, axis=-1, keepdims=True)
-    mean = xp.sum(share * s.q, axis=-1, keepdims=True) / xp.where(some, total, 1.0)
+    share = share / xp.where(some, xp.sum(share, axis=-1, keepdims=True), 1.0)
+    low = xp.min(xp.where(counted, s.q, math.inf), axis=-1, keepdims=True)
+    high = xp.max(xp.where(counted, s.q, -math.inf), axis=-1, keepdims=True)
+    mean = _held(xp, xp.sum(share * s.q, axis=-1, keepdims=True), low, high)
+    mean = xp.where(some, mean, xp.zeros_like(mean))
     n = xp.sum(s.visits, axis=-1, keepdims=True)
-    mixed = (s.value + n * mean) / (n + 1)
+    mixed = s.value / (n + 1) + mean * (n / (n + 1))
+    below = mean < s.value
+    mixed = _held(xp, mixed, xp.where(below, mean, s.value), xp.where(below, s.value, mean))
     return xp.where(s.bad, math.nan, xp.where(visited, s.q, mixed))
 
 
@@ -151,10 +164,11 @@ def gumbel_root(
               \sigma(\hat q) = (c + \max_b N(b))\, s\, \hat q, \qquad
               \pi' = \mathrm{softargmax}(\text{logits} + \sigma(\hat q))
 
-    with :func:`completed_q` :math:`\hat q`, brought to [0, 1] in each row. The actions with the
-    largest g + logits are a draw without replacement (Gumbel-top-k); sequential halving visits
-    them in rounds, each with half of the actions, the best by their score, so that after all
-    simulations the best of the most visited ones is the action to take.
+    with :func:`completed_q` :math:`\hat q`, brought to [0, 1] in each row (differences
+    below 1e-8 of the values, which may be rounding, stay small). The actions with the largest
+    g + logits are a draw without replacement (Gumbel-top-k); sequential halving visits them in
+    rounds, each with half of the actions, the best by their score, so that after all simulations
+    the best of the most visited ones is the action to take.
 
     Parameters
     ----------
@@ -215,10 +229,13 @@ def gumbel_root(
     g = checks.values_of_categories(noise, xp, z, s.given.batch_shape, "noise")
     g = checks.numbers_in(g, "noise", "(-inf, inf)", xp, z)
     full = _completed(s)
-    low, high = (f(full, axis=-1, keepdims=True) for f in (xp.min, xp.max))
-    span = xp.where(high > low, high - low, xp.ones_like(high))
+    half = full / 2  # whose differences do not overflow
+    low, high = (f(half, axis=-1, keepdims=True) for f in (xp.min, xp.max))
+    rounding = _ROUNDING * xp.max(xp.abs(half), axis=-1, keepdims=True)
+    span = xp.where(high - low > rounding, high - low, rounding)
+    span = xp.where(span > 0, span, xp.ones_like(span))
     peak = xp.max(s.visits, axis=-1, keepdims=True)
-    sigma = (offset + peak) * scale * ((full - low) / span)
+    sigma = (offset + peak) * scale * ((half - low) / span)
     own, sigma, g = aligned(xp, xp.where(s.legal, s.z, xp.zeros_like(s.z)), sigma, g)
     bad = s.bad | xp.any(xp.isnan(g), axis=-1, keepdims=True)
     legal = s.legal & ~bad
