@@ -90,6 +90,16 @@ def test_other_ladders_are_no_chains(arviz):
         springs().to_arviz(springs(steps=999))
 
 
+@pytest.mark.parametrize("name", ["chain", "draw", "rung", "x_0"])
+def test_an_observable_with_the_name_of_an_axis_is_refused(arviz, name):
+    run = replica_exchange(
+        np.ones((3, 2)), lambda x: x.sum(axis=1), lambda x, *_: x, LADDER, steps=9, rng=0,
+        observables={"x": lambda x: x, name: lambda x: x[:, 0]},
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=rf"observables must .* names of axes, got \['{name}'\]"):
+        run.to_arviz()
+
+
 def test_without_arviz(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "arviz", None)
     with pytest.raises(ImportError, match=r"to_arviz needs ArviZ: pip install 'softargmax\[arviz"):

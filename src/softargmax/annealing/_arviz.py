@@ -24,6 +24,9 @@ def inference_data(
     shapes = [{name: x.shape for name, x in chain.items()} for chain in chains]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(f"others must be runs of one kind and length, got shapes {shapes}")
+    axes = {"chain", "draw"}.union(*dims.values())
+    if taken := sorted(axes & set(chains[0])):
+        raise ValueError(f"observables must not have the names of axes, got {taken}")
     posterior = {name: np.stack([chain[name] for chain in chains]) for name in chains[0]}
     if arviz.__version__.startswith("0."):
         return arviz.from_dict(posterior=posterior, dims=dims, coords=coords)

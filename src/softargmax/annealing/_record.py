@@ -157,7 +157,7 @@ class ExchangeResult:
         Raises
         ------
         ValueError
-            For runs of other ladders or shapes.
+            For runs of other ladders or shapes, and observables named as an axis is.
         TypeError
             For others that are not of this class.
         ImportError
