@@ -275,8 +275,11 @@ def test_bad_observables():
     with pytest.raises(ValueError, match=r"observable must be in"):
         found.average(GOOD * np.nan)
     found = reweight([GOOD[:, 0], GOOD[:30, 1]], [0.0, 1.0], to=0.5)
+    assert found.average([GOOD[:, 0], GOOD[:30, 1]])[0] == pytest.approx(found.energy)
     with pytest.raises(ValueError, match="observable must be 2 arrays, got 50"):
         found.average(GOOD)
+    with pytest.raises(ValueError, match="observable must be 2 arrays, got a number"):
+        found.average(3.0)
 
 
 @pytest.mark.frameworks

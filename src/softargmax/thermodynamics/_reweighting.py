@@ -320,6 +320,8 @@ def _pooled(energies: Any, rungs: int, blocks: int) -> _Pool:
 
 def _observed(observable: Any, shapes: tuple[Shape, ...]) -> tuple[Array, Shape]:
     """The values at the pooled samples, (N, P), and the axes that the P are of."""
+    if len(shapes[0]) == 1 and not hasattr(observable, "__len__"):
+        raise ValueError(f"observable must be {len(shapes)} arrays, got a number")
     given = [observable] if len(shapes[0]) == 2 else list(observable)
     if len(given) != len(shapes):
         raise ValueError(f"observable must be {len(shapes)} arrays, got {len(given)}")
