@@ -240,13 +240,10 @@ def reweight(
     if rungs.ndim != 1 or not rungs.size:
         raise ValueError(f"coldness must have shape (R,) with R ≥ 1, got shape {rungs.shape}")
     wanted = _finite(to, "to")
-    known = (
-        None
-        if log_states is None
-        else float(checks.number(log_states, "log_states", "(-inf, inf)"))
-    )
+    anchor, base = rungs[0], 0.0
+    if log_states is not None:
+        anchor, base = 0.0, float(checks.number(log_states, "log_states", "(-inf, inf)"))
     pool = _pooled(energies, len(rungs), blocks)
-    anchor, base = (rungs[0], 0.0) if known is None else (0.0, known)
     points = np.append(wanted.ravel(), anchor)
     log_z = np.empty((1 + pool.blocks, len(rungs)))
     found = np.empty((3, 1 + pool.blocks, len(points)))
@@ -313,9 +310,8 @@ def _pooled(energies: Any, rungs: int, blocks: int) -> _Pool:
     centre = float(levels[0] / 2 + levels[-1] / 2)
     block = time * blocks // steps[rung]
     sizes = np.bincount(block * rungs + rung, minlength=blocks * rungs).reshape(blocks, rungs)
-    levels = levels - centre
     shapes = tuple(x.shape for x in given)
-    return _Pool(levels, centre, place, block, blocks, sizes, rung, shapes)
+    return _Pool(levels - centre, centre, place, block, blocks, sizes, rung, shapes)
 
 
 def _observed(observable: Any, shapes: tuple[Shape, ...]) -> tuple[Array, Shape]:
@@ -446,8 +442,7 @@ def _paired(pool: _Pool, rungs: Array) -> Array:
 
     It is a start that is near also where the energy jumps from one rung to the next (Bennett 1976).
     """
-    from scipy.optimize import brentq  # slow to load
-    from scipy.special import expit
+    from scipy import optimize, special  # slow to load
 
     log_z, sizes = np.zeros(len(rungs)), pool.sizes.sum(axis=0)
     for hot, cold in pairwise(np.argsort(rungs)):
@@ -457,8 +452,8 @@ def _paired(pool: _Pool, rungs: Array) -> Array:
         rise = (rungs[cold] - rungs[hot]) * pool.levels[places]
 
         def surplus(change: float, n: Any = n, counts: Any = counts, rise: Any = rise) -> float:
-            return float(counts @ expit(np.log(n[1] / n[0]) - rise - change) - n[1])
+            return float(counts @ special.expit(np.log(n[1] / n[0]) - rise - change) - n[1])
 
         ends = -rise.max() - 1, -rise.min() + 1
-        log_z[cold] = log_z[hot] + brentq(surplus, *ends, xtol=1e-3, maxiter=1000)
+        log_z[cold] = log_z[hot] + optimize.brentq(surplus, *ends, xtol=1e-3, maxiter=1000)
     return log_z
