@@ -142,7 +142,7 @@ def test_errors_cover_what_is_correlated():
     """An interval of 95 % (Student's t) holds the exact value in 95 % of 80 correlated runs.
 
     The count is binomial: it is checked at a false-fail rate of 1e-6, which finds a coverage below
-    80 % with a chance of 99 %.
+    67 % with a chance of 99 %.
     """
     levels, counts, beta = np.array([0.0, 1.0, 2.0]), np.array([1, 4, 6.0]), np.array([0, 1.0, 2])
     law = Categorical.from_energies(levels, coldness=beta, degeneracies=counts)
