@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from answers import ANSWERS
 from growth import growth, memory
 from jobs import JOBS as DRAWS
 from jobs import Contenders, Job, installed
@@ -31,7 +32,7 @@ from starts import starts
 from states import STATES
 from truncated import TRUNCATED
 
-JOBS = DRAWS | TRUNCATED | SEARCHES | STATES
+JOBS = DRAWS | TRUNCATED | SEARCHES | STATES | ANSWERS
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 ENGINE = engine()
 BY_NUMPY = ", engine numpy"

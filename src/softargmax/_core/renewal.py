@@ -119,7 +119,7 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
         scores[place] = np.where(old > -math.inf, old * factor, -math.inf)
     if change.shift is not None:
         scores[place] += change.shift[hit]
-    np.minimum(scores, np.finfo(scores.dtype).max, out=scores)
+    scores[place] = np.minimum(scores[place], np.finfo(scores.dtype).max)
 
 
 @ignore_fp_errors

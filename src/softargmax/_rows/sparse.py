@@ -50,7 +50,10 @@ class Sparse(Law):
     def draw_few(self, u: Any, workers: int = 1) -> Any:  # noqa: ARG002
         found = np.empty(u.shape, np.int64)
         for i, (own, law) in enumerate(zip(self.indices, self.laws, strict=True)):
-            found[:, i] = own[_cdf(law).searchsorted(u[:, i], side="right")]
+            if len(u) == 1:
+                found[0, i] = own[law.draw(float(u[0, i]))]
+            else:
+                found[:, i] = own[_cdf(law).searchsorted(u[:, i], side="right")]
         return found
 
     def draw(self, u: float) -> Any:

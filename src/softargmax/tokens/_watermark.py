@@ -63,7 +63,7 @@ class Watermark(Parameters):
     -----
     Where the last tokens are fewer than ``window``, or stood together before in the history, the
     noise depends on the key and the whole history instead, and bears no mark. So no noise is used
-    twice in a text, and over random keys a whole text has the law that it has without a mark.
+    twice in a text, and over random keys a whole text is distributed as it is without a mark.
     ``detect`` counts each context once, where it stands first.
 
     Uniform i is made of word i of the stream of Philox-4x64 whose key is a keyed BLAKE2b hash of
