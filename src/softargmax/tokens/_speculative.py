@@ -282,7 +282,7 @@ def _checked_parents(parents: ArrayLike | None, n: int) -> list[int]:
         raise TypeError("parents must be known, got a traced array")
     parents = to_numpy(parents) if is_foreign(parents) else parents
     given = parents.tolist() if isinstance(parents, np.ndarray) else parents
-    found = list(given) if np.iterable(given) else None
+    found = list(given) if hasattr(given, "__iter__") else None
     if found is None or not all(
         isinstance(x, int | np.integer) and type(x) is not bool for x in found
     ):
