@@ -27,7 +27,6 @@ RELAXED = RelaxedCategorical([0.0, 0.5, 1.0], temperature=[0.4, 2.0])
 Y = RELAXED.sample(100, rng=0)
 CALLS = {
     "probabilities": lambda **o: plot_probabilities(DIST, DIST.sample(50, rng=0), **o),
-    "sweep": lambda **o: plot_temperature_sweep([1.0, 5.0, 5.0], **o),
     "simplex": lambda **o: plot_simplex(Y[:, 0], RELAXED[0], **o),
     "schedule": lambda **o: plot_schedule(Linear(1, 0, steps=9), steps=9, **o),
     "truncation": lambda **o: plot_truncation(DIST, TopP(0.5), **o),
@@ -78,26 +77,67 @@ def test_many_categories_show_the_likeliest():
     assert "40 likeliest of 500" in ax.get_xlabel()
 
 
+def test_a_batch_is_a_panel_a_row():
+    from matplotlib.figure import Figure
+
+    dist = Categorical([0.0, 1.0, 3.0], [[0.0, 1.0, 1.0, inf]] * 2)
+    draws = dist.sample(50, rng=0)
+    axes = plot_probabilities(dist, draws, labels=list("abc"))
+    axes[0].figure.canvas.draw()
+    assert axes[0].figure.axes == list(axes)  # none is empty
+    rows = [(i, j) for i in range(2) for j in range(4)]
+    for ax, (i, j) in zip(axes, rows, strict=True):
+        assert_allclose([bar.get_height() for bar in ax.patches], dist.probs[i, j])
+        counts = np.bincount(draws[:, i, j], minlength=3)
+        assert_allclose(ax.containers[-1].lines[0].get_ydata(), counts / 50)
+        assert ax.get_title() == f"{i}, {j}: T = {('0', '1', '1', '∞')[j]}"
+        assert ax.get_ylim() == axes[0].get_ylim()
+    (legend,) = axes[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["probability", "50 draws, 95 %"]
+    ladder = plot_probabilities(DIST.tempered([0.5, 2.0]))
+    assert [ax.get_title() for ax in ladder] == ["T = 0.5", "T = 2"]
+    same = plot_probabilities(Categorical(np.eye(7)[:, :3]))
+    assert [ax.get_title() for ax in same] == list("0123456")
+    assert [ax.get_xlabel() != "" for ax in same] == [False] * 3 + [True] * 4
+    given = Figure().subplots(2)
+    assert list(plot_probabilities(DIST.tempered([0.5, 2.0]), ax=given)) == list(given)
+
+
+def test_a_batch_of_many_categories_shows_the_same_in_each_panel():
+    dist = Categorical(np.random.default_rng(0).standard_normal((2, 500)))
+    likeliest = np.argsort(-dist.probs.mean(axis=0))[:40]
+    axes = plot_probabilities(dist)
+    for ax, p in zip(axes, dist.probs, strict=True):
+        assert_allclose([bar.get_height() for bar in ax.patches], p[likeliest])
+        shown = [int(label.get_text()) for label in ax.get_xticklabels()]
+        assert shown == likeliest.tolist()
+
+
 def test_temperature_sweep():
+    from matplotlib.figure import Figure
+
     z = [1.0, 5.0, 5.0, -inf]
     t = [3.0, 0.5, 1.0]
-    ax = plot_temperature_sweep(z, t, labels=list("abcd"))
+    ax, lower = plot_temperature_sweep(z, t, labels=list("abcd"))
     ladder = Categorical(z, np.sort(t))
     curves = {line.get_label(): line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 3}
     for i, name in enumerate("abcd"):
         assert_allclose(curves[name], ladder.probs[:, i])
     marks = [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 2]
     assert_allclose(marks, [[0.5, 1 / 3], [0.5, 1 / 3], [0, 1 / 3], [0, 0]])
-    (twin,) = (one for one in ax.figure.axes if one is not ax)
-    assert_allclose(twin.lines[0].get_ydata(), ladder.entropy())
-    assert_allclose(twin.lines[1].get_ydata(), [math.log(2), math.log(3)])
-    plot_temperature_sweep(np.arange(30.0)).figure.canvas.draw()
-    plot_temperature_sweep([2.0, 2.0]).figure.canvas.draw()
+    assert ax.figure.axes == [ax, lower]  # a panel a quantity: no second axis on any
+    assert_allclose(lower.lines[0].get_ydata(), ladder.entropy())
+    assert_allclose(lower.lines[1].get_ydata(), [math.log(2), math.log(3)])
+    assert ax.get_xlim() == lower.get_xlim()
+    given = Figure().subplots(2)
+    assert plot_temperature_sweep(np.arange(30.0), ax=given).tolist() == given.tolist()
+    given[0].figure.canvas.draw()
+    plot_temperature_sweep([2.0, 2.0])[0].figure.canvas.draw()
 
 
 @pytest.mark.parametrize("most", [1e308, 1.7e308, 1e-310, 5e-324])
 def test_a_sweep_of_any_span(most):
-    ax = plot_temperature_sweep([-most, most])
+    ax = plot_temperature_sweep([-most, most])[0]
     ax.figure.canvas.draw()
     t = ax.lines[0].get_xdata()
     assert np.all((np.diff(t) > 0) & (t[:-1] > ax.get_xlim()[0]) & (t[:-1] < ax.get_xlim()[1]))
@@ -107,9 +147,9 @@ def test_a_sweep_of_any_span(most):
 
 def test_a_sweep_of_coldness_masked_and_weighted():
     law = {"mask": [1, 1, 0, 1], "prior": [1.0, 2.0, 3.0, 4.0]}
-    ax = plot_temperature_sweep([0.0, 1.0, 9.0, 2.0], coldness=[2.0, -1.0, 0.0], **law)
+    ax, lower = plot_temperature_sweep([0.0, 1.0, 9.0, 2.0], coldness=[2.0, -1.0, 0.0], **law)
     ax.figure.canvas.draw()
-    assert (ax.get_xscale(), ax.get_xlabel()) == ("linear", "coldness")
+    assert (lower.get_xscale(), lower.get_xlabel()) == ("linear", "coldness")
     dist = Categorical([0.0, 1.0, 9.0, 2.0], coldness=[-1.0, 0.0, 2.0], **law)
     assert_allclose(ax.lines[0].get_xdata(), [-1, 0, 2])
     assert_allclose(ax.lines[0].get_ydata(), dist.probs[:, 3])  # the likeliest, in the legend first
@@ -159,17 +199,40 @@ def test_truncation():
         now = stage(now)
         lost = before & ~(now.probs > 0)
         before = now.probs > 0
-        assert text == f"{stage!r} drops {lost.sum():,}, {dist.probs[lost].sum():.3f}"
-    assert texts(ax)[0] == f"kept: {before.sum()}, {dist.probs[before].sum():.3f}"
+        assert text == f"{stage!r} drops: {lost.sum():,}, {100 * dist.probs[lost].sum():.3g} %"
+    assert texts(ax)[0] == f"kept: {before.sum()}, {100 * dist.probs[before].sum():.3g} %"
+    assert "40 likeliest of 300" in ax.get_xlabel()
+    shown = np.concatenate([line.get_ydata() for line in ax.lines])
+    assert_allclose(np.sort(shown), np.sort(dist.probs)[-40:])
 
 
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
         (
-            lambda: plot_probabilities(DIST.tempered([1.0, 2.0])),
+            lambda: plot_truncation(DIST.tempered([1.0, 2.0]), TopK(1)),
             ValueError,
             r"plot one .*dist\[i\]",
+        ),
+        (
+            lambda: plot_probabilities(DIST.tempered(np.ones(41))),
+            ValueError,
+            r"dist must have 1 to 40 rows, got batch_shape \(41,\)",
+        ),
+        (
+            lambda: plot_probabilities(DIST.tempered(np.ones(0))),
+            ValueError,
+            r"dist must have 1 to 40 rows, got batch_shape \(0,\)",
+        ),
+        (
+            lambda: plot_probabilities(DIST.tempered([1.0, 2.0]), [0, 1, 1]),
+            ValueError,
+            r"draws must end in the batch_shape \(2,\), got shape \(3,\)",
+        ),
+        (
+            lambda: plot_probabilities(DIST.tempered([1.0, 2.0]), ax=[None]),
+            ValueError,
+            "ax must be 2 Axes, got 1",
         ),
         (lambda: plot_probabilities([0.5, 0.5]), TypeError, "dist must be a Categorical"),
         (lambda: plot_probabilities(DIST, [0, 4]), ValueError, "draws must be in 0 … 3, got 4"),

@@ -25,9 +25,9 @@ def plot_temperature_sweep(
     mask: ArrayLike | None = None,
     prior: ArrayLike | None = None,
     labels: Sequence[str] | None = None,
-    ax: "Axes | None" = None,
-) -> "Axes":
-    r"""The probabilities of every category against the temperature, with entropy and perplexity.
+    ax: Any = None,
+) -> Any:
+    r"""The probabilities of every category against the temperature, and below them the entropy.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ def plot_temperature_sweep(
         As for :class:`Categorical`.
     labels : sequence of str, optional
         Names of the K categories.
-    ax : matplotlib.axes.Axes, optional
-        It gets two axes on its right: the entropy in nats, and its exponential, the perplexity.
+    ax : a sequence of two matplotlib.axes.Axes, optional
 
     Returns
     -------
-    matplotlib.axes.Axes
+    array of two matplotlib.axes.Axes
+        The probabilities, and the entropy in nats.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def plot_temperature_sweep(
     Examples
     --------
     >>> from softargmax.plotting import plot_temperature_sweep
-    >>> ax = plot_temperature_sweep([1.0, 2.0, 4.0, 4.0])
-    >>> ax.get_xlabel(), ax.get_xscale()
-    ('temperature', 'log')
+    >>> upper, lower = plot_temperature_sweep([1.0, 2.0, 4.0, 4.0])
+    >>> upper.get_ylabel(), lower.get_ylabel(), lower.get_xlabel(), lower.get_xscale()
+    ('probability', 'entropy in nats', 'temperature', 'log')
     """
     base = one_row(Categorical(logits, mask=mask, prior=prior), "logits")
     names = names_of(labels, base.num_categories)
@@ -74,7 +74,8 @@ def plot_temperature_sweep(
     t, ladder, ends = sweep.places, sweep.ladder, sweep.ends
     if t.size < 2:
         raise ValueError(f"{sweep.name} must be two or more, got {t.size}")
-    ax = ax or new_axes((7, 4.2))
+    options = {"sharex": True, "height_ratios": (2.2, 1)}
+    upper, lower = axes = new_panels(ax, 2, (7, 5), rows=2, **options)
     order = np.argsort(np.where(state_of(base).support, -base.logits, math.inf), kind="stable")
     left, right = sweep.beyond(0.06)
     for rank, i in enumerate(order):
@@ -83,29 +84,26 @@ def plot_temperature_sweep(
         wide = 2 if own else 0.7
         style = "--" if rank % 2 and own else "-"  # so that tied curves are visible
         p = ladder.probs[:, i]
-        ax.plot(t, p, style, color=colour, lw=wide, label=own, zorder=2 + wide / 2)
-        ax.plot([left, right], ends.probs[:, i], "o", color=colour, ms=5, clip_on=False, zorder=4)
-    ax.set(ylabel="probability", ylim=(-0.02, 1.02))
-    sweep.scale_axis(ax)
-    ax.set_xlim(left, right)
+        upper.plot(t, p, style, color=colour, lw=wide, label=own, zorder=2 + wide / 2)
+        limits = ends.probs[:, i]
+        upper.plot([left, right], limits, "o", color=colour, ms=5, clip_on=False, zorder=4)
+    upper.set(ylabel="probability", ylim=(-0.02, 1.02))
+    most = float(max(ends.entropy().max(), ladder.entropy().max())) or 1.0
+    lower.plot(t, ladder.entropy(), color="black", lw=2)
+    lower.plot([left, right], ends.entropy(), "o", color="black", ms=5, clip_on=False, zorder=4)
+    lower.set(ylabel="entropy in nats", ylim=(-0.04 * most, 1.04 * most))
+    for one in axes:
+        sweep.scale_axis(one)
+        one.set_xlim(left, right)
+        tidy(one)
+    upper.set_xlabel("")  # the lower panel has the same axis
     for x, text, side in zip((left, right), sweep.limits, ("left", "right"), strict=True):
-        ax.annotate(
-            text, (x, 1.02), (0, 4), textcoords="offset points", ha=side, va="bottom", fontsize=9
-        )
-    ax.legend(
-        frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.04),
+        upper.annotate(text, (x, 1.02), (0, 4), textcoords="offset points", ha=side, va="bottom")
+    upper.legend(
+        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.06),
         ncols=len(COLOURS), handlelength=1.4, columnspacing=1.2,
     )  # fmt: skip
-    twin = ax.twinx()
-    twin.plot(t, ladder.entropy(), ":", color="black", lw=1.8)
-    twin.plot([left, right], ends.entropy(), "D", color="black", ms=4, clip_on=False)
-    most = float(max(ends.entropy().max(), ladder.entropy().max())) or 1.0
-    twin.set(ylabel="entropy in nats (dotted)", ylim=(-0.02 * most, 1.02 * most))
-    far = twin.secondary_yaxis(1.16, functions=(np.exp, lambda x: np.log(np.maximum(x, 1e-9))))
-    far.set_ylabel("perplexity")
-    ax.spines["top"].set_visible(False)
-    twin.spines["top"].set_visible(False)
-    return ax
+    return axes
 
 
 def plot_schedule(

@@ -17,8 +17,10 @@ from softargmax.plotting._axes import (
     names_of,
     new_axes,
     new_panels,
+    on_host,
     one_row,
     tidy,
+    turned,
 )
 from softargmax.relaxed import RelaxedCategorical
 
@@ -31,29 +33,33 @@ def plot_probabilities(
     draws: ArrayLike | None = None,
     *,
     labels: Sequence[str] | None = None,
-    ax: "Axes | None" = None,
-) -> "Axes":
+    ax: Any = None,
+) -> Any:
     r"""Bar chart of the probabilities, with the frequencies of draws and their 95 % intervals.
 
     Parameters
     ----------
     dist : Categorical
-        A single row. Of more than 40 categories the 40 likeliest are shown, in descending order.
-    draws : array of integers, any shape, optional
+        A single row, or a batch of up to 40, a panel each with one scale. Of more than 40
+        categories the 40 that are likeliest (on average over the rows) are shown, in descending
+        order.
+    draws : array of integers, shape sample_shape + batch_shape, optional
         Draws from the distribution. The Clopper-Pearson intervals hold for each category alone:
         about one bar in 20 is expected to lie outside.
     labels : sequence of str, optional
         Names of the K categories.
-    ax : matplotlib.axes.Axes, optional
+    ax : matplotlib.axes.Axes, or a sequence of one a row, optional
 
     Returns
     -------
-    matplotlib.axes.Axes
+    matplotlib.axes.Axes, or a 1-d array of them, one a row
+        The title of a row is its index, or its temperature where temperatures differ.
 
     Raises
     ------
     ValueError, TypeError
-        For a batch, draws that are not categories, or a number of labels other than K.
+        For no row or more than 40, draws that are not categories or not of the batch, or a number
+        of labels other than K.
     ImportError
         Without Matplotlib.
 
@@ -69,17 +75,60 @@ def plot_probabilities(
     >>> ax = plot_probabilities(dist, dist.sample(1000, rng=0))
     >>> ax.get_ylabel()
     'probability'
+    >>> [ax.get_title() for ax in plot_probabilities(dist.tempered([0.0, 1.0, 10.0]))]
+    ['T = 0', 'T = 1', 'T = 10']
     """
-    dist = one_row(dist)
-    p, width = dist.probs, dist.num_categories
+    dist = on_host(dist)
+    batch, width = dist.batch_shape, dist.num_categories
+    count = math.prod(batch)
+    if not 1 <= count <= SHOWN:
+        raise ValueError(f"dist must have 1 to {SHOWN} rows, got batch_shape {batch}; plot some")
     names = names_of(labels, width)
-    ax = ax or new_axes()
-    shown = np.arange(width) if width <= SHOWN else np.argsort(-p, kind="stable")[:SHOWN]
+    p = dist.probs.reshape(count, width)
+    x = None if draws is None else checks.category(draws, np, p, width, "draws")
+    if x is not None:
+        if x.shape[x.ndim - len(batch) :] != batch:
+            raise ValueError(f"draws must end in the batch_shape {batch}, got shape {x.shape}")
+        x = x.reshape(-1, count)
+    few = width <= SHOWN
+    shown = np.arange(width) if few else np.argsort(-p.mean(axis=0), kind="stable")[:SHOWN]
+    shown_names = [names[k] for k in shown]
+    if batch:
+        longest = 1 if turned(shown_names) else max(map(len, shown_names))
+        wide = 1.2 + len(shown) * max(0.15, 0.1 * longest)  # inches, so that names have room
+        rows = -(-count // max(1, int(11 / wide)))
+        columns = -(-count // rows)
+        size = max(4.0, wide * columns), 0.6 + 2.1 * rows
+        axes = new_panels(ax, count, size, rows, sharey=True)
+    else:
+        axes = [ax or new_axes()]
+    for i, one in enumerate(axes):
+        _bars(one, p[i, shown], None if x is None else x[:, i], shown)
+        name_ticks(one, shown_names, in_order=few)
+        tidy(one)
+    top = max(one.get_ylim()[1] for one in axes)
+    what = "category" if few else f"category, the {SHOWN} likeliest of {width:,}"
+    for i, (one, title) in enumerate(zip(axes, _titles(dist), strict=True)):
+        one.set(ylim=(0, top), title=title)
+        grid = one.get_subplotspec() if batch and ax is None else None
+        if grid is None or grid.is_first_col():
+            one.set_ylabel("probability")
+        if grid is None or i + columns >= count:
+            one.set_xlabel(what)
+    if x is not None and batch and ax is None:
+        entries = axes[0].get_legend_handles_labels()
+        axes[0].figure.legend(*entries, frameon=False, ncols=2, loc="outside lower center")
+    elif x is not None:
+        axes[0].legend(frameon=False)
+    return axes if batch else axes[0]
+
+
+def _bars(ax: "Axes", p: Any, draws: Any, shown: Any) -> None:
+    """Probabilities of the categories shown, and what share of the draws (or None) each has."""
     place = np.arange(len(shown))
-    ax.bar(place, p[shown], color=COLOURS[0], width=0.8, label="probability")
+    ax.bar(place, p, color=COLOURS[0], width=0.8, label="probability")
     if draws is not None:
-        x = checks.category(draws, np, p, width, "draws").ravel()
-        n, counts = x.size, np.bincount(x, minlength=width)[shown]
+        n, counts = draws.size, (draws[:, None] == shown).sum(axis=0)
         low, high = _interval(counts, n)
         share = counts / max(n, 1)
         ax.errorbar(
@@ -93,11 +142,20 @@ def plot_probabilities(
             lw=1,
             label=f"{n:,} draws, 95 %",
         )
-        ax.legend(frameon=False)
-    name_ticks(ax, place, [names[i] for i in shown])
-    what = "category" if width <= SHOWN else f"category, the {SHOWN} likeliest of {width:,}"
-    ax.set(xlabel=what, ylabel="probability", ylim=(0, None))
-    return tidy(ax)
+
+
+def _titles(dist: Categorical) -> list[str]:
+    """One a row: the index, the temperature if temperatures differ, or both if some are equal."""
+    if dist.batch_shape == ():
+        return [""]
+    index = [", ".join(map(str, place)) for place in np.ndindex(dist.batch_shape)]
+    t = np.broadcast_to(dist.temperature, dist.batch_shape).ravel().tolist()
+    hot = [f"T = {one:.3g}".replace("inf", "∞") for one in t]
+    if len(set(hot)) == 1:
+        return index
+    return (
+        hot if len(set(hot)) == len(hot) else [f"{i}: {h}" for i, h in zip(index, hot, strict=True)]
+    )
 
 
 def _interval(counts: Any, n: int) -> tuple[Any, Any]:
@@ -113,7 +171,7 @@ def plot_truncation(
     labels: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """What each stage drops: bars of the likeliest categories, coloured by the stage.
+    """What each stage drops: the likeliest categories, coloured by the stage.
 
     Parameters
     ----------
@@ -128,8 +186,8 @@ def plot_truncation(
     Returns
     -------
     matplotlib.axes.Axes
-        The probabilities are those before the stages; the legend says how many categories each
-        stage drops, and how much probability.
+        The probabilities are those before the stages, on a logarithmic axis; the legend says how
+        many categories each stage drops, and which share of the probability.
 
     Raises
     ------
@@ -150,7 +208,7 @@ def plot_truncation(
     >>> from softargmax.tokens import MinP, TopP
     >>> ax = plot_truncation(Categorical(-0.3 * np.arange(100)), TopP(0.9), MinP(0.2))
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['kept: 6, 0.835', 'TopP(p=0.9) drops 92, 0.091', 'MinP(p=0.2) drops 2, 0.075']
+    ['kept: 6, 83.5 %', 'TopP(p=0.9) drops: 92, 9.07 %', 'MinP(p=0.2) drops: 2, 7.46 %']
     """
     dist = one_row(dist)
     if not stages:
@@ -170,14 +228,24 @@ def plot_truncation(
         own = fate == number
         colour = COLOURS[0] if number == 0 else COLOURS[1:][(number - 1) % (len(COLOURS) - 1)]
         count, mass = int(own.sum()), float(p[own].sum())
-        what = "kept:" if number == 0 else f"{stages[number - 1]!r} drops"
+        what = "kept:" if number == 0 else f"{stages[number - 1]!r} drops:"
         place = np.flatnonzero(own[shown])
-        ax.bar(place, p[shown][place], color=colour, width=0.8)
-        # A legend entry, even if none of these bars is shown.
-        ax.bar([0], [math.nan], color=colour, label=f"{what} {count:,}, {mass:.3f}")
-    name_ticks(ax, np.arange(len(shown)), [names[i] for i in shown])
-    ax.set(xlabel="category, the likeliest first", ylabel="probability before", yscale="log")
-    ax.legend(frameon=False, fontsize=9)
+        # Points: a logarithmic axis has no zero for bars to stand on.
+        style: dict[str, Any] = {
+            "color": colour,
+            "marker": "osD^v"[number % 5],
+            "ms": 6,
+            "ls": "none",
+        }
+        ax.plot(place, p[shown][place], label=f"{what} {count:,}, {100 * mass:.3g} %", **style)
+    name_ticks(ax, [names[i] for i in shown], in_order=False)
+    most = f"{len(shown)} likeliest of {dist.num_categories:,}"
+    ax.set(
+        xlabel=f"category, the {most}",
+        ylabel="probability before the stages",
+        yscale="log",
+    )
+    ax.legend(frameon=False, title="categories, share of the probability", alignment="left")
     return tidy(ax)
 
 
