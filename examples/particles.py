@@ -39,6 +39,13 @@ class Track(NamedTuple):
     log_likelihood: Any
 
 
+# %%
+# The exact answer
+# ----------------
+# With Gaussian noise all round, Kalman's recursions give the mean and variance of the position
+# given what was seen, and log p(y).
+
+
 def simulate(rng: np.random.Generator) -> tuple[Any, Any]:
     x = np.empty(STEPS)
     x[0] = START * rng.standard_normal()
@@ -58,6 +65,14 @@ def kalman(y: Any) -> Track:
         means[t], variances[t] = mean + gain * (y[t] - mean), (1 - gain) * variance
         mean, variance = DECAY * means[t], DECAY**2 * variances[t] + DRIFT**2
     return Track(means, variances, total)
+
+
+# %%
+# The particle filter
+# -------------------
+# Each step weighs, resamples and moves. The weights are a Categorical over the particles: its log
+# partition function is the step's part of log p(y), and ``resample`` takes its parents from it.
+# Particles are sorted first, which is free in one dimension and lets stratified schemes work.
 
 
 def bootstrap(y: Any, scheme: Any, rng: np.random.Generator) -> tuple[Track, float]:
@@ -81,6 +96,13 @@ def bootstrap(y: Any, scheme: Any, rng: np.random.Generator) -> tuple[Track, flo
     return Track(means, variances, total), size
 
 
+# %%
+# Resampling alone
+# ----------------
+# The same particles are resampled 20,000 times, to see what a scheme itself adds to the variance
+# of their mean.
+
+
 def added(y: Any, scheme: Any, rng: np.random.Generator) -> float:
     """The variance that resampling alone adds to the mean of given particles, over n."""
     x = START * np.sort(rng.standard_normal(PARTICLES))
@@ -90,23 +112,37 @@ def added(y: Any, scheme: Any, rng: np.random.Generator) -> float:
     return float(means.var() / (dist.variance(x) / PARTICLES))
 
 
+# %%
+# What one sees
+# -------------
+# The filter with 100 particles follows Kalman's mean closely. Schemes that spread their draws
+# over the sorted particles (stratified, systematic, ssp) add least, and it shows in the variance
+# of log p(y); how many offspring a particle gets by chance matters less for residual and killing
+# than for multinomial, but is not gone.
+
+
 def plot(
     truth: Any, y: Any, exact: Track, found: dict[str, Track], alone: dict[str, float]
 ) -> None:
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), width_ratios=[2.2, 1, 1])
+    figure, axes = plt.subplots(
+        1, 3, figsize=(11, 4), width_ratios=[2.1, 1, 1], layout="constrained"
+    )
     t = np.arange(STEPS)
     spread = 2 * np.sqrt(exact.variance)
     axes[0].fill_between(
         t, exact.mean - spread, exact.mean + spread, color="0.88", label="Kalman, ±2 s.d."
     )
     axes[0].plot(t, exact.mean, color="0.2", lw=1.2, label="Kalman, mean")
-    axes[0].plot(t, y, ".", color="0.6", ms=4, label="seen")
-    axes[0].plot(t, truth, color="#009e73", lw=1, label="true")
+    axes[0].plot(t, y, ".", color="0.6", ms=4, label="seen (y)")
+    axes[0].plot(t, truth, color="#009e73", lw=1, label="true (x)")
     one = found["systematic"].mean[:, 0]
     axes[0].plot(t, one, "--", color="#d55e00", lw=1.2, label=f"{PARTICLES} particles, one filter")
     axes[0].set_xlabel("step")
     axes[0].set_ylabel("position")
-    axes[0].legend(frameon=False, fontsize=8, ncols=2)
+    axes[0].legend(
+        frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), columnspacing=1
+    )
+    axes[0].spines[["top", "right"]].set_visible(False)
     place = np.arange(len(SCHEMES))
     panels = (
         ("variance added by resampling,\n1 = multinomial's law", alone),
@@ -116,13 +152,12 @@ def plot(
         values = [float(by_scheme[name]) for name in SCHEMES]
         axis.barh(place, values, color="#0072b2", height=0.6)
         for i, value in enumerate(values):
-            axis.text(value, i, f" {value:.2g}", va="center", fontsize=8)
+            axis.text(value, i, f" {value:.2g}", va="center")
         axis.set_yticks(place, SCHEMES)
         axis.invert_yaxis()
         axis.set_xlabel(label)
-        axis.set_xlim(0, 1.2 * max(values))
+        axis.set_xlim(0, 1.3 * max(values))
         axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
     figure.savefig("particles.png", dpi=110)
 
 

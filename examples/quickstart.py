@@ -33,6 +33,12 @@ END = "."
 SMOOTHING = 2.0  # pseudo-counts that each context gets from the plain word frequencies
 
 
+# %%
+# Text that every Python has
+# --------------------------
+# The docstrings of the standard library, cut into lower-case words.
+
+
 def docstrings() -> Iterator[str]:
     """Every docstring of the installed standard library."""
     root = Path(sysconfig.get_path("stdlib"))
@@ -55,6 +61,13 @@ def words_of(text: str) -> list[str]:
     """Lower-case words; every end of a sentence is the same token."""
     found = WORD.findall(text.lower())
     return [END, *(END if word in ".!?" else word for word in found), END]
+
+
+# %%
+# The model
+# ---------
+# Which word follows which, counted. The logarithms of the counts are the logits, so that at T = 1
+# a word comes as often as it did in the text.
 
 
 class Bigrams:
@@ -90,6 +103,13 @@ class Bigrams:
             lines = [" ".join(self.words[i] for i in line) for line in row]
             texts.append([line.split(" .")[0].lstrip(". ") for line in lines])
         return texts
+
+
+# %%
+# One object, six temperatures
+# ----------------------------
+# The ladder is one batched distribution: one row of logits, six temperatures, from arg max (T =
+# 0) to uniform (T = inf). Draws are checked against its probabilities by a chi-square test.
 
 
 def show_ladder(ladder: Categorical, words: list[str]) -> None:
@@ -129,13 +149,20 @@ def check_draws(ladder: Categorical, number: int, rng: np.random.Generator) -> b
     return fine
 
 
+# %%
+# What one sees
+# -------------
+# As the temperature rises, the likeliest words give way to all others, and the perplexity (the
+# effective number of words) goes from one to the whole vocabulary.
+
+
 def draw_picture(logits: NDArray[np.float64], words: list[str], context: str, path: Path) -> None:
     """What temperature does: shares of the likeliest words, and perplexity from limit to limit."""
     from matplotlib.figure import Figure
 
     ladder = Categorical(logits, TEMPERATURES)
     likeliest, _ = Categorical(logits).top(6)
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.5, 4.3), layout="constrained")
     shares, curve = figure.subplots(1, 2, width_ratios=[1.35, 1])
     # Okabe & Ito's palette, which colour-blind people can tell apart
     colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
@@ -155,8 +182,8 @@ def draw_picture(logits: NDArray[np.float64], words: list[str], context: str, pa
     lowest, highest = Categorical(logits, [0, np.inf]).perplexity()
     curve.loglog(temperatures, perplexity, color="#0072B2", linewidth=2)
     for limit, text in (
-        (lowest, f"T = 0: arg max, {lowest:.0f} word"),
-        (highest, f"T = ∞: uniform, {highest:,.0f} words"),
+        (lowest, f"T = 0: {lowest:.0f} word"),
+        (highest, f"T = ∞: {highest:,.0f} words"),
     ):
         curve.axhline(limit, color="#666666", linestyle="--", linewidth=1)
         low = limit == lowest
@@ -171,7 +198,7 @@ def draw_picture(logits: NDArray[np.float64], words: list[str], context: str, pa
         )
     curve.set(
         xlabel="temperature T",
-        ylabel="perplexity (effective number of words)",
+        ylabel="perplexity (words)",
         title="From one word to all of them",
     )
     for axes in (shares, curve):

@@ -42,6 +42,13 @@ BIN = 200  # steps of a point of the curves
 Policy = Callable[[int, Any, Any, Any, np.random.Generator], Categorical]
 
 
+# %%
+# Five ways to explore
+# --------------------
+# Each is a function of the step, the values and the mask; all but the last cool down by half of
+# the run.
+
+
 def policies() -> dict[str, Policy]:
     """Functions of the step, the values, the counts, the mask and the rng."""
     epsilon = Linear(1.0, 0.0, steps=STEPS // 2)
@@ -60,6 +67,13 @@ def policies() -> dict[str, Policy]:
             q, n, 1.0, mask=mask, rng=rng
         ),
     }
+
+
+# %%
+# Learning
+# --------
+# Plain Q-learning in sixteen environments at once. Masked actions are neither drawn nor part of
+# the maximum.
 
 
 def learn(choose: Policy, seed: int) -> tuple[Any, Any]:
@@ -106,6 +120,13 @@ def evaluate(table: Any) -> float:
     return float(total.mean())
 
 
+# %%
+# What one sees
+# -------------
+# All five learn to drive the taxi; they differ in what the learning costs. Lines are means over
+# the seeds, bands go from the worst seed to the best.
+
+
 def picture(curves: dict[str, Any], path: Path) -> None:
     """Mean return while learning, and the range of the seeds."""
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
@@ -114,11 +135,15 @@ def picture(curves: dict[str, Any], path: Path) -> None:
     for (name, runs), color in zip(curves.items(), colors, strict=True):
         axes.plot(thousands, runs.mean(0), color=color, label=name)
         axes.fill_between(thousands, runs.min(0), runs.max(0), color=color, alpha=0.15, linewidth=0)
-    axes.set(xlabel="thousand steps", ylabel="return of an episode while learning", ylim=(-210, 20))
+    axes.set(
+        xlabel="steps in the environment, thousands",
+        ylabel="return of an episode, reward units",
+        ylim=(-210, 20),
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", frameon=False)
     axes.set_title(f"Taxi-v4: mean and range of {len(SEEDS)} seeds")
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=120)
     plt.close(figure)
 
 

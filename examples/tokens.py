@@ -6,7 +6,7 @@ Generate text with six samplers, from a trigram model of Python's own docstrings
 The model of quickstart.py, extended: words, names and marks of the installed standard library, and
 the next one from an interpolation of how often it comes, comes after the last one, and comes after
 the last two. Prints some text of every sampler and a table, checks that Mirostat keeps its target,
-and saves tokens.png: how many tokens each truncation keeps along one sentence.
+and saves tokens.png: how many tokens each of the six keeps along one sentence.
 """
 
 import re
@@ -47,22 +47,23 @@ SENTENCE = (
 )
 TARGET = 2.5  # nats of surprise
 SAMPLERS: dict[str, Stage] = {
-    "the model itself": chain(),
-    "top-k 40": TopK(40),
-    "top-p 0.9": TopP(0.9),
-    "min-p 0.1": MinP(0.1),
-    "typical 0.5": Typical(0.5),
-    "a chain": chain(
-        FrequencyPenalty(0.3, last=64), Temperature(0.8), TopK(50), TopP(0.95), MinP(0.02)
-    ),
-}
-TRUNCATIONS: dict[str, Stage] = {
     "top-k 40": TopK(40),
     "top-p 0.9": TopP(0.9),
     "min-p 0.1": MinP(0.1),
     "typical 0.5": Typical(0.5),
     "top-nσ 2": TopNSigma(2.0),
+    "a chain": chain(
+        FrequencyPenalty(0.3, last=64), Temperature(0.8), TopK(50), TopP(0.95), MinP(0.02)
+    ),
 }
+
+
+# %%
+# The model
+# ---------
+# Words and marks of docstrings and comments, and how often each comes, comes after the last token
+# and comes after the last two. Its distribution for the next token has a long tail of tokens that
+# were never seen there: that tail is what truncations are for.
 
 
 def texts() -> Iterator[str]:
@@ -109,6 +110,13 @@ class Trigrams:
         return re.sub(r" ([.,;:!?)])", r"\1", " ".join(self.words[i] for i in tokens))
 
 
+# %%
+# Writing
+# -------
+# Each sampler is a stage: from a distribution (and the tokens so far) to a distribution. A token
+# is drawn from what it returns.
+
+
 def generate(model: Trigrams, stage: Stage, rng: np.random.Generator) -> tuple[list[int], Any]:
     """Tokens; and the entropy of what each was drawn from, and the mass that was kept."""
     tokens = [model.index[word] for word in PROMPT]
@@ -135,6 +143,14 @@ def mirostat(model: Trigrams, rng: np.random.Generator) -> tuple[list[int], floa
     return tokens, float(np.mean(surprises))
 
 
+# %%
+# What one sees
+# -------------
+# Top-k keeps 40 tokens whether one word is certain or hundreds are possible; the others keep few
+# where the model is sure (after “number” comes “of”) and many where it is not. A hollow mark is
+# the price: the sampler could not have written this sentence.
+
+
 def distinct(tokens: list[int], n: int) -> float:
     """The share of different runs of n tokens."""
     runs = list(zip(*(tokens[i:] for i in range(n)), strict=False))
@@ -142,29 +158,36 @@ def distinct(tokens: list[int], n: int) -> float:
 
 
 def picture(model: Trigrams, path: Path) -> None:
-    """How many tokens each truncation keeps along the sentence; hollow where the next is lost."""
+    """How many tokens each sampler keeps along the sentence; hollow where the next is lost."""
     tokens = [model.index[word] for word in SENTENCE.split()]
-    figure, axes = plt.subplots(figsize=(9, 4.4), layout="constrained")
-    colors = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00")
+    figure, axes = plt.subplots(figsize=(10, 4.8), layout="constrained")
+    colors = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "black")
     places = np.arange(1, len(tokens))
-    for (name, stage), color in zip(TRUNCATIONS.items(), colors, strict=True):
+    for i in places[::2]:  # every other word has a grey ground: dots of a word stand together
+        axes.axvspan(i - 0.5, i + 0.5, color="0.94", lw=0)
+    for rank, ((name, stage), color) in enumerate(zip(SAMPLERS.items(), colors, strict=True)):
         sizes, lost = [], []
         for i in places:
-            left = stage(model.next(tokens[:i])).log_probs
+            left = stage(model.next(tokens[:i]), np.array(tokens[:i])).log_probs
             sizes.append(np.count_nonzero(left > -np.inf))
             lost.append(left[tokens[i]] == -np.inf)
-        axes.plot(places, sizes, "-", color=color, linewidth=1.2, label=name)
+        side = places + 0.13 * (rank - (len(SAMPLERS) - 1) / 2)
         for hollow, face in ((True, "white"), (False, color)):
             chosen = np.array(lost) == hollow
             axes.plot(
-                places[chosen], np.array(sizes)[chosen], "o", color=color, markerfacecolor=face
-            )
-    axes.set(yscale="log", ylabel=f"tokens kept of {len(model.words):,}", xlim=(0.5, len(tokens)))
+                side[chosen], np.array(sizes)[chosen], "osD^vP"[rank], ms=5.5, color=color,
+                markerfacecolor=face, label=None if hollow else name,
+            )  # fmt: skip
+    axes.set(
+        yscale="log", ylabel=f"tokens kept of {len(model.words):,}", xlim=(0.5, len(tokens) - 0.5)
+    )
     axes.set_xticks(places, [model.words[i] for i in tokens[1:]], rotation=60, ha="right")
-    axes.set_xlabel("the next token of the sentence that begins with “Return”; hollow: not kept")
+    axes.set_xlabel(
+        "the token that comes next, after “Return”; hollow: the sampler does not keep it"
+    )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False)
-    figure.savefig(path, dpi=150)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False, handletextpad=0.2)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
@@ -177,7 +200,7 @@ def main() -> None:
     )
     assert len(model.words) >= 20_000
     table = []
-    for name, stage in SAMPLERS.items():
+    for name, stage in {"the model itself": chain(), **SAMPLERS}.items():
         rng = np.random.default_rng(SEED)
         tokens, (entropy, kept) = generate(model, stage, rng)
         print(f"{name}: {model.text(tokens[:34])} …\n")
