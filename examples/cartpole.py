@@ -183,9 +183,9 @@ def evaluate(actor: Network, seed: int) -> Any:
 # %%
 # What one sees
 # -------------
-# All three seeds reach 475 and stop there. The temperature has fallen only part of its way by
-# then; that at T = 0 the poles stay up says that the logits rank the pushes rightly, not only on
-# average.
+# All three seeds reach 475 and stop there, though not without a step back on the way. The
+# temperature has fallen only part of its way by then; that at T = 0 the poles stay up says that
+# the logits rank the pushes rightly, not only on average.
 
 
 def picture(runs: list[Run], path: Path) -> None:

@@ -189,7 +189,7 @@ def estimates(result: ExchangeResult, sites: int) -> Estimates:
 # -------------
 # On 4 × 4 the points lie on the exact curves. On 32 × 32 the energy is Onsager's away from the
 # critical temperature, and the heat capacity has a peak there, which a small lattice only hints
-# at. The lattices: disorder above, clusters of all sizes near the critical temperature, order
+# at. The lattices: disorder above, clusters near the critical temperature, order
 # below.
 
 
