@@ -21,6 +21,7 @@ def ordered_keys(z: Any, coldness: Any, noise: Any) -> tuple[Any, Any, Any]:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.orders import largest, ordered_keys
     >>> z, noise = np.array([[1.0, 1.0, 0.0]]), np.array([[0.1, 0.2, 9.0]])
     >>> largest(ordered_keys(z, np.array([[1e300]]), noise), 3)
     array([[1, 0, 2]])
@@ -43,6 +44,7 @@ def largest(keys: tuple[Any, ...], k: int) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.orders import largest
     >>> largest((np.array([[1, 3, 3]]), np.array([[0, 1, 2]])), 2)
     array([[2, 1]])
     """
@@ -71,6 +73,7 @@ def log_prob_ordered(z: Any, coldness: Any, log_prior: Any, x: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.orders import log_prob_ordered
     >>> z, zero = np.log([[1.0, 2.0, 3.0]]), np.zeros((1, 3))
     >>> np.exp(log_prob_ordered(z, np.ones((1, 1)), zero, np.array([[2, 1]]))).round(4)
     array([0.3333])

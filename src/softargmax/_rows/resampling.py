@@ -42,6 +42,7 @@ def multinomial(p: Any, waits: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.resampling import multinomial
     >>> multinomial(np.array([[0.5, 0.0, 0.5]]), np.array([[1.0, 1.0, 3.0, 1.0]]))
     array([[0, 0, 2]])
     """
@@ -59,6 +60,7 @@ def stratified(p: Any, u: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.resampling import stratified
     >>> stratified(np.array([[0.4, 0.0, 0.6]]), np.array([[0.9, 0.0, 0.9, 0.9]]))
     array([[0, 0, 2, 2]])
     """
@@ -84,6 +86,7 @@ def systematic(p: Any, n: int, u: Any, slack: float) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.resampling import systematic
     >>> p = np.array([[0.5, 0.0, 0.25, 0.25]])
     >>> [systematic(p, 2, np.array([[u]]), 1e-15).tolist() for u in (0.0, 0.6)]
     [[[0, 2]], [[0, 3]]]
@@ -107,6 +110,7 @@ def residual(p: Any, n: int, waits: Callable[[int], Any], slack: float) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.resampling import residual
     >>> residual(np.array([[0.5, 0.0, 0.5]]), 3, lambda m: np.array([[1.0, 3.0]]), 1e-15)
     array([[0, 0, 2]])
     """
@@ -124,6 +128,7 @@ def killing(p: Any, u: Any, waits: Callable[[int], Any]) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.resampling import killing
     >>> p, u = np.array([[0.5, 0.0, 0.25, 0.25]]), np.array([[0.9, 0.0, 0.4, 0.6]])
     >>> killing(p, u, lambda m: np.array([[1.0, 2.5, 0.5]]))
     array([[0, 0, 2, 3]])
@@ -144,6 +149,7 @@ def ssp(p: Any, n: int, u: Any, slack: float) -> Any:
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax._rows.resampling import ssp
     >>> p = np.array([[0.25, 0.25, 0.0, 0.5]])
     >>> [ssp(p, 2, np.array([[u, 0.9, 0.5]]), 1e-15).tolist() for u in (0.1, 0.9)]
     [[[0, 3]], [[1, 3]]]

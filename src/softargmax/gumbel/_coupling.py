@@ -44,6 +44,7 @@ def residual(p: Categorical, q: Categorical) -> Categorical:
     Examples
     --------
     >>> from softargmax import Categorical
+    >>> from softargmax.gumbel import residual
     >>> p, q = Categorical.from_weights([5, 3, 2]), Categorical.from_weights([2, 3, 5])
     >>> residual(p, q).probs
     array([1., 0., 0.])
@@ -103,6 +104,7 @@ def maximal_coupling(
     Examples
     --------
     >>> from softargmax import Categorical
+    >>> from softargmax.gumbel import maximal_coupling
     >>> p, q = Categorical([0.0, 0.0]), Categorical([0.0, 1.0])
     >>> x, y = maximal_coupling(p, q, 100_000, rng=0)
     >>> float((x != y).mean()), round(float(abs(p.probs - q.probs).sum() / 2), 4)

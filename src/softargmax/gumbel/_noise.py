@@ -55,6 +55,7 @@ def gumbel_noise(
 
     Examples
     --------
+    >>> from softargmax.gumbel import gumbel_noise
     >>> gumbel_noise(3, rng=0).round(4)
     array([ 0.5631, -0.3358,  2.0966])
     """
@@ -93,6 +94,7 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     Examples
     --------
     >>> from softargmax import Categorical
+    >>> from softargmax.gumbel import gumbel_max, gumbel_noise
     >>> dist = Categorical([0.0, 1.0, 2.0])
     >>> noise = gumbel_noise((4, 3), rng=0)
     >>> gumbel_max(dist.log_probs, noise), gumbel_max(dist.tempered(0).log_probs, noise)
@@ -164,6 +166,7 @@ def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = N
     Examples
     --------
     >>> from softargmax import Categorical
+    >>> from softargmax.gumbel import conditional_gumbels, gumbel_max
     >>> dist = Categorical([0.0, 1.0, 2.0])
     >>> noise = conditional_gumbels(dist, [0, 1, 2], rng=0)
     >>> gumbel_max(dist.log_probs, noise)

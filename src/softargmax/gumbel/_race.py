@@ -76,6 +76,7 @@ def exponential_race(
     Examples
     --------
     >>> import numpy as np
+    >>> from softargmax.gumbel import exponential_race
     >>> winner, time = exponential_race(np.log([1.0, 3.0]), 100_000, rng=0)
     >>> float(winner.mean().round(2)), float(time.mean().round(2))
     (0.75, 0.25)

@@ -26,6 +26,7 @@ class GumbelTopK(NamedTuple):
     Examples
     --------
     >>> from softargmax import Categorical
+    >>> from softargmax.gumbel import gumbel_top_k
     >>> drawn = gumbel_top_k(Categorical([0.0, 1.0, 2.0]), 2, rng=0)
     >>> drawn.indices, float(drawn.threshold.round(4)), drawn.log_inclusion.round(4)
     (array([2, 0]), -2.25, array([-0.0018, -0.5545]))
@@ -74,8 +75,9 @@ def gumbel_top_k(
 
     Examples
     --------
-    >>> from softargmax import Categorical
     >>> import numpy as np
+    >>> from softargmax import Categorical
+    >>> from softargmax.gumbel import gumbel_top_k
     >>> dist, f = Categorical.from_weights([1, 2, 3, 4]), np.array([1.0, 2.0, 4.0, 8.0])
     >>> drawn = gumbel_top_k(dist, 2, 100_000, rng=0)
     >>> weights = np.exp(dist.log_probs[drawn.indices] - drawn.log_inclusion)
@@ -134,6 +136,7 @@ def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
 
     Examples
     --------
+    >>> from softargmax.gumbel import log_inclusion
     >>> float(log_inclusion(-1.0, -float("inf"))), round(float(log_inclusion(-40.0, 0.0)), 6)
     (0.0, -40.0)
     """

@@ -30,6 +30,7 @@ def action_mask_from_info(info: Mapping[str, Any], *, key: str = "action_mask") 
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax.policies import action_mask_from_info
     >>> info = {
     ...     "action_mask": np.array([[1, 0, 1], [0, 0, 0]], np.int8),

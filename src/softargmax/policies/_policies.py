@@ -207,6 +207,7 @@ def kl_regularized(
 
     Examples
     --------
+    >>> import math
     >>> from softargmax import Categorical
     >>> from softargmax.policies import kl_regularized
     >>> reference = Categorical.from_weights([1, 2, 0])

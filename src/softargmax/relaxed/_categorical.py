@@ -213,6 +213,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> RelaxedCategorical([0.0, 1.0, 2.0], temperature=0).sample(rng=0)
         array([0., 0., 1.])
         """
@@ -225,6 +226,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> RelaxedCategorical([0.0, 1.0], 0.001).log_sample(rng=0).round(3)
         array([ -0.   , -77.697])
         """
@@ -264,6 +266,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> RelaxedCategorical([0.0, 1.0, 2.0], 0.5).straight_through(rng=0)
         array([0., 0., 1.])
         """
@@ -310,6 +313,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> relaxed = RelaxedCategorical([0.0, 0.0], 1.0)  # uniform on the segment
         >>> relaxed.log_prob([[0.5, 0.5], [0.1, 0.9]]).round(12) + 0.0
         array([0., 0.])
@@ -347,6 +351,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 0.01)
         >>> float(relaxed.log_prob_of_log(relaxed.log_sample(rng=0)).round(3))
         56.002
@@ -409,6 +414,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 1.0)
         >>> y, pullback = relaxed.sample_with_pullback(rng=0)
         >>> pullback([0.0, 0.0, 1.0]).round(4)
@@ -429,6 +435,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 1.0)
         >>> x, pullback = relaxed.straight_through_with_pullback(rng=0)
         >>> x, pullback([0.0, 0.0, 1.0]).round(4)
@@ -467,6 +474,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> RelaxedCategorical([0.0, 1.0, 2.0], 0.5).gumbel_rao(10, rng=0)
         array([1., 0., 0.])
         """
@@ -485,6 +493,7 @@ class RelaxedCategorical(Batch):
 
         Examples
         --------
+        >>> from softargmax import RelaxedCategorical
         >>> relaxed = RelaxedCategorical([0.0, 1.0, 2.0], 1.0)
         >>> x, pullback = relaxed.gumbel_rao_with_pullback(1000, rng=0)
         >>> x, pullback([0.0, 0.0, 1.0]).round(2)

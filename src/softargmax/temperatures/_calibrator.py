@@ -108,6 +108,7 @@ class TemperatureCalibrator:
         Examples
         --------
         >>> import numpy as np
+        >>> from softargmax.temperatures import TemperatureCalibrator
         >>> class Model:
         ...     classes_ = np.array([0, 1])
         ...     def predict_proba(self, x):
@@ -148,6 +149,7 @@ class TemperatureCalibrator:
         Examples
         --------
         >>> import numpy as np
+        >>> from softargmax.temperatures import TemperatureCalibrator
         >>> class Model:
         ...     classes_ = np.array([0, 1])
         ...     def decision_function(self, x):
@@ -173,6 +175,7 @@ class TemperatureCalibrator:
         Examples
         --------
         >>> import numpy as np
+        >>> from softargmax.temperatures import TemperatureCalibrator
         >>> class Model:
         ...     classes_ = np.array(["no", "yes"])
         ...     def decision_function(self, x):
@@ -205,6 +208,7 @@ class TemperatureCalibrator:
         Examples
         --------
         >>> import numpy as np
+        >>> from softargmax.temperatures import TemperatureCalibrator
         >>> class Model:
         ...     classes_ = np.array([0, 1])
         ...     def decision_function(self, x):
@@ -221,6 +225,7 @@ class TemperatureCalibrator:
 
         Examples
         --------
+        >>> from softargmax.temperatures import TemperatureCalibrator
         >>> TemperatureCalibrator(cv=3).get_params()
         {'estimator': None, 'cv': 3, 'n_jobs': None}
         """
@@ -250,6 +255,7 @@ class TemperatureCalibrator:
 
         Examples
         --------
+        >>> from softargmax.temperatures import TemperatureCalibrator
         >>> TemperatureCalibrator().set_params(cv=3)
         TemperatureCalibrator(cv=3)
         """

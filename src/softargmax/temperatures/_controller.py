@@ -42,6 +42,7 @@ class EntropyController:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.temperatures import EntropyController
     >>> controller = EntropyController(target=0.5, rate=0.2)

@@ -152,6 +152,7 @@ class LogitBias(Edit):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.tokens import LogitBias
     >>> LogitBias({0: np.log(3.0)})(Categorical.from_weights([1, 1])).probs

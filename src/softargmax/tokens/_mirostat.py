@@ -68,6 +68,8 @@ class Mirostat(Stage):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from softargmax import Categorical
     >>> from softargmax.tokens import Mirostat
     >>> sampler = Mirostat(target=1.5, rate=0.1)
     >>> state, surprise = sampler.init(), []
@@ -150,6 +152,7 @@ class Mirostat(Stage):
 
         Examples
         --------
+        >>> from softargmax import Categorical
         >>> from softargmax.tokens import Mirostat
         >>> Mirostat(target=1.0).step(Categorical([9.0, 0.0]), 1.0, rng=0)
         (np.int64(0), np.float64(1.1))

@@ -120,6 +120,7 @@ class FrequencyPenalty(Penalty):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.tokens import FrequencyPenalty
     >>> FrequencyPenalty(np.log(2))(Categorical.from_weights([4, 1, 1]), [0, 0]).probs.round(4)
@@ -161,6 +162,7 @@ class PresencePenalty(Penalty):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.tokens import PresencePenalty
     >>> PresencePenalty(np.log(2))(Categorical.from_weights([2, 1, 1]), [0, 0]).probs.round(4)
@@ -256,6 +258,7 @@ class DRY(Penalty):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.tokens import DRY
     >>> DRY(np.log(2), 2.0, 2)(Categorical.from_weights([1, 1, 2]), [0, 1, 2, 0, 1]).probs.round(4)

@@ -38,6 +38,7 @@ class LogitsProcessor:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax.tokens import LogitsProcessor, TopK
     >>> processor = LogitsProcessor(TopK(2))
     >>> processor([7, 3], np.log(np.array([4, 2, 1, 2], np.float32))).round(4)

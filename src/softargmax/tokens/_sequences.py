@@ -95,6 +95,7 @@ class SequenceBias(_Sequences):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from softargmax import Categorical
     >>> from softargmax.tokens import SequenceBias
     >>> stage = SequenceBias({(5, 0): np.log(3.0)})
