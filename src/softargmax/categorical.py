@@ -48,8 +48,8 @@ class Categorical(Batch):
     Parameters
     ----------
     logits : array, shape (..., K)
-        Real scores z, the K categories on the last axis. float32 and float64 rule the dtype of
-        results; float16 and bfloat16 answer in float32, integers and booleans in float64.
+        Real scores z, the K categories on the last axis. Results have the dtype of float32 and
+        float64 logits; float16 and bfloat16 give float32, integers and booleans float64.
     temperature : float or array, optional
         T in [0, inf], 1 by default. It broadcasts against the batch axes alone, so one row of
         logits and a 1-d temperature make a whole ladder.
@@ -71,9 +71,9 @@ class Categorical(Batch):
 
     Notes
     -----
-    Temperature is a value of one formula, not a mode. At T = 0 (β = +inf) it is arg max, ties
-    shared in proportion to the prior; at T = inf (β = 0) the prior on the support; at β = -inf
-    arg min. Nothing is clamped and no epsilon is added.
+    Every temperature is served by one formula, without special modes. At T = 0 (β = +inf) it is arg
+    max, ties shared in proportion to the prior; at T = inf (β = 0) the prior on the support; at
+    β = -inf arg min. Nothing is clamped and no epsilon is added.
 
     ``dist[i]`` indexes the batch as NumPy would an array of shape batch_shape; ``len`` and
     iteration follow its first axis. Objects are immutable, safe to share between threads, and
@@ -301,7 +301,7 @@ class Categorical(Batch):
         Raises
         ------
         ValueError, TypeError
-            For a shape that does not fit, a row that is left with nothing, or an invalid mask.
+            For a shape that does not fit, a row without any category left, or an invalid mask.
 
         Examples
         --------
@@ -378,8 +378,8 @@ class Categorical(Batch):
         Parameters
         ----------
         category : int or array of integers
-            In 0 … K-1; broadcasts against batch_shape, so the k axis of what :meth:`top` and
-            ``sample_without_replacement`` return has to move first: ``np.moveaxis(x, -1, 0)``.
+            In 0 … K-1; broadcasts against batch_shape, so move the k axis of results of :meth:`top`
+            and ``sample_without_replacement`` to the front: ``np.moveaxis(x, -1, 0)``.
 
         Returns
         -------
@@ -467,12 +467,12 @@ class Categorical(Batch):
         return information.cdf(self._state, category)
 
     def log_cdf(self, category: ArrayLike) -> Any:
-        """log P(X ≤ category) in nats, with its digits in both tails.
+        """log P(X ≤ category) in nats, accurate in both tails.
 
-        The sum is formed from its own side, and where it is next to 1 from the other one, so that
-        neither a tiny probability nor a tiny distance from 1 is lost; where the terms underflow the
-        logarithm is still finite. -inf before the first category of the support. Shapes and errors
-        as for :meth:`log_prob`. One call costs as much as K categories.
+        The sum runs from the tail of the category, or from the other tail where it is close to 1,
+        so that neither a tiny probability nor a tiny distance from 1 is lost; where the terms
+        underflow the logarithm is still finite. -inf before the first category of the support.
+        Shapes and errors as for :meth:`log_prob`. One call costs as much as K categories.
 
         Examples
         --------
@@ -513,8 +513,8 @@ class Categorical(Batch):
     def quantile(self, u: ArrayLike) -> Any:
         """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0.
 
-        A draw is quantile(u) of a uniform u, and a category with p = 0 is never the answer. The
-        sums are float64, which a float32 distribution's :meth:`cdf` rounds.
+        A draw is quantile(u) of a uniform u, and a category with p = 0 is never returned. The sums
+        are float64, which a float32 distribution's :meth:`cdf` rounds.
 
         Parameters
         ----------
@@ -617,7 +617,7 @@ class Categorical(Batch):
         .. math:: H_n = -\log n! - n \sum_i p_i \log p_i + \sum_i \sum_{x=0}^{n}
                   \binom{n}{x} p_i^x (1 - p_i)^{n - x} \log x!
 
-        It is that of one draw at n = 1, and grows as
+        At n = 1 it is the entropy of one draw, and it grows as
         :math:`\tfrac12 \log((2 \pi e n)^{K - 1} \prod p_i)`.
 
         Parameters
@@ -632,10 +632,10 @@ class Categorical(Batch):
 
         Notes
         -----
-        What is summed are the differences from Stirling's formula, of which none cancels: the
-        relative error is about 1e-13 for any n, and next to H = 0 too. A category costs no more
-        than 173 terms, whatever n is, since a mean count of 64 and above is integrated as a smooth
-        variable; NumPy holds some of these at a time, other libraries 173·K.
+        The sum is over differences from Stirling's formula, none of which cancel: the relative
+        error is about 1e-13 for any n, also close to H = 0. A category costs at most 173 terms,
+        whatever n is, since a mean count of 64 and above is integrated as a smooth variable; NumPy
+        holds some of these at a time, other libraries 173·K.
 
         References
         ----------
@@ -706,12 +706,12 @@ class Categorical(Batch):
     # ------------------------------------------------------------------ moments and derivatives
 
     def expectation(self, values: ArrayLike) -> Any:
-        """The mean Σ p·v, where terms with p = 0 count 0 whatever their value.
+        """The mean Σ p·v, where terms with p = 0 contribute 0 whatever their value.
 
         Parameters
         ----------
         values : array, shape (..., K)
-            One real number a category; broadcasts against the batch.
+            One real number per category; broadcasts against the batch.
 
         Returns
         -------
@@ -734,7 +734,7 @@ class Categorical(Batch):
     def variance(self, values: ArrayLike) -> Any:
         """The variance Σ p·(v - Σ p·v)², in which terms with p = 0 count 0.
 
-        It is measured from the likeliest value, so that it keeps its digits where p is next to 1.
+        It is computed relative to the likeliest value, and so stays accurate where p is close to 1.
         Parameters, shapes and errors are those of :meth:`expectation`.
 
         Examples
@@ -771,8 +771,8 @@ class Categorical(Batch):
         ValueError, TypeError
             As :meth:`log_prob`, and a ValueError where the link to what the user gave is lost: for
             what :mod:`softargmax.mixtures` made, for a stage's new log-probabilities, and for what
-            ``tempered``, ``masked`` or a stage made of these or of a policy that is no
-            Boltzmann distribution.
+            ``tempered``, ``masked`` or a stage made of these or of a policy that is not a Boltzmann
+            distribution.
 
         References
         ----------
@@ -837,17 +837,17 @@ class Categorical(Batch):
             Draws of every row.
         rng : None, int, SeedSequence, BitGenerator, Generator or Keyed
             Source of randomness; None takes fresh entropy. A torch.Generator for PyTorch; a key,
-            required, for JAX; or a sequence of them (not Keyed), one a row of a 1-d batch: each
+            required, for JAX; or a sequence of them (not Keyed), one per row of a 1-d batch: each
             row's draws then depend on its own rng and its own logits alone. With
             :class:`softargmax.draws.Keyed`, draw number i depends on the seed and i alone.
         method : {"auto", "inverse", "gumbel", "alias"}
-            "inverse" inverts the cumulative distribution with one uniform a draw, "alias" looks the
-            uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers a draw (as a
-            race of exponential clocks, which is equivalent). "auto" is "alias" for at least 1,024
-            and at least K/2 draws of every row, else "inverse"; so 1,023 draws are not the first of
-            1,024. Up to 16 draws of at least 1,024 categories are inverted by sums of blocks. With
-            Keyed, "auto" is "inverse", of the whole distribution whatever the number of draws, and
-            "gumbel" is not available.
+            "inverse" inverts the cumulative distribution with one uniform per draw, "alias" looks
+            the uniform up in Walker's alias table, "gumbel" is Gumbel-max with K numbers per draw
+            (as a race of exponential clocks, which is equivalent). "auto" is "alias" for at least
+            1,024 and at least K/2 draws of every row, else "inverse"; so 1,023 draws are not the
+            first of 1,024. Up to 16 draws of at least 1,024 categories are inverted by sums of
+            blocks. With Keyed, "auto" is "inverse", of the whole distribution whatever the number
+            of draws, and "gumbel" is not available.
         workers : int, optional
             Threads; None is 1. The draws do not depend on it.
 

@@ -248,7 +248,7 @@ def _answer(
     axis: int,
     workers: int | None,
 ) -> Array:
-    """Compute ``probs`` or ``log_probs``: the optimised law for NumPy arrays, else the formula."""
+    """Compute ``probs`` or ``log_probs``: the optimised path for NumPy arrays, else the formula."""
     threads = check_workers(workers)
     logits, mask, prior, place = _categories_last(logits, mask, prior, axis)
     plain = None

@@ -28,8 +28,8 @@ def mix(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
     Parameters
     ----------
     dists : sequence of m Categorical
-        Over the same K categories, with batches that broadcast; PyTorch's or JAX's may stand beside
-        NumPy's.
+        Over the same K categories, with batches that broadcast; PyTorch's or JAX's may be mixed
+        with NumPy's.
     weights : array, shape (..., m)
         Non-negative and finite, one positive in every row at least; they need not sum to 1. The
         other axes broadcast against the batch.
@@ -38,7 +38,7 @@ def mix(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
     -------
     Categorical
         At temperature 1; its logits are its log-probabilities. Its support is the union of the
-        supports of what has a positive weight.
+        supports of the distributions with a positive weight.
 
     Raises
     ------
@@ -50,9 +50,10 @@ def mix(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
 
     Notes
     -----
-    What has weight 0 is ignored, and no derivative passes there. Nothing leaves the logarithms, so
-    that weights and probabilities as small as 1e-300 count, and log p keeps its digits next to 0.
-    In PyTorch and JAX derivatives flow to the weights and to what the distributions were made from.
+    A distribution of weight 0 is ignored, and no derivative passes through it. Everything is
+    computed in logarithms, so that weights and probabilities as small as 1e-300 count, and log p
+    stays accurate close to 0. In PyTorch and JAX derivatives flow to the weights and to what the
+    distributions were made from.
 
     There is no single array of values that a mixture was made from: its ``score``,
     ``entropy_gradient`` and ``fisher_information`` are a ValueError.
@@ -102,16 +103,16 @@ def pool(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
     ------
     ValueError
         As :func:`mix` does; for a category with p = 0 under negative weights alone, where p would
-        be infinite; and for a row where the distributions of positive weight have nothing in
+        be infinite; and for a row where the distributions of positive weight have no category in
         common. The message names the row.
     TypeError
         As :func:`mix` does.
 
     Notes
     -----
-    What has weight 0 is ignored; where all weights are 0 the product is empty, and the result
-    uniform. Derivatives flow as for :func:`mix`, through weights of 0 too, and what it says of
-    ``score`` holds here.
+    A distribution of weight 0 is ignored; where all weights are 0 the product is empty, and the
+    result uniform. Derivatives flow as for :func:`mix`, through weights of 0 too, and ``score`` is
+    an error as there.
 
     References
     ----------

@@ -494,7 +494,7 @@ def test_generators_of_another_library(lib):
                     draw(rng=rng)
             with pytest.raises(TypeError, match="rng must be a JAX key"):
                 foreign.sample_counts(3, rng=rng)
-        with pytest.raises(ValueError, match="one a row of a 1-d batch"):
+        with pytest.raises(ValueError, match="one per row of a 1-d batch"):
             foreign.sample(rng=lib.jax.random.split(lib.rng(0), 3))
         with pytest.raises(ValueError, match="method must be 'auto' or 'gumbel'"):
             foreign.sample(rng=lib.rng(0), method="alias")

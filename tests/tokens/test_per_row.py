@@ -188,7 +188,9 @@ def test_no_stage_follows_a_mixture_in_a_row():
 def test_each_row_gets_a_token():
     stage, dist = per_row([Mirostat(1.0), TopK(1)]), Categorical(np.zeros((2, 3)))
     for token in (1, [1], [1, 2, 0], [[1, 2]]):
-        with pytest.raises(ValueError, match=r"token must have shape \(2,\), one a row, got shape"):
+        with pytest.raises(
+            ValueError, match=r"token must have shape \(2,\), one per row, got shape"
+        ):
             stage.updated(dist, token)
 
 

@@ -212,10 +212,10 @@ def test_cold_trees_take_the_targets_token():
     [
         ([-1, 1], ValueError, "parents must be -1 or the number of an earlier token, got 1 of 1"),
         ([-2, 0], ValueError, "parents must be -1 or the number of an earlier token, got -2 of 0"),
-        ([-1], ValueError, r"parents must have shape \(2,\), one a token, got \(1,\)"),
-        ([[-1, 0]], TypeError, r"parents must be integers, one a token, got \[\[-1, 0\]\]"),
-        ([-1.0, 0.0], TypeError, r"parents must be integers, one a token, got \[-1.0, 0.0\]"),
-        (3, TypeError, "parents must be integers, one a token, got 3"),
+        ([-1], ValueError, r"parents must have shape \(2,\), one per token, got \(1,\)"),
+        ([[-1, 0]], TypeError, r"parents must be integers, one per token, got \[\[-1, 0\]\]"),
+        ([-1.0, 0.0], TypeError, r"parents must be integers, one per token, got \[-1.0, 0.0\]"),
+        (3, TypeError, "parents must be integers, one per token, got 3"),
     ],
 )
 def test_parents_that_are_no_tree(parents, error, message):

@@ -268,7 +268,7 @@ def test_what_is_refused_and_what_is_shown():
     dist = Categorical([0.0, 1.0])
     for history, error, message in (
         (None, ValueError, "history must be given, Watermark looks"),
-        ([[0]], TypeError, "history must be 1-d integer ids a row"),
+        ([[0]], TypeError, "history must be 1-d integer ids per row"),
         ([2], ValueError, "history must be ids below 2, got 2"),
     ):
         with pytest.raises(error, match=message):

@@ -82,7 +82,7 @@ def entropy_counts(state: State, n: int) -> Any:
     mirrored = p > q
     small = xp.where(mirrored, q, p)  # of n draws, how many are the rarer of the two
     each = _each_of_rows(small, mirrored, n) if xp is np else _each(small, mirrored, n, xp)
-    # A mirrored one, at most one a row, has S(n) taken off in its sum, where nothing cancels.
+    # A mirrored one, at most one per row, has S(n) taken off in its sum, where nothing cancels.
     rest = xp.where(xp.any(mirrored, axis=-1), 0.0, _whole(n, p, xp))
     return unwrap(xp.astype(xp.sum(each, axis=-1) - rest, state.dtype))
 

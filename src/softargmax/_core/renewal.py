@@ -124,7 +124,7 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
 
 @ignore_fp_errors
 def retempered(state: State, temperature: Any, stage: str) -> State:
-    """Log-probabilities of p^(1/t) on the present support; ``temperature`` is one, or one a row."""
+    """Log-probabilities of p^(1/t) on the support; ``temperature`` is one, or one per row."""
     if not (goes_row_by_row(state) and is_plain(temperature)):
         # The scores before their rounding to log-probabilities.
         heat = checked_temperature(temperature, None, state.xp, state.like)

@@ -44,7 +44,7 @@ def keys_of(rng: Any, batch: Shape) -> Array:
     keys = _typed(rng)
     if keys.ndim and (keys.ndim != 1 or keys.shape != batch):
         raise ValueError(
-            "rng must be one key, or one a row of a 1-d batch; "
+            "rng must be one key, or one per row of a 1-d batch; "
             f"got keys of shape {keys.shape} for batch_shape {batch}"
         )
     return keys

@@ -27,14 +27,14 @@ class Keyed:
     Raises
     ------
     ValueError, TypeError
-        For a seed or start that is negative or no integer.
+        For a seed or start that is negative or not an integer.
 
     Notes
     -----
     Draw i inverts the cumulative distribution (or looks up the alias table) at uniform number i of
     NumPy's counter-based generator Philox-4x64, whose key is made of the seed. For long runs,
-    ``method="alias"`` is the faster. Keyed works for NumPy arrays, and for PyTorch tensors on the
-    CPU; in JAX, ``fold_in`` the number into the key.
+    ``method="alias"`` is faster. Keyed works for NumPy arrays, and for PyTorch tensors on the CPU;
+    in JAX, ``fold_in`` the number into the key.
 
     References
     ----------

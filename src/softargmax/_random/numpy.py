@@ -37,7 +37,7 @@ def generator(rng: Any) -> Generator:
     ):
         raise TypeError(
             "rng must be None, an int, a SeedSequence, a BitGenerator or a Generator "
-            f"(or a sequence of them, one a row of a 1-d batch), got {rng!r}"
+            f"(or a sequence of them, one per row of a 1-d batch), got {rng!r}"
         )
     if isinstance(rng, int | np.integer) and rng < 0:
         raise ValueError(f"rng must be a non-negative int, got {rng!r}")

@@ -22,8 +22,9 @@ def engine() -> Engine:
     """The engine that serves NumPy arrays and CPU tensors: "numba" where it is installed.
 
     The environment variable ``SOFTARGMAX_ENGINE`` chooses one, "numba" or "numpy", for the process.
-    Both have the same law; compiled rows are faster, and from equal seeds draw the same on every
-    machine. A numba that cannot be imported is reported by one warning, and NumPy serves instead.
+    Both sample the same distribution; compiled rows are faster, and equal seeds give equal draws on
+    every machine. A numba that cannot be imported is reported by one warning, and NumPy serves
+    instead.
 
     Returns
     -------

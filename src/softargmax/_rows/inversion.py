@@ -21,7 +21,7 @@ def cumulative(weights: Any) -> Any:
     Parameters
     ----------
     weights : array, shape (..., K)
-        Non-negative, in no need of normalisation.
+        Non-negative; they need not sum to 1.
 
     Returns
     -------

@@ -38,10 +38,10 @@ def swap_gain(cold: Any, colder: Any, energies: Any, others: Any) -> Any:
 def tune_ladder(
     result: ExchangeResult, rungs: int, *, criterion: Literal["swaps", "flow"] = "swaps"
 ) -> Any:
-    r"""A ladder of coldness with the same ends, its rungs placed by what a run has seen.
+    r"""A ladder of coldness with the same ends, its rungs placed by the record of a run.
 
     The run says how far neighbours are apart, by one of two measures :math:`d_r`; the new rungs
-    part their sum evenly:
+    divide their sum evenly:
 
     ============  =================================================================================
     criterion     distance of rungs r and r + 1
@@ -57,7 +57,8 @@ def tune_ladder(
     Parameters
     ----------
     result : ExchangeResult
-        A run at 2 or more finite coldnesses, long enough to know the rates; burn-in left out.
+        A run at 2 or more finite coldnesses, long enough to estimate the rates; without its
+        burn-in.
     rungs : int
         The number of new rungs, 2 or more.
     criterion : {"swaps", "flow"}
@@ -72,21 +73,21 @@ def tune_ladder(
     ------
     ValueError
         For a run of one rung, of infinite coldness or without a recorded step, for fewer than 2
-        rungs, and for the flow of a run in which no walker has made the way between the ends.
+        rungs, and for the flow of a run in which no walker has gone from one end to the other.
     TypeError
         For a result that is not an ExchangeResult.
 
     Notes
     -----
     Where rungs are close, :math:`1 - a_r` is the local communication barrier of Syed et al., whose
-    sum they part evenly; :math:`2 \operatorname{erfc}^{-1}` of the rate adds up along the ladder
-    also where rungs are far apart, exactly so for energies with normal laws of one variance. In
-    between the rungs, a monotone cubic interpolates. A ladder on which some neighbours hardly swap
-    says little of what lies between them: tune, run and tune again.
+    sum they divide evenly; :math:`2 \operatorname{erfc}^{-1}` of the rate adds up along the ladder
+    also where rungs are far apart, exactly so for normally distributed energies of equal variance.
+    In between the rungs, a monotone cubic interpolates. A ladder on which some neighbours hardly
+    swap says little about the gap between them: tune, run and tune again.
 
     Equal rates are best where a sweep makes the energies of a replica all but independent. Where
     sweeps are slow (near a phase transition), walkers turn back there although rates are even; the
-    flow sees that, but it needs a run with many round trips.
+    flow criterion accounts for that, but it needs a run with many round trips.
 
     References
     ----------

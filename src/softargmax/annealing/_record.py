@@ -28,7 +28,7 @@ class ExchangeResult:
     energies : float64, shape (n, R)
         The energies after each recorded step; column r is a sample at coldness[r].
     observables : dict of str to float64, shape (n, R, ...)
-        What the functions of the states answered, after the same steps as the energies.
+        The values of the functions of the states, after the same steps as the energies.
     burn_in, thin : int
         Recorded are the steps burn_in, burn_in + thin, …, counted from 0: n of them.
     walkers : int64, shape (steps, R)
@@ -91,8 +91,8 @@ class ExchangeResult:
 
         The steps are cut into 32 batches, whose means are all but independent if a batch is many
         times as long as the correlation of the series; then the error is right to 13 %, and
-        (found - exact) / error has Student's law of 31 degrees of freedom. Of fewer than 64 steps,
-        batches are pairs; of fewer than 4, the error is NaN.
+        (found - exact) / error follows Student's t with 31 degrees of freedom. With fewer than 64
+        steps, batches are pairs; with fewer than 4, the error is NaN.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class ExchangeResult:
 
         A run is a chain, and a rung is a place on the axis ``rung`` of each variable, with its
         coldness for a label: ArviZ's ESS, autocorrelations and trace plots are then of one rung at
-        a time. Rungs are no chains, since they have different laws. R-hat compares chains, so it
+        a time. Rungs are not chains, since their distributions differ. R-hat compares chains, so it
         needs other runs of the same ladder, from other seeds and initial states.
 
         Parameters

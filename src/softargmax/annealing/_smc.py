@@ -35,8 +35,8 @@ class SMCResult:
     energies : float64, shape (n,)
         Of the states.
     coldness : float64, shape (steps + 1,)
-        The levels, from the initial one on; without a ladder the first may stand there twice,
-        where many of the initial states are forbidden.
+        The levels, from the initial one on; without a ladder the first may occur twice, where many
+        of the initial states are forbidden.
     log_z : float64, shape (steps + 1,)
         Estimates of :math:`\log (Z(\beta) / Z(\beta_0))` at each level; 0 at the first.
     log_z_error : float64, shape (steps + 1,)
@@ -154,9 +154,9 @@ def smc(
         Without a ladder, the coldness of the states and the one at which to end, both finite.
     ess : float
         Particles are resampled (scheme "ssp") where their effective sample size is ess·n or less.
-        0 is never: with a ladder, the run is then annealed importance sampling.
+        With 0 they never are: given a ladder, the run is then annealed importance sampling.
     steps : int, optional
-        At most so many steps; all when None.
+        The most steps to run; all when None.
     rng : None, int, SeedSequence, BitGenerator or Generator
         As for :func:`anneal`.
     progress : bool
@@ -192,16 +192,15 @@ def smc(
 
     Notes
     -----
-    **With a fixed ladder** the mean of Z over runs is exact, for any number of particles, any
-    sweeps and any ``ess`` (log Z is too low by half its variance). A ladder that is chosen on the
-    way depends on the particles: then Z is only consistent, right in the limit of many particles,
-    with a bias of order 1/n. To have both, use the levels that one run has found,
-    ``np.unique(run.coldness)``, as the ladder of another.
+    **With a fixed ladder** the estimate of Z is unbiased, for any number of particles, any sweeps
+    and any ``ess`` (log Z is too low by half its variance). An adaptive ladder depends on the
+    particles: then Z is only consistent, with a bias of order 1/n. To have both, use the levels
+    that one run has found, ``np.unique(run.coldness)``, as the ladder of another.
 
-    **The standard error** comes from the run itself, by how unevenly the weight falls on the
-    initial particles, whose descendants share their luck (Lee & Whiteley 2018; what resampling
-    itself has made uneven is taken off as it happened, so that the estimate serves this scheme).
-    It knows that sweeps are too short to forget, as long as many initial particles have
+    **The standard error** comes from the run itself, from how unevenly the weight falls on the
+    initial particles, whose descendants are correlated (Lee & Whiteley 2018; the unevenness from
+    resampling itself is subtracted as it occurred, so that the estimate holds for this scheme). It
+    accounts for sweeps that are too short to decorrelate, as long as many initial particles have
     descendants: see ``len(set(run.ancestors))``. It is NaN for one particle.
 
     References

@@ -86,7 +86,7 @@ def maximal_coupling(
     shape : int or tuple of ints
         Pairs drawn for each row.
     rng
-        As for :meth:`Categorical.sample`, except Keyed. A single one for all rows.
+        As for :meth:`Categorical.sample`, except Keyed. One rng for all rows.
 
     Returns
     -------

@@ -143,8 +143,8 @@ def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = N
     category : int or array of integers
         The category drawn; broadcasts against the batch.
     rng
-        As for :meth:`Categorical.sample`, except Keyed. A sequence holds one a row of the batch to
-        which category and distribution broadcast.
+        As for :meth:`Categorical.sample`, except Keyed. A sequence holds one per row of the batch
+        to which category and distribution broadcast.
 
     Returns
     -------

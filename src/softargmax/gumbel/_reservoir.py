@@ -20,11 +20,11 @@ _MOST = 45.06  # upper bound of the Gumbel noise
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reservoir:
-    r"""A draw of k categories without replacement from logits that arrive in pieces.
+    r"""A draw of k categories without replacement from logits that arrive in chunks.
 
     Category i has the score z_i + g_i, with a Gumbel g_i that depends only on the seed and i, and
-    the k best scores are the draw (Gumbel-top-k). So pieces may have any size and come in any
-    order, and reservoirs filled from different pieces, even on different machines, can be merged.
+    the k best scores are the draw (Gumbel-top-k). So chunks may have any size and come in any
+    order, and reservoirs filled from different chunks, even on different machines, can be merged.
 
     Parameters
     ----------

@@ -40,8 +40,8 @@ def ucb(
     values : array, shape (..., K)
         Mean rewards Q, as of rewards in [0, 1]; -inf forbids an action.
     counts : array, shape (..., K)
-        N ≥ 0, how often each action was taken. Legal actions of count 0 come before all others
-        and share.
+        N ≥ 0, how often each action was taken. Legal actions of count 0 come before all others and
+        are equally likely.
     c : float or array
         In [0, inf), √2 by default, which is UCB1; broadcasts against the batch axes alone.
     mask : array of bool (or 0 and 1), shape (..., K), optional
@@ -200,7 +200,7 @@ def exp3(gains: ArrayLike, gamma: ArrayLike, *, mask: ArrayLike | None = None) -
 
 @ignore_fp_errors
 def exp3_update(gains: ArrayLike, policy: Categorical, action: ArrayLike, reward: ArrayLike) -> Any:
-    r"""The gains of :func:`exp3` after a reward, weighted by the chance that it was asked for.
+    r"""The gains of :func:`exp3` after a reward, importance-weighted by the action's probability.
 
     .. math:: G(a) \leftarrow G(a) + \frac{r}{\pi(a)} \quad \text{for the action } a \text{ taken}
 
@@ -208,7 +208,7 @@ def exp3_update(gains: ArrayLike, policy: Categorical, action: ArrayLike, reward
     ----------
     gains : array, shape (..., K)
     policy : Categorical
-        The one that the action was drawn from.
+        The policy that the action was drawn from.
     action : int or array of integers, shape (...)
     reward : float or array, shape (...)
         r, in [0, 1].

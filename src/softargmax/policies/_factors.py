@@ -83,7 +83,7 @@ class Factors(NamedTuple):
         return self._xp.take(self._xp.concat(found, axis=-1), self._index(order), axis=-1)
 
     def flat(self, function: Callable[[Categorical, Any], Array]) -> Array:
-        """One value a category, (…, K), from arrays (…, members, largest) without the padding."""
+        """One value per category, (…, K), from arrays (…, members, largest) without the padding."""
         parts, places = [], []
         for group in self.groups:
             x = function(group.dist, self._index(group.members))

@@ -112,7 +112,7 @@ def completed_q(
     logits : array, shape (..., K)
         Of the policy network; -inf forbids an action.
     q : array, shape (..., K)
-        Mean value of each action in the search; what stands at unvisited actions is not read.
+        Mean value of each action in the search; values at unvisited actions are not read.
     visits : array, shape (..., K)
         N(a) ≥ 0, how often each action was visited.
     value : float or array, shape (...)

@@ -51,8 +51,8 @@ def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "
     ``"systematic"``        stratified with one uniform for all parts: ⌊np⌋ or ⌈np⌉
     ``"residual"``          ⌊np⌋, and the remainder by independent draws
     ``"ssp"``               ⌊np⌋ or ⌈np⌉, negatively associated (Srinivasan's process)
-    ``"killing"``           its own place with probability p / max p; each place that falls free is
-                            drawn anew from p
+    ``"killing"``           its own place with probability p / max p; each place that is freed is
+                            redrawn from p
     ======================  ==================================================================
 
     Parameters

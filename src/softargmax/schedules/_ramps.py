@@ -196,7 +196,7 @@ class Geometric(_Ramp):
 
 @dataclass(frozen=True, repr=False)
 class Exponential(Schedule):
-    r"""A factor for every step, without an end: :math:`T = start\,decay^{t / steps}`.
+    r"""A constant factor per step, without an end: :math:`T = start\,decay^{t / steps}`.
 
     :meth:`Schedule.clip` gives it the floor that exponential decays of other libraries end at
     (``end_value``, ``eps_min``); :class:`Geometric` is the one that ends at a step.
@@ -206,7 +206,7 @@ class Exponential(Schedule):
     start, decay : float
         In (0, inf).
     steps : float
-        In (0, inf), 1 by default: in how many steps the factor is decay.
+        In (0, inf), 1 by default: in how many steps the value is multiplied by ``decay``.
 
     Examples
     --------

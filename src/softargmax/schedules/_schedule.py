@@ -222,7 +222,7 @@ class Clipped(Schedule):
     ----------
     schedule : Schedule
     low, high : float
-        In [0, inf], low ≤ high; 0 and inf, the defaults, are no bounds.
+        In [0, inf], low ≤ high; 0 and inf, the defaults, mean no bound.
 
     Examples
     --------

@@ -161,13 +161,13 @@ def _data(logits: Any, labels: Any, mask: Any, weights: Any) -> tuple[Any, Any, 
     z = z if possible is None else np.where(possible, z, -math.inf)
     chosen = category(labels, np, z, z.shape[-1], "labels")
     if chosen.shape != batch:
-        raise ValueError(f"labels must have shape {batch}, one a row, got shape {chosen.shape}")
+        raise ValueError(f"labels must have shape {batch}, one per row, got shape {chosen.shape}")
     counts = np.ones(batch)
     if weights is not None:
         counts = numbers_in(weights, "weights", "[0, inf)", np, z)
         if counts.shape != batch:
             raise ValueError(
-                f"weights must have shape {batch}, one a row, got shape {counts.shape}"
+                f"weights must have shape {batch}, one per row, got shape {counts.shape}"
             )
     if not counts.any():
         raise ValueError(

@@ -14,7 +14,7 @@ _FLOOR = 1e-12  # added to probabilities before their logarithm, as scikit-learn
 
 
 class TemperatureCalibrator:
-    r"""A classifier whose probabilities are calibrated by one temperature, as scikit-learn's are.
+    r"""A classifier calibrated by one temperature, with the interface of scikit-learn.
 
     .. math:: p(x) = \mathrm{softargmax}(z(x) / T)
 
@@ -40,19 +40,19 @@ class TemperatureCalibrator:
     calibration_ : FittedTemperature
         The temperature with its standard error, and the log loss before and after.
     estimator_ : classifier
-        The one that is fitted to all data, or was.
+        The estimator that predicts: fitted to all data, or the "prefit" one.
 
     Notes
     -----
     The interface is that of scikit-learn's ``CalibratedClassifierCV``, and so are the probabilities
     of its ``method="temperature"`` with ``ensemble=False`` (of release 1.8 or later), to the
     precision of its search. The temperature of two classes is that of the scores (0, z) for one
-    number z a sample, so that T = 1 leaves a logistic regression as it is. Without
-    ``decision_function`` the scores are log(p + 1e-12). One temperature for all classes changes no
-    ranking: ``predict`` is the estimator's own answer, at any T.
+    number z per sample, so that T = 1 leaves a logistic regression as it is. Without
+    ``decision_function`` the scores are log(p + 1e-12). One temperature for all classes does not
+    change the ranking: ``predict`` is the estimator's own answer, at any T.
 
-    It needs scikit-learn (extra ``sklearn``), but for "prefit": then anything will do that has
-    ``classes_`` and one of the two methods.
+    It needs scikit-learn (extra ``sklearn``), except for "prefit": then any object with
+    ``classes_`` and one of the two methods will do.
 
     References
     ----------
@@ -251,7 +251,7 @@ class TemperatureCalibrator:
         Raises
         ------
         ValueError
-            For a name that is no parameter.
+            For a name that is not a parameter.
 
         Examples
         --------

@@ -74,9 +74,9 @@ class ReweightingResult:
         Their standard errors, by the jackknife over blocks of time.
     weights : Categorical, batch_shape (...)
         The pooled samples as categories, each with its weight: in the order of
-        ``energies.ravel()``, or rung after rung where a list was given. It answers as
-        distributions do: ``resampling.effective_sample_size`` of it tells how many samples speak
-        of a coldness, ``resampling.resample`` draws states at it.
+        ``energies.ravel()``, or rung after rung where a list was given.
+        ``resampling.effective_sample_size`` of it tells how many samples count at a coldness, and
+        ``resampling.resample`` draws states there.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def reweight(
     log_states: float | None = None,
     blocks: int = 20,
 ) -> ReweightingResult:
-    r"""What runs at several coldnesses say about any coldness between them (MBAR).
+    r"""Combine runs at several coldnesses into estimates at any coldness between them (MBAR).
 
     All samples are pooled, each with the weight that its energy has at the coldness asked for:
 
@@ -185,8 +185,8 @@ def reweight(
     coldness : array, shape (R,)
         β of each rung, finite; 0 and negative ones are allowed.
     to : float or array, shape (...)
-        Where the answers are wanted, finite. Beyond the rungs few samples have weight, and errors
-        are not to be trusted.
+        The coldnesses to estimate at, finite. Beyond the rungs few samples have weight, and the
+        errors are unreliable.
     log_states : float, optional
         The logarithm of the number of states, which is log Z at coldness 0. Then log Z is absolute;
         else it is 0 at the first rung.
@@ -208,13 +208,13 @@ def reweight(
 
     Notes
     -----
-    An error is that of the delete-one-block jackknife: the equations are solved anew without each
-    block of time, of all rungs at once. So it knows that steps are correlated, as far as blocks
-    are longer than that, and that rungs which swapped states are. It has a relative error of
+    An error is that of the delete-one-block jackknife: the equations are solved again without each
+    block of time, of all rungs at once. So it accounts for correlated steps, if blocks are longer
+    than the correlation, and for correlated rungs that swapped states. It has a relative error of
     about 1/√(2·blocks): 16 % with 20, where an interval of 95 % is ±2.09 errors (Student's t).
 
-    Results are NumPy's, whatever the library of the arrays. The first steps of a run, which
-    have not reached equilibrium, are to be left out beforehand.
+    Results are NumPy arrays, whatever the library of the inputs. Leave out the first steps of a
+    run, before equilibrium, yourself.
 
     References
     ----------

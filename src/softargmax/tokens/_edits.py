@@ -181,11 +181,11 @@ class LogitBias(Edit):
 def mappings(
     x: Any, name: str, keys: str, checked: Callable[[Mapping[Any, Any], str], dict[Any, float]]
 ) -> Any:
-    """A mapping that stays as it is, or a tuple of one a row."""
+    """A mapping that stays as it is, or a tuple of one per row."""
     if isinstance(x, Mapping):
         return FrozenMapping(checked(x, name))
     if not (isinstance(x, list | tuple) and all(isinstance(row, Mapping) for row in x)):
-        raise TypeError(f"{name} must be a mapping of {keys} to numbers, or one a row, got {x!r}")
+        raise TypeError(f"{name} must be a mapping of {keys} to numbers, or one per row, got {x!r}")
     return tuple(FrozenMapping(checked(row, name)) for row in x)
 
 

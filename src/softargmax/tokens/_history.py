@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._arrays.namespaces import Shape, is_foreign, is_traced, to_numpy
 from softargmax._core.state import State
 
-_ROW = "history", "1-d integer ids a row"
+_ROW = "history", "1-d integer ids per row"
 
 
 def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
@@ -89,7 +89,7 @@ def _sequence(history: Any, batch: tuple[int, ...]) -> list[Any]:
         items = list(history)
     except TypeError:
         raise TypeError(
-            f"history must be integer ids, or one sequence of them a row, got {history!r}"
+            f"history must be integer ids, or one sequence of them per row, got {history!r}"
         ) from None
     if not batch:
         return [ids_of(items, *_ROW)]
@@ -123,7 +123,7 @@ def id_rows(x: Any, name: str) -> tuple[Any, ...]:
         items = [x]
     if not any(map(is_sequence, items)):
         return tuple(ids_of(x, name).tolist())
-    expected = "a sequence of integer ids, or one a row"
+    expected = "a sequence of integer ids, or one per row"
     return tuple(tuple(ids_of(row, name, expected).tolist()) for row in items)
 
 

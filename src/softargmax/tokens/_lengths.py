@@ -80,7 +80,7 @@ class MinLength(_LengthRule):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Force(_LengthRule):
-    """Force the token at one place: after exactly ``at`` tokens, it is one of ``ids``.
+    """Force the token at one position: after exactly ``at`` tokens, it is one of ``ids``.
 
     All of them are equally likely then, whatever they were before, and others get probability 0.
 
@@ -100,7 +100,7 @@ class Force(_LengthRule):
     Raises
     ------
     ValueError, TypeError
-        For a parameter outside its range or of another type, or where no token is left.
+        For a parameter outside its range or of another type, or where no token survives.
 
     Notes
     -----

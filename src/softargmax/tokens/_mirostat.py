@@ -44,7 +44,7 @@ class Mirostat(Stage):
     target : float or array
         In (0, inf), in nats: llama.cpp's τ, which is in bits, times log 2.
     rate : float or array
-        The learning rate η, in (0, inf). Arrays have one value a row: they broadcast to the batch.
+        The learning rate η, in (0, inf). Arrays hold one value per row and broadcast.
     version : {2, 1}
     state : float or array, optional
         μ, where it begins; :meth:`init` by default.
@@ -57,10 +57,10 @@ class Mirostat(Stage):
     Notes
     -----
     A pair of pure functions: ``state = init()`` and ``token, state = step(dist, state, rng=rng)``.
-    The state is μ: a number, or an array with one per row. Where another program draws, it is a
-    stage: ``stage(dist)`` is what to draw from, and ``stage.updated(dist, token)`` the stage for
-    the next token; :class:`LogitsProcessor` does that by itself. A token that had probability 0,
-    such as padding, leaves μ as it is.
+    The state is μ: a number, or an array with one per row. Where another program draws, use it as a
+    stage: ``stage(dist)`` is the distribution to draw from, and ``stage.updated(dist, token)`` the
+    stage for the next token; :class:`LogitsProcessor` does that by itself. A token that had
+    probability 0, such as padding, leaves μ as it is.
 
     References
     ----------

@@ -58,8 +58,8 @@ class RepetitionPenalty(Penalty):
         In (0, inf); 1 is no penalty.
     of : {"all", "output", "prompt"} or ids
         Which tokens count: the whole history, the output after the prompt, or the prompt; or ids
-        that stand apart from the history, such as an encoder's input, the same for all rows or a
-        sequence of ids for each row of a 1-d batch.
+        outside the history, such as an encoder's input, the same for all rows or a sequence of ids
+        for each row of a 1-d batch.
     prompt_length : int or array, optional
         How many of the first tokens are the prompt; 0 by default; required for ``of="prompt"``.
     last : int, optional

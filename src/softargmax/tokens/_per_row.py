@@ -69,14 +69,14 @@ class PerRow(Stage):
         token = token if is_foreign(token) else np.asarray(token)
         if tuple(token.shape) != (len(self.stages),):
             raise ValueError(
-                f"token must have shape ({len(self.stages)},), one a row, "
+                f"token must have shape ({len(self.stages)},), one per row, "
                 f"got shape {tuple(token.shape)}"
             )
         pairs = zip(rows, token, strict=True)
         return PerRow(tuple(stage.updated(row, x, own) for (stage, row, own), x in pairs))
 
     def with_prompt(self, prompt_length: Any) -> "PerRow":
-        """The same stages, each told how many of the first tokens of its row are the prompt.
+        """The same stages, each with the length of the prompt of its row.
 
         Examples
         --------
@@ -123,8 +123,8 @@ def per_row(stages: Sequence[Stage]) -> PerRow:
     -------
     PerRow
         It returns log-probabilities (at temperature 1) as an edit does. For requests that join or
-        leave, make another one: ``per_row([*stage.stages[1:], new])``. What adapts, such as
-        :class:`Mirostat`, has its state in the stage and so moves along. Where a row ends with
+        leave, make another one: ``per_row([*stage.stages[1:], new])``. An adaptive stage, such as
+        :class:`Mirostat`, holds its state and so takes it along. Where a row ends with
         :class:`XTC`, no stage may follow.
 
     Raises

@@ -24,9 +24,9 @@ def preset(
     ----------
     style : {"transformers", "llama.cpp", "vllm"}
     prompt_length : int or array, optional
-        How many of the first tokens are the prompt, as for :meth:`Stage.with_prompt`. What reads
-        the prompt (the encoder's penalties without encoder_input_ids) needs it: else the call is a
-        ValueError.
+        How many of the first tokens are the prompt, as for :meth:`Stage.with_prompt`. Stages that
+        read the prompt (the encoder's penalties without encoder_input_ids) need it: without it the
+        call is a ValueError.
     defaults : bool
         Whether parameters not given have that project's own defaults, as far as they shape
         probabilities: top_k=50 and max_length=20 in transformers (with do_sample=True); top_k=40,
@@ -34,8 +34,8 @@ def preset(
     **params
         With that project's names and meanings, including its values for "off". A number may be a
         1-d array or list with one for each request: the chain then holds one :func:`per_row`, and
-        takes a batch of so many rows; what is no number is the same for all of them. In the order
-        of the chain,
+        takes a batch of so many rows; any other value is shared by all of them. In the order of the
+        chain,
 
         transformers: sequence_bias, encoder_repetition_penalty, repetition_penalty,
         no_repeat_ngram_size, encoder_no_repeat_ngram_size, bad_words_ids, min_length,
@@ -79,8 +79,8 @@ def preset(
     What remains different: rounding; tied tokens are kept or dropped together; XTC's coin is
     marginalised out; a temperature of 0 is arg max, with ties sharing the probability. llama.cpp
     counts tokens of probability 0 in the largest entropy of its dynamic temperature and in the
-    first Mirostat, where they occur. Without a prompt_length, what counts the output alone counts
-    the whole history.
+    first Mirostat, where they occur. Without a prompt_length, penalties that count the output alone
+    count the whole history.
 
     Examples
     --------

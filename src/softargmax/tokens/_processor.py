@@ -33,8 +33,8 @@ class LogitsProcessor:
     repeat_penalty=1.0`` to llama-cpp-python. Padding in ``input_ids`` counts as history, since
     hosts pad with a valid id.
 
-    What adapts (:class:`Mirostat`) learns from call to call, where each row has one id more than
-    before. Else it begins anew: with another text, and where beam search has moved rows.
+    Adaptive stages (:class:`Mirostat`) learn from call to call, if each row has one id more than
+    before. Otherwise they start afresh: for another text, or where beam search has moved rows.
 
     Examples
     --------
@@ -91,8 +91,8 @@ class LogitsProcessor:
         Returns
         -------
         Stage
-            Where rows join or leave, what the next processor is made of. The stage as it was at
-            first, where nothing adapts or these ids do not continue those of the last call.
+            Make the next processor from it where rows join or leave. It is the initial stage where
+            nothing adapts, or where these ids do not continue those of the last call.
 
         Examples
         --------

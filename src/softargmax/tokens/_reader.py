@@ -99,9 +99,9 @@ class Reader(Edit):
 
 
 def _source(x: Any) -> Any:
-    """Ids that stand apart from the history: an array, or a tuple with one a row."""
+    """Ids that stand apart from the history: an array, or a tuple with one per row."""
     x = to_numpy(x) if is_foreign(x) else x
-    expected = "'all', 'output', 'prompt', integer ids, or a sequence of them a row"
+    expected = "'all', 'output', 'prompt', integer ids, or a sequence of them per row"
     if not is_sequence(x):
         raise TypeError(f"of must be {expected}, got {x!r}")
     if x.ndim > 1 if isinstance(x, np.ndarray) else any(map(is_sequence, x)):

@@ -38,7 +38,7 @@ class _Sequences(Reader):
     @cached_property
     @abstractmethod
     def _tables(self) -> Any:
-        """A table for all rows, or a tuple with one a row."""
+        """A table for all rows, or a tuple with one per row."""
 
     @property
     def _looks_back(self) -> bool:

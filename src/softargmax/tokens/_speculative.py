@@ -54,7 +54,7 @@ def verify(
 
     With ``parents`` there are several drafts of a position, and the tokens are the nodes of a tree.
     After a rejection the residual takes the place of q, and the next sibling is tried; a node's
-    first accepted child is the next node. The next token is drawn from what is left of q after the
+    first accepted child is the next node. The next token is drawn from the residual of q after the
     last child, or from the target of a node without children.
 
     Parameters
@@ -62,19 +62,19 @@ def verify(
     draft_tokens : integers, shape (..., n)
         Drawn from ``draft``; n may be 0.
     draft : Categorical
-        With batch shape (..., n). Of siblings, row i is the law of token i given those before it:
-        the same law again for independent draws, without their tokens
+        With batch shape (..., n). For siblings, row i is the distribution of token i given those
+        before it, and the same distribution again for independent draws, without their tokens
         (:meth:`Categorical.masked`) for draws without replacement.
     target : Categorical
-        With batch shape (..., n + 1), over the same tokens: first what follows the text, then what
-        follows each drafted token, after those on the way to it.
+        With batch shape (..., n + 1), over the same tokens: first for the token after the text,
+        then for the one after each drafted token and its ancestors.
     parents : n integers, optional
         The node that each token follows: -1, the text so far, or the number of an earlier token.
         One tree for all rows; the chain -1, 0, 1, ... by default.
     lengths : integers, shape (...), optional
-        How many tokens of each row are a draft, from 0 to n; all by default. What stands beyond
-        them in the three others is padding, tokens of any id and any distributions; a row whose m
-        tokens are all accepted goes on with its target at place m.
+        How many tokens of each row are a draft, from 0 to n; all by default. Beyond them the three
+        other arguments are padding, with any ids and any distributions; a row whose m tokens are
+        all accepted continues with its target at index m.
     rng
         As for :meth:`Categorical.sample`, except Keyed. The noise is independent of what ``sample``
         draws from the same seed.
@@ -83,7 +83,7 @@ def verify(
     -------
     accepted : integers, shape (...)
         From 0 to n, or to the row's length. In a tree, 0, or 1 + the number of the last accepted
-        node, which is accepted with all on the way to it: the row of ``target`` that was reached.
+        node, which is accepted with all its ancestors: the row of ``target`` that was reached.
     next_token : integers, shape (...)
 
     Raises
@@ -150,8 +150,8 @@ def expected_accepted(
 
     .. math:: \sum_i P(\text{token } i \text{ is accepted})
 
-    over what the verification leaves to chance. Its mean over drafts is what a way of drafting
-    gains for each call of the target, which gives one token more.
+    over the randomness of the verification. Its mean over drafts is what a drafting scheme gains
+    for each call of the target, which gives one token more.
 
     Parameters
     ----------
@@ -286,9 +286,9 @@ def _checked_parents(parents: ArrayLike | None, n: int) -> list[int]:
     if found is None or not all(
         isinstance(x, int | np.integer) and type(x) is not bool for x in found
     ):
-        raise TypeError(f"parents must be integers, one a token, got {parents!r}")
+        raise TypeError(f"parents must be integers, one per token, got {parents!r}")
     if len(found) != n:
-        raise ValueError(f"parents must have shape ({n},), one a token, got ({len(found)},)")
+        raise ValueError(f"parents must have shape ({n},), one per token, got ({len(found)},)")
     for node, parent in enumerate(found):
         if not -1 <= parent < node:
             raise ValueError(
@@ -321,7 +321,7 @@ def _laws(p: State, q: State, parents: list[int]) -> tuple[Any, list[int]]:
 
 
 def _ended(tree: _Tree, passed: Any) -> tuple[Any, State]:
-    """The row of the target that is reached, and the law of the next token.
+    """The row of the target that is reached, and the distribution of the next token.
 
     From which tokens would pass the test if they came to it, (…, n).
     """

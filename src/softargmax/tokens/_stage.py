@@ -73,7 +73,7 @@ class Stage(Parameters, ABC):
         return self
 
     def with_prompt(self, prompt_length: Any) -> Self:
-        """The same stage, told how many of the first tokens of the history are the prompt.
+        """The same stage with the length of the prompt, which starts the history.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Stage(Parameters, ABC):
         Raises
         ------
         ValueError, TypeError
-            For a length that is no integer of 0 or more.
+            For a length that is not an integer of 0 or more.
 
         Examples
         --------

@@ -26,7 +26,7 @@ _MANY = 100  # so many words in a row cost what a word by its number does
 
 
 class Detection(NamedTuple):
-    """What :meth:`Watermark.detect` finds: numbers, or arrays with one a text."""
+    """What :meth:`Watermark.detect` finds: numbers, or arrays with one per text."""
 
     statistic: Any  # Σ -log(1 - u)
     scored: Any  # how many tokens were
@@ -52,24 +52,24 @@ class Watermark(Parameters):
     window : int
         How many of the last tokens key the noise, at least 1. More make a context rarer and a
         stolen key harder to guess from texts; fewer let the mark survive more edits, each of which
-        costs the mark of up to window + 1 tokens.
+        destroys the mark of up to window + 1 tokens.
 
     Raises
     ------
     ValueError, TypeError
-        For a key or a window that is no integer, or too small.
+        For a key or a window that is not an integer, or is too small.
 
     Notes
     -----
-    Where the last tokens are fewer than ``window``, or stood together before in the history, the
-    noise depends on the key and the whole history instead, and bears no mark. So no noise is used
-    twice in a text, and over random keys a whole text is distributed as it is without a mark.
-    ``detect`` counts each context once, where it stands first.
+    Where the last tokens are fewer than ``window``, or have occurred together before in the
+    history, the noise depends on the key and the whole history instead, and bears no mark. So no
+    noise is used twice in a text, and over random keys a whole text is distributed as it is without
+    a mark. ``detect`` counts each context once, at its first occurrence.
 
     Uniform i is made of word i of the stream of Philox-4x64 whose key is a keyed BLAKE2b hash of
     the context.
 
-    What it does not do:
+    Limits:
 
     - Equal histories give equal tokens: a prompt has one answer for each key.
     - A token that is nearly certain hardly bears a mark, so texts of low entropy need to be long.
@@ -77,14 +77,14 @@ class Watermark(Parameters):
       removes it from itself and from those whose context it changes.
     - Anyone who has the key can write marked texts. Anyone who sees many answers to prompts that
       end alike can find that they are marked, and which tokens follow a context.
-    - It says nothing of texts by others: a p-value is no probability that a text has the mark.
+    - It says nothing of texts by others: a p-value is not the probability that a text has the mark.
 
     References
     ----------
     The scheme: Aaronson (2022), https://scottaaronson.blog/?p=6823. P-values that are exact, and
     why a repeated context counts once: Fernandez et al. (2023), https://arxiv.org/abs/2308.00113.
     Repeated contexts in draws: Dathathri et al. (2024),
-    https://doi.org/10.1038/s41586-024-08025-4. Marks that change the law:
+    https://doi.org/10.1038/s41586-024-08025-4. Marks that change the distribution:
     Kirchenbauer et al. (2023), https://arxiv.org/abs/2301.10226; that resist more edits:
     Kuditipudi et al. (2023), https://arxiv.org/abs/2307.15593.
 
@@ -149,12 +149,12 @@ class Watermark(Parameters):
         return unwrap(state.at_home(found.reshape(state.batch_shape)))
 
     def detect(self, tokens: Any) -> Detection:
-        r"""How surely texts bear the mark.
+        r"""The evidence that texts bear the mark.
 
         .. math:: S = \sum -\log(1 - u), \quad p = Q(n, S) = P(\mathrm{Gamma}(n) \ge S)
 
         over the n tokens that follow a context for the first time; exact for a text that was
-        written without the key, whatever its law.
+        written without the key, however it is distributed.
 
         Parameters
         ----------
@@ -165,8 +165,8 @@ class Watermark(Parameters):
         Returns
         -------
         Detection
-            With ``statistic``, ``scored`` (n), ``p_value`` and ``log_p_value``: numbers of NumPy's,
-            or arrays with one a text. A text of ``window`` tokens or fewer has n = 0 and p = 1.
+            With ``statistic``, ``scored`` (n), ``p_value`` and ``log_p_value``: NumPy numbers, or
+            arrays with one per text. A text of ``window`` tokens or fewer has n = 0 and p = 1.
 
         Raises
         ------

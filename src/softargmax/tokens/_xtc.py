@@ -26,7 +26,7 @@ class XTC(Stage):
     probability : float or array
         In [0, 1]: the probability that the tokens are dropped.
     min_keep : int
-        Where fewer tokens would be left, all are kept.
+        Where fewer tokens would survive, all are kept.
     then : Stage, optional
         The next stage, applied to both outcomes before they are mixed. XTC must end a chain.
 
