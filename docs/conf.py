@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx_gallery.scrapers import figure_rst
 
 project = "softargmax"
@@ -29,36 +31,47 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "generated/unreleased.md", "news", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath", "amsmath"]
 myst_heading_anchors = 3
 autosummary_generate = True
+autosummary_ignore_module_all = False  # a module's page lists what __all__ says
+autosummary_imported_members = True
 autodoc_typehints = "none"  # the docstrings say more
 autodoc_inherit_docstrings = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 suppress_warnings = ["config.cache"]
+add_module_names = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+html_math_renderer = "mathml"
 
 plot_html_show_source_link = False
 plot_html_show_formats = False
 plot_formats = [("png", 110)]
 
 html_theme = "pydata_sphinx_theme"
-html_title = "softargmax"
+html_title = f"softargmax {version}"
 html_theme_options = {
+    "logo": {"text": html_title},
     "navigation_with_keys": False,
     "show_prev_next": False,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "header_links_before_dropdown": 6,
 }
 html_sidebars = {page: [] for page in ("index", "start", "coming_from")}
 html_static_path = ["_static"]
 html_css_files = ["softargmax.css"]
+toc_object_entries_show_parents = "hide"
 
 
 def saved_pictures(_: Any, block_vars: Any, gallery_conf: Any) -> str:
@@ -81,6 +94,17 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "abort_on_example_error": True,
     "download_all_examples": False,
+    "thumbnail_size": (640, 440),  # of a card twice as small, for screens twice as dense
 }
 # Two names that differ by case alone would be one file on some systems.
 autosummary_filename_map = {"softargmax.tokens.chain": "softargmax.tokens.chain_of_stages"}
+
+
+def formula(writer: Any, node: nodes.math | nodes.math_block) -> None:
+    """MathML, which browsers set by themselves: no script, and nothing to load."""
+    writer.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    raise nodes.SkipNode
+
+
+def setup(app: Any) -> None:
+    app.add_html_math_renderer("mathml", (formula, None), (formula, None))

@@ -23,7 +23,7 @@ def __dir__() -> list[str]:
 def mix(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
     r"""The mixture of distributions, which draws from one of them at random.
 
-    .. math:: p = \sum_j w_j \, p_j \Big/ \sum_j w_j
+    .. math:: p = \frac{\sum_j w_j \, p_j}{\sum_j w_j}
 
     Parameters
     ----------

@@ -19,19 +19,13 @@ PAGES = sorted(
 )
 
 
-def test_the_reference_lists_every_public_name():
-    text = (DOCS / "api.rst").read_text()
-    listed = {}
-    for module, names in re.findall(
-        r"currentmodule:: (\S+)\n(.*?)(?=\n\.\. current|\Z)", text, re.S
-    ):
-        listed[module] = set(re.findall(r"^   (\w+)$", names, re.M))
-    assert listed["softargmax"] == set(softargmax.__all__)
-    modules = [m.name for m in pkgutil.iter_modules(softargmax.__path__) if m.name[0] != "_"]
+def test_the_reference_lists_every_module():
+    """The page of a module lists what its ``__all__`` says, when the pages are built."""
+    listed = re.findall(r"^   (softargmax\S*)$", (DOCS / "api.rst").read_text(), re.M)
+    modules = {m.name for m in pkgutil.iter_modules(softargmax.__path__) if m.name[0] != "_"}
     # What the package itself offers stands there alone.
-    for name in set(modules) - {"categorical", "relaxed", "functional"}:
-        module = importlib.import_module(f"softargmax.{name}")
-        assert listed[module.__name__] == set(module.__all__), name
+    modules -= {"categorical", "relaxed", "functional"}
+    assert sorted(listed) == sorted(["softargmax", *(f"softargmax.{name}" for name in modules)])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -1,0 +1,87 @@
+"""The built pages as a browser shows them: ``SOFTARGMAX_PAGES`` names the folder of their HTML."""
+
+import importlib
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from browser import chromium, resize
+
+ROOT = Path(__file__).parents[2]
+SITE = Path(os.environ.get("SOFTARGMAX_PAGES", "")).resolve()
+pytestmark = pytest.mark.skipif(
+    "SOFTARGMAX_PAGES" not in os.environ, reason="SOFTARGMAX_PAGES names no built pages"
+)
+
+# What is wrong with the page that is open, in words. The theme lets the whole article scroll; a reader
+# should not have to, so that only what is in a box of its own may be wider than it.
+LOOK = r"""
+const wrong = [], article = document.querySelector(".bd-article-container");
+const name = e => `<${e.tagName.toLowerCase()} class="${e.getAttribute("class") ?? ""}"> ` +
+                  e.textContent.trim().slice(0, 60);
+const style = (e, what) => getComputedStyle(e).getPropertyValue(what);
+const boxed = e => {
+  for (let a = e.parentElement; a && a !== article; a = a.parentElement)
+    if (style(a, "overflow-x") !== "visible") return true;
+  return false;
+};
+const wide = document.documentElement.clientWidth;
+if (document.documentElement.scrollWidth > wide) wrong.push("the page scrolls sideways");
+for (const e of article.querySelectorAll("*")) {
+  const box = e.getBoundingClientRect();
+  const right = Math.min(wide, article.getBoundingClientRect().right);
+  if (box.width && box.right > right + 1 && e.checkVisibility() && !boxed(e))
+    wrong.push(`ends at ${box.right} of ${right}: ${name(e)}`);
+}
+for (const pre of article.querySelectorAll("pre"))
+  if (pre.scrollWidth > pre.clientWidth && (arguments[0] || style(pre, "overflow-x") !== "auto"))
+    wrong.push(`cut at ${pre.clientWidth} of ${pre.scrollWidth}: ${name(pre)}`);
+for (const image of document.images) {
+  if (!image.naturalWidth) wrong.push(`no image: ${image.src}`);
+}
+const words = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+while (words.nextNode())
+  if (/\\\[|\\\(|\$\$|\\(frac|sum|log|beta|pi)\b/.test(words.currentNode.data) &&
+      !words.currentNode.parentElement.closest("pre, code, script"))
+    wrong.push(`TeX: ${words.currentNode.data}`);
+return wrong;
+"""
+
+
+def asked_for(browser):
+    """The addresses of every request since the last call."""
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            yield message["params"]["request"]["url"]
+
+
+def test_pages_fit_and_show_what_they_have():
+    pages = sorted(page for page in SITE.rglob("*.html") if "_static" not in page.parts)
+    assert len(pages) > 100
+    wrong = []
+    with chromium() as browser:
+        for page in pages:
+            resize(browser, 1280)
+            browser.get(page.as_uri())
+            # Whole sources stand in boxes that scroll.
+            source = "_modules" in page.parts
+            found = browser.execute_script(LOOK, not source)
+            resize(browser, 390)
+            found += browser.execute_script(LOOK, False)
+            found += [url for url in asked_for(browser) if not url.startswith(("file:", "data:"))]
+            wrong += [f"{page.relative_to(SITE)}: {what}" for what in found]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_public_name_has_a_page_and_its_source():
+    for module in re.findall(r"^   (softargmax\S*)$", (ROOT / "docs/api.rst").read_text(), re.M):
+        table = (SITE / f"generated/{module}.html").read_text()
+        for name in importlib.import_module(module).__all__:
+            links = re.findall(rf'href="([^"#]+)#{module}\.{name}"', table)
+            assert links, f"{module}.{name}"
+            page = (SITE / "generated" / links[0]).read_text()
+            assert f'id="{module}.{name}"' in page
+            assert "[source]" in page, f"{module}.{name}"
