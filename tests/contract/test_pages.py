@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from browser import chromium, resize
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.skipif(
     "SOFTARGMAX_PAGES" not in os.environ, reason="SOFTARGMAX_PAGES names no built pages"
 )
 
-# What is wrong with the page that is open, in words. The theme lets the whole article scroll; a reader
+# What is wrong with the open page, in words. The theme lets the whole article scroll; a reader
 # should not have to, so that only what is in a box of its own may be wider than it.
 LOOK = r"""
 const wrong = [], article = document.querySelector(".bd-article-container");
