@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 # What is wrong with the open page, in words. The theme lets the whole article scroll; a reader
-# should not have to, so that only what is in a box of its own may be wider than it.
+# should not have to, so only what is in a box of its own may be wider than it.
 LOOK = r"""
 const wrong = [], article = document.querySelector(".bd-article-container");
 const name = e => `<${e.tagName.toLowerCase()} class="${e.getAttribute("class") ?? ""}"> ` +
