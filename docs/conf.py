@@ -92,6 +92,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "ExampleTitleSortKey",
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,  # a page whose scripts come from elsewhere
     "abort_on_example_error": True,
     "download_all_examples": False,
     "thumbnail_size": (640, 440),  # of a card twice as small, for screens twice as dense
@@ -100,11 +101,14 @@ sphinx_gallery_conf = {
 autosummary_filename_map = {"softargmax.tokens.chain": "softargmax.tokens.chain_of_stages"}
 
 
-def formula(writer: Any, node: nodes.math | nodes.math_block) -> None:
+def visit_math(writer: Any, node: nodes.math | nodes.math_block) -> None:
     """MathML, which browsers set by themselves: no script, and nothing to load."""
-    writer.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    block = isinstance(node, nodes.math_block)
+    tag = "div" if block else "span"
+    formula = tex2mathml(node.astext(), as_block=block)
+    writer.body.append(f'<{tag} class="math">{formula}</{tag}>')
     raise nodes.SkipNode
 
 
 def setup(app: Any) -> None:
-    app.add_html_math_renderer("mathml", (formula, None), (formula, None))
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
