@@ -295,6 +295,17 @@ def test_tempering_replaces_the_temperature(z, t1, t2):
     np.testing.assert_allclose(twice, softargmax(z, t1 * t2), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("width", [5, 300, 5000])
+@pytest.mark.parametrize("coldness", [-0.16, [-0.16], [2.0, -1.0, -np.inf]])
+def test_what_is_known_of_the_largest_logit_is_not_used_below_zero(width, coldness, rows_engine):
+    """Long rows know their largest logit when they are made; where β < 0 the smallest counts."""
+    z = np.random.default_rng(0).normal(size=width) * 3
+    got, want = Categorical(z).tempered(coldness=coldness), Categorical(z, coldness=coldness)
+    np.testing.assert_allclose(got.entropy(), want.entropy(), rtol=1e-13)
+    np.testing.assert_allclose(got.log_probs, want.log_probs, rtol=1e-13)
+    np.testing.assert_allclose(got.probs.sum(axis=-1), 1, rtol=1e-13)
+
+
 @given(LOGITS, st.floats(-100, 100), st.floats(-20, 20))
 def test_shifting_the_logits_changes_nothing(z, shift, coldness):
     shifted = softargmax(z + shift, coldness=coldness)

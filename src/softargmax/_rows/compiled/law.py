@@ -63,7 +63,8 @@ class Compiled(Law):
             if len(z) > 1 and z.strides[0] == 0:
                 z = z[:1]  # one row of logits at many temperatures
             z = frozen(z)
-            top = _tops(z, ways.factor, self.count) if rows.top is None else rows.top
+            known = rows.top is not None and not np.less(ways.factor, 0).any()  # else the smallest
+            top = rows.top if known else _tops(z, ways.factor, self.count)
             if not _near(top, LIMITS[z.dtype.char].far):
                 ways = None
         if ways is None:  # a prior, or a gap or β at the edge of the range: with more care
