@@ -6,9 +6,12 @@ The colours are the colour-blind-safe palette of Okabe and Ito.
 """
 
 from softargmax.plotting._curves import plot_schedule, plot_temperature_sweep, plot_thermodynamics
+from softargmax.plotting._explore import Explorer, explore
 from softargmax.plotting._pictures import plot_probabilities, plot_simplex, plot_truncation
 
 __all__ = [
+    "Explorer",
+    "explore",
     "plot_probabilities",
     "plot_schedule",
     "plot_simplex",
