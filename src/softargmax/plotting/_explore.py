@@ -112,23 +112,21 @@ class Explorer:
         self._coldness = _ladder(dist)
         ladder = dist.tempered(coldness=self._coldness)
         p = ladder.probs
-        self._bars = [(names[i], p[:, i]) for i in top]
+        colours = map(_colour, np.linspace(1, 0, len(order)))
+        look = {i: (names[i], c) for i, c in zip(order.tolist(), colours, strict=True)}
+        self._bars = [(*look[i], p[:, i]) for i in top.tolist()]
         if many > 0:
             between = order[len(top) : -LOWEST]
-            self._bars.append((f"{len(between):,} others", p[:, between].sum(axis=-1)))
-        self._bars += [(names[i], p[:, i]) for i in low]
+            self._bars.append((f"{len(between):,} others", GREY, p[:, between].sum(axis=-1)))
+        self._bars += [(*look[i], p[:, i]) for i in low.tolist()]
         self._entropy = ladder.entropy()
         flat = p[MIDDLE, order]
         self._words = [_in_words(b, bool(np.all(flat == flat[0]))) for b in self._coldness]
         self._start = int(
             np.argmin(np.abs(np.arctan(self._coldness) - np.arctan(float(dist.coldness))))
         )
-        rank = dict(zip(order.tolist(), np.linspace(1, 0, len(order)), strict=True))
         self._draws = [
-            [
-                (names[i], rank[i])
-                for i in dist.tempered(coldness=b).sample(DRAWS, rng=NOISE).tolist()
-            ]
+            [look[i] for i in dist.tempered(coldness=b).sample(DRAWS, rng=NOISE).tolist()]
             for b in self._coldness
         ]
         self._size = dist.num_categories
@@ -292,10 +290,11 @@ def _in_words(coldness: float, alike: bool) -> str:
 
 
 def _short(name: str) -> str:
+    name = name.replace("\n", "⏎")
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
-def _colour(rank: float) -> tuple[float, ...]:
+def _colour(rank: float) -> Any:
     """From orange (the smallest logit, 0) to blue (the largest, 1)."""
     low, high = (
         np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in (COLOURS[5], COLOURS[0])
@@ -307,22 +306,17 @@ class _Picture:
     """A figure that moves from place to place: bars, draws, and a dot on the curve of entropies."""
 
     def __init__(self, bars: Any, entropy: Any, draws: Any) -> None:
-        self.bars, self.entropy, self.draws = bars, entropy, draws
+        self.entropy, self.draws = entropy, draws
         self.figure = _figure((5.6, 6.6))
         self.figure.set_layout_engine("none")
         count, black = len(bars), "#111111"
-        longest = max(len(name) for name, _ in bars)
-        left = 0.04 + 0.0195 * longest
+        names, colours, self.p = zip(*bars, strict=True)
+        left = 0.04 + 0.0195 * max(map(len, names))
         top = self.figure.add_axes((left, 0.46, 0.9 - left, 0.5))
         place = np.arange(count)
-        colours = [_colour(rank) for rank in np.linspace(1, 0, count)]
-        colours = [
-            GREY if name.endswith(" others") else c
-            for (name, _), c in zip(bars, colours, strict=True)
-        ]
         self.rects = top.barh(place, np.zeros(count), color=colours, height=0.76)
-        self.shares = [top.text(0, i, "", va="center", fontsize=11, color=black) for i in place]
-        top.set_yticks(place, [name for name, _ in bars], fontsize=13, color=black)
+        self.texts = [top.text(0, i, "", va="center", fontsize=11, color=black) for i in place]
+        top.set_yticks(place, names, fontsize=13, color=black, parse_math=False)
         top.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[])
         top.set_title("probability", loc="left", fontsize=11, color="#555555", x=0)
         top.tick_params(length=0)
@@ -331,7 +325,9 @@ class _Picture:
         write = {"transform": self.figure.transFigure, "fontsize": 11, "color": "#555555"}
         self.figure.text(0.04, 0.4, f"{DRAWS} draws, with the same noise at every place", **write)
         self.cells = [
-            self.figure.text(0.04 + 0.24 * (i % 4), 0.35 - 0.05 * (i // 4), "", fontsize=13)
+            self.figure.text(
+                0.04 + 0.24 * (i % 4), 0.35 - 0.05 * (i // 4), "", fontsize=13, parse_math=False
+            )
             for i in range(DRAWS)
         ]
 
@@ -348,12 +344,12 @@ class _Picture:
         self.caption = self.figure.text(0.04, 0.24, "", **write)
 
     def move(self, place: int) -> None:
-        for (_, p), rect, share in zip(self.bars, self.rects, self.shares, strict=True):
+        for p, rect, text in zip(self.p, self.rects, self.texts, strict=True):
             rect.set_width(p[place])
-            share.set_x(p[place] + 0.012)
-            share.set_text("0" if p[place] == 0 else f"{p[place]:.3f}")
-        for cell, (name, rank) in zip(self.cells, self.draws[place], strict=True):
-            cell.set(text=name, color=_colour(rank))
+            text.set_x(p[place] + 0.012)
+            text.set_text("0" if p[place] == 0 else f"{p[place]:.3f}")
+        for cell, (name, colour) in zip(self.cells, self.draws[place], strict=True):
+            cell.set(text=name, color=colour)
         nats = self.entropy[place]
         self.dot.set_data([place], [nats])
         self.caption.set_text(
@@ -374,7 +370,7 @@ class _Picture:
         self.figure.patch.set_alpha(0)
         for ax in self.figure.axes:
             ax.patch.set_alpha(0)
-        writer = HTMLWriter(fps=8, embed_frames=True, default_mode="reflect")
+        writer: Any = HTMLWriter(fps=8, embed_frames=True, default_mode="reflect")
         writer.frame_format = "svg"
         with tempfile.TemporaryDirectory() as folder, rc_context({"svg.fonttype": "none"}):
             path = Path(folder) / "player.html"
