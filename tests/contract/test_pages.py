@@ -61,20 +61,21 @@ def asked_for(browser):
             yield message["params"]["request"]["url"]
 
 
-def test_pages_fit_and_show_what_they_have():
+@pytest.mark.parametrize("half", [0, 1])  # side by side
+def test_pages_fit_and_show_what_they_have(half):
     # Of _modules, the sources, one page is like the other: lines of code in a box that scrolls.
     pages = sorted(p for p in SITE.rglob("*.html") if not {"_static", "_modules"} & {*p.parts})
     assert len(pages) > 100
-    wrong = []
-    with chromium() as browser:
-        for page in pages:
-            resize(browser, 1280)
+    wrong, widths = [], [1280, 390]
+    with chromium(widths[0]) as browser:
+        for page in pages[half::2]:
             browser.get(page.as_uri())
-            found = browser.execute_script(LOOK, True)
-            resize(browser, 390)
-            found += browser.execute_script(LOOK, False)
+            found = browser.execute_script(LOOK, widths[0] == 1280)
+            resize(browser, widths[1])
+            found += browser.execute_script(LOOK, widths[1] == 1280)
             found += [url for url in asked_for(browser) if not url.startswith(LOCAL)]
             wrong += [f"{page.relative_to(SITE)}: {what}" for what in found]
+            widths.reverse()
     assert not wrong, "\n".join(wrong)
 
 
