@@ -25,6 +25,18 @@ shown = subprocess.run(
 )
 unreleased.write_text(shown.stdout)
 
+# The slider of the front page.
+slider = unreleased.with_name("temperature.html")
+code = "from explore import explorer; print(explorer.html())"
+made = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=unreleased.parents[2] / "examples",
+    stdout=subprocess.PIPE,
+    text=True,
+    check=True,
+)
+slider.write_text(made.stdout)
+
 extensions = [
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",

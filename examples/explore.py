@@ -14,6 +14,7 @@ changes it.
 file. In Jupyter ``explore(dist)`` shows it as a widget, of any distribution.
 """
 
+# sphinx_gallery_thumbnail_path = 'quickstart.png'
 import argparse
 from pathlib import Path
 

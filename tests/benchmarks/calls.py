@@ -528,6 +528,7 @@ NOT_MEASURED = {
     "engine": "a word",
     "gumbel.Reservoir": "a state; update is measured",
     "plotting.Explorer": "pictures",
+    "plotting.Explorer.html": "pictures",
     "plotting.Explorer.save": "pictures",
     "plotting.Explorer.widget": "pictures",
     "plotting.explore": "pictures",

@@ -89,7 +89,8 @@ class Explorer:
     one) to ∞ (arg max), as many below 0 as above. The scale of the finite ones is that of the
     logits, and the coldness of the distribution itself is one of them, where the slider starts.
 
-    In Jupyter the object shows itself as a widget. Elsewhere ``save`` writes a page.
+    In Jupyter the object shows itself as a widget. Elsewhere ``save`` writes a page, and
+    ``html`` is a part of one.
 
     Examples
     --------
@@ -184,8 +185,22 @@ class Explorer:
 
         display(widget)
 
-    def _repr_html_(self) -> str:
-        """A part of a page: 41 frames made here, Matplotlib's player, and no link to elsewhere."""
+    def html(self) -> str:
+        """The slider as a part of a page: 41 frames and Matplotlib's player, no link to elsewhere.
+
+        Returns
+        -------
+        str
+            ASCII, about a megabyte. In a page whose ``data-theme`` is ``dark`` it is dark.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> from softargmax.plotting import explore
+        >>> part = explore(Categorical([3.0, 2.0, 0.5])).html()
+        >>> part.isascii(), len(part) < 3e6
+        (True, True)
+        """
         picture = _Picture(self._bars, self._entropy, self._draws)
         player = re.sub(r"<link\b[^>]*>", "", picture.player())  # an icon font from elsewhere
         script = SCRIPT.replace("WORDS", json.dumps(self._words)).replace("START", str(self._start))
@@ -193,6 +208,9 @@ class Explorer:
             f'<div class="softargmax-explorer">\n<output></output>\n{player}\n'
             f"<style>{STYLE}</style>\n<script>{script}</script>\n</div>\n"
         )
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def save(self, path: str | Path, *, title: str = "Temperature") -> None:
         """Write a page with the slider, of one file that loads nothing from elsewhere.
@@ -214,7 +232,7 @@ class Explorer:
         >>> os.path.getsize(path) < 3e6
         True
         """
-        page = PAGE.format(title=html.escape(title), body=self._repr_html_())
+        page = PAGE.format(title=html.escape(title), body=self.html())
         Path(path).write_text(page, encoding="utf-8")
 
 
