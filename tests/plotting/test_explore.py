@@ -176,7 +176,7 @@ from softargmax.plotting import explore
 explorer = explore(Categorical([3.0, 2.0, 0.5]), labels=["tea", "coffee", "milk"])
 explorer
 ---
-words, picture, slider = (widget := explorer.widget()).children
+words, slider, picture = (widget := explorer.widget()).children
 before = picture.value, words.value
 slider.value = 40
 assert picture.value != before[0] and picture.value[:4] == b"\\x89PNG"

@@ -25,15 +25,19 @@ NOISE = 0  # the seed of the draws: the same at every place, so that only the te
 LONGEST = 12  # letters of a name
 
 STYLE = """
-.softargmax-explorer { max-width: 35rem; margin: 0 auto 1rem; text-align: center; }
+.softargmax-explorer {
+  display: flex; flex-direction: column; max-width: 35rem; margin: 0 auto 1rem; text-align: center;
+}
+.softargmax-explorer .animation, .softargmax-explorer .anim-controls { display: contents; }
+.softargmax-explorer .ends { display: flex; justify-content: space-between; order: 2; }
 .softargmax-explorer output {
-  display: block; min-height: 1.5em; font-size: 1.25em; font-weight: 600;
+  display: block; min-height: 1.5em; font-size: 1.1em; font-weight: 600;
 }
-.softargmax-explorer .animation { display: block; }
-.softargmax-explorer img { display: block; width: 100%; background: #fff; }
+.softargmax-explorer img { order: 3; width: 100%; padding: 0 !important; background: #fff; }
 .softargmax-explorer input.anim-slider {
-  display: block; width: 100%; height: 2rem; margin: 0; cursor: grab;
+  order: 1; width: 100%; height: 2rem; margin: 0; cursor: grab;
 }
+.softargmax-explorer .anim-buttons { order: 4; }
 .softargmax-explorer .anim-buttons button { width: 2.6rem; height: 2.2rem; cursor: pointer; }
 .softargmax-explorer .anim-buttons i { font-style: normal; }
 .softargmax-explorer .fa-fast-backward::before { content: "\\21E4"; }
@@ -136,12 +140,12 @@ class Explorer:
         return f"<Explorer of {self._size:,} categories, from arg min to arg max>"
 
     def widget(self) -> Any:
-        """A slider, what it says in words, and the picture at its place, for Jupyter.
+        """What the slider says in words, the slider, and the picture at its place, for Jupyter.
 
         Returns
         -------
         ipywidgets.VBox
-            Its children are the words, the picture and the slider.
+            Its children are the words, the slider and the picture.
 
         Raises
         ------
@@ -177,7 +181,7 @@ class Explorer:
             image.value = picture.png(change["new"])
 
         slider.observe(move, "value")
-        return ipywidgets.VBox([words, image, slider])
+        return ipywidgets.VBox([words, slider, image])
 
     def _ipython_display_(self) -> None:
         widget = self.widget()
@@ -205,7 +209,8 @@ class Explorer:
         player = re.sub(r"<link\b[^>]*>", "", picture.player())  # an icon font from elsewhere
         script = SCRIPT.replace("WORDS", json.dumps(self._words)).replace("START", str(self._start))
         return (
-            f'<div class="softargmax-explorer">\n<output></output>\n{player}\n'
+            '<div class="softargmax-explorer">\n<output></output>\n<div class="ends">'
+            f"<span>arg min</span><span>T = &infin;</span><span>arg max</span></div>\n{player}\n"
             f"<style>{STYLE}</style>\n<script>{script}</script>\n</div>\n"
         )
 
