@@ -78,7 +78,7 @@ html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
 }
 html_sidebars = {page: [] for page in ("index", "start", "coming_from")}
 html_static_path = ["_static"]
