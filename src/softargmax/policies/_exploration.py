@@ -24,7 +24,9 @@ def with_dirichlet_noise(
 ) -> Categorical:
     r"""A policy mixed with Dirichlet noise over its legal actions, to explore at a search root.
 
-    .. math:: \pi = (1 - f)\, p + f \eta, \qquad \eta \sim \mathrm{Dirichlet}(\alpha, \ldots, \alpha)
+    .. math::
+
+        \pi = (1 - f)\, p + f \eta, \qquad \eta \sim \mathrm{Dirichlet}(\alpha, \ldots, \alpha)
 
     Parameters
     ----------
