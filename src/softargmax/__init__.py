@@ -19,7 +19,7 @@ __all__ = [
 ]
 _MODULES = (
     *("annealing", "dask", "draws", "functional", "gumbel", "mixtures", "plotting", "policies"),
-    *("relaxed", "resampling", "schedules", "temperatures", "thermodynamics", "tokens"),
+    *("relaxed", "resampling", "schedules", "temperatures", "thermodynamics", "tokens", "typing"),
 )
 
 

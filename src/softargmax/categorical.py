@@ -4,13 +4,12 @@ Every public member of :class:`Categorical` is here, with its documentation; wha
 function of its state, in ``_core``.
 """
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overload
 
 import numpy as np
 
 from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import (
-    Array,
     ArrayLike,
     Shape,
     namespace_of,
@@ -19,6 +18,7 @@ from softargmax._arrays.namespaces import (
     scalar,
     working_dtype,
 )
+from softargmax._arrays.types import A, A_co, Like, Numpy, NumpyLike
 from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
 from softargmax._core import calculus, display, information, pytree, sampling, subsets, variants
 from softargmax._core.batch import Batch
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Categorical"]
 
+Method: TypeAlias = Literal["auto", "inverse", "gumbel", "alias"]
+
 
 def __dir__() -> list[str]:
     return __all__
 
 
-class Categorical(Batch):
+class Categorical(Batch, Generic[A_co]):
     r"""A categorical distribution (a batch of them) from logits and a temperature.
 
     .. math:: p_i \propto \pi_{0,i}\, e^{\beta z_i}, \qquad \beta = 1 / T
@@ -102,6 +104,26 @@ class Categorical(Batch):
 
     _state: State
 
+    @overload
+    def __init__(
+        self: "Categorical[Numpy]",
+        logits: NumpyLike,
+        temperature: NumpyLike | None = None,
+        *,
+        coldness: NumpyLike | None = None,
+        mask: NumpyLike | None = None,
+        prior: NumpyLike | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Categorical[A]",
+        logits: Like[A],
+        temperature: Like[A] | None = None,
+        *,
+        coldness: Like[A] | None = None,
+        mask: Like[A] | None = None,
+        prior: Like[A] | None = None,
+    ) -> None: ...
     def __init__(
         self,
         logits: ArrayLike,
@@ -118,6 +140,24 @@ class Categorical(Batch):
         if state.xp is not np:
             _register(type(self))
 
+    @overload
+    @classmethod
+    def from_weights(
+        cls,
+        weights: NumpyLike,
+        temperature: NumpyLike | None = None,
+        *,
+        coldness: NumpyLike | None = None,
+    ) -> "Categorical[Numpy]": ...
+    @overload
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Like[A],
+        temperature: Like[A] | None = None,
+        *,
+        coldness: Like[A] | None = None,
+    ) -> "Categorical[A]": ...
     @classmethod
     def from_weights(
         cls,
@@ -125,7 +165,7 @@ class Categorical(Batch):
         temperature: ArrayLike | None = None,
         *,
         coldness: ArrayLike | None = None,
-    ) -> Self:
+    ) -> "Categorical":
         r"""The distribution :math:`p \propto w^{\beta}` of weights that need not sum to 1.
 
         Its logits are log(w / max w).
@@ -157,6 +197,26 @@ class Categorical(Batch):
         state = checked_state(logits, temperature, coldness, copy=True, name="weights")
         return cls._of(state)
 
+    @overload
+    @classmethod
+    def from_energies(
+        cls,
+        energies: NumpyLike,
+        temperature: NumpyLike | None = None,
+        *,
+        coldness: NumpyLike | None = None,
+        degeneracies: NumpyLike | None = None,
+    ) -> "Categorical[Numpy]": ...
+    @overload
+    @classmethod
+    def from_energies(
+        cls,
+        energies: Like[A],
+        temperature: Like[A] | None = None,
+        *,
+        coldness: Like[A] | None = None,
+        degeneracies: Like[A] | None = None,
+    ) -> "Categorical[A]": ...
     @classmethod
     def from_energies(
         cls,
@@ -165,7 +225,7 @@ class Categorical(Batch):
         *,
         coldness: ArrayLike | None = None,
         degeneracies: ArrayLike | None = None,
-    ) -> Self:
+    ) -> "Categorical":
         r"""Boltzmann's distribution :math:`p \propto g\, e^{-\beta E}`; logits are -E.
 
         Parameters
@@ -204,12 +264,12 @@ class Categorical(Batch):
     # ------------------------------------------------------------------ what it is
 
     @property
-    def logits(self) -> Array:
+    def logits(self) -> A_co:
         """The logits as given (as made, by the other constructors), shape (..., K)."""
         return self._state.logits
 
     @property
-    def temperature(self) -> Any:
+    def temperature(self) -> A_co:
         """The temperature as given, in float64; 1/β where coldness was given."""
         state, temperature = self._state, self._state.temperature
         if temperature.value is not None:
@@ -217,12 +277,12 @@ class Categorical(Batch):
         return scalar(read_only(inverse(temperature.coldness, state.xp)), state.xp)
 
     @property
-    def coldness(self) -> Any:
+    def coldness(self) -> A_co:
         """The coldness β as given, in float64; 1/T where temperature was given."""
         return scalar(self._state.coldness, self._state.xp)
 
     @property
-    def prior(self) -> Array | None:
+    def prior(self) -> A_co | None:
         """The prior weights π₀ as given, times the masks, shape (..., K); None without any."""
         return self._state.prior
 
@@ -311,7 +371,7 @@ class Categorical(Batch):
         """
         return self._of(variants.masked(self._state, mask))
 
-    def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical":
+    def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical[A_co]":
         """Relaxed one-hot draws of this distribution: Gumbel-softmax at a relaxation temperature.
 
         Parameters
@@ -341,12 +401,13 @@ class Categorical(Batch):
         """
         from softargmax.relaxed import RelaxedCategorical  # which is built on this class
 
-        return RelaxedCategorical(self.log_probs, temperature)
+        tau: Any = temperature  # of whichever library
+        return RelaxedCategorical(self.log_probs, tau)
 
     # ------------------------------------------------------------------ probabilities
 
     @property
-    def log_probs(self) -> Any:
+    def log_probs(self) -> A_co:
         """log p of every category in nats, batch_shape + (K,); -inf outside the support.
 
         Where p merely underflows, log p is still finite, as far as the dtype reaches.
@@ -361,7 +422,7 @@ class Categorical(Batch):
         return information.log_probs(self._state)
 
     @property
-    def probs(self) -> Any:
+    def probs(self) -> A_co:
         """p of every category, shape batch_shape + (K,); k ties share exactly 1/k.
 
         Examples
@@ -372,7 +433,7 @@ class Categorical(Batch):
         """
         return information.probs(self._state)
 
-    def log_prob(self, category: ArrayLike) -> Any:
+    def log_prob(self, category: ArrayLike) -> A_co:
         """log p of given categories, in nats; -inf outside the support.
 
         Parameters
@@ -398,7 +459,7 @@ class Categorical(Batch):
         """
         return information.log_prob(self._state, category)
 
-    def prob(self, category: ArrayLike) -> Any:
+    def prob(self, category: ArrayLike) -> A_co:
         """P of given categories; shapes and errors as for :meth:`log_prob`.
 
         Examples
@@ -409,7 +470,7 @@ class Categorical(Batch):
         """
         return information.prob(self._state, category)
 
-    def log_prob_counts(self, counts: ArrayLike) -> Any:
+    def log_prob_counts(self, counts: ArrayLike) -> A_co:
         r"""log P of multinomial counts, such as :meth:`sample_counts` draws, in nats.
 
         .. math:: \log n! - \sum_i \log c_i! + \sum_i c_i \log p_i, \qquad n = \sum_i c_i
@@ -455,7 +516,7 @@ class Categorical(Batch):
         """
         return log_prob_counts(self._state, counts)
 
-    def cdf(self, category: ArrayLike) -> Any:
+    def cdf(self, category: ArrayLike) -> A_co:
         """P(X ≤ category) in the order of the indices; shapes and errors as for :meth:`log_prob`.
 
         Examples
@@ -466,7 +527,7 @@ class Categorical(Batch):
         """
         return information.cdf(self._state, category)
 
-    def log_cdf(self, category: ArrayLike) -> Any:
+    def log_cdf(self, category: ArrayLike) -> A_co:
         """log P(X ≤ category) in nats, accurate in both tails.
 
         The sum runs from the tail of the category, or from the other tail where it is close to 1,
@@ -484,7 +545,7 @@ class Categorical(Batch):
         """
         return log_cdf(self._state, category)
 
-    def sf(self, category: ArrayLike) -> Any:
+    def sf(self, category: ArrayLike) -> A_co:
         """The survival function P(X > category), summed from its own side; 0 at the last category.
 
         1 - cdf would have no digits below 1e-16. Shapes and errors as for :meth:`log_prob`.
@@ -497,7 +558,7 @@ class Categorical(Batch):
         """
         return sf(self._state, category)
 
-    def log_sf(self, category: ArrayLike) -> Any:
+    def log_sf(self, category: ArrayLike) -> A_co:
         """log P(X > category) in nats, as accurate as :meth:`log_cdf`; -inf at the last category.
 
         Shapes and errors as for :meth:`log_prob`.
@@ -510,7 +571,7 @@ class Categorical(Batch):
         """
         return log_sf(self._state, category)
 
-    def quantile(self, u: ArrayLike) -> Any:
+    def quantile(self, u: ArrayLike) -> A_co:
         """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0.
 
         A draw is quantile(u) of a uniform u, and a category with p = 0 is never returned. The sums
@@ -538,7 +599,7 @@ class Categorical(Batch):
         """
         return information.quantile(self._state, u)
 
-    def mode(self) -> Any:
+    def mode(self) -> A_co:
         """The likeliest category, of tied ones the lowest index; shape batch_shape.
 
         Examples
@@ -549,7 +610,7 @@ class Categorical(Batch):
         """
         return information.mode(self._state)
 
-    def top(self, k: int) -> tuple[Any, Any]:
+    def top(self, k: int) -> tuple[A_co, A_co]:
         """The k likeliest categories in falling order, and their log-probabilities.
 
         Ties go by lowest index; where fewer than k are in the support the log-probabilities (in
@@ -581,7 +642,7 @@ class Categorical(Batch):
 
     # ------------------------------------------------------------------ information, in nats
 
-    def entropy(self) -> Any:
+    def entropy(self) -> A_co:
         """Shannon's entropy H = -Σ p log p in nats, shape batch_shape.
 
         H = log1p(s) - Σ p·d, with d the logits centred on the likeliest one and scaled, keeps its
@@ -600,7 +661,7 @@ class Categorical(Batch):
         """
         return information.entropy(self._state)
 
-    def perplexity(self) -> Any:
+    def perplexity(self) -> A_co:
         """exp(H), the effective number of categories, shape batch_shape.
 
         Examples
@@ -611,7 +672,7 @@ class Categorical(Batch):
         """
         return information.perplexity(self._state)
 
-    def entropy_counts(self, n: int) -> Any:
+    def entropy_counts(self, n: int) -> A_co:
         r"""The entropy of the multinomial counts of n draws, in nats, shape batch_shape.
 
         .. math:: H_n = -\log n! - n \sum_i p_i \log p_i + \sum_i \sum_{x=0}^{n}
@@ -651,7 +712,7 @@ class Categorical(Batch):
         """
         return entropy_counts(self._state, n)
 
-    def cross_entropy(self, other: "Categorical") -> Any:
+    def cross_entropy(self, other: "Categorical") -> A_co:
         """The cross-entropy -Σ p log q in nats, p of this distribution and q of the other.
 
         +inf where the other gives probability 0 to what this one can draw.
@@ -679,7 +740,7 @@ class Categorical(Batch):
         """
         return information.cross_entropy(self._state, self._other(other))
 
-    def kl_divergence(self, other: "Categorical") -> Any:
+    def kl_divergence(self, other: "Categorical") -> A_co:
         """The divergence KL(self ‖ other) = Σ p log(p/q) in nats: never negative, 0 with itself.
 
         Parameters, shape, errors and limits as for :meth:`cross_entropy`.
@@ -705,7 +766,7 @@ class Categorical(Batch):
 
     # ------------------------------------------------------------------ moments and derivatives
 
-    def expectation(self, values: ArrayLike) -> Any:
+    def expectation(self, values: ArrayLike) -> A_co:
         """The mean Σ p·v, where terms with p = 0 contribute 0 whatever their value.
 
         Parameters
@@ -731,7 +792,7 @@ class Categorical(Batch):
         """
         return calculus.expectation(self._state, values)
 
-    def variance(self, values: ArrayLike) -> Any:
+    def variance(self, values: ArrayLike) -> A_co:
         """The variance Σ p·(v - Σ p·v)², in which terms with p = 0 count 0.
 
         It is computed relative to the likeliest value, and so stays accurate where p is close to 1.
@@ -745,7 +806,7 @@ class Categorical(Batch):
         """
         return calculus.variance(self._state, values)
 
-    def score(self, category: ArrayLike) -> Any:
+    def score(self, category: ArrayLike) -> A_co:
         """The score ∂ log p(x)/∂z = β(e_x - p), the gradient that REINFORCE needs.
 
         z is what the user gave: the logits, log-weights or -E of this class, and the values of a
@@ -786,7 +847,7 @@ class Categorical(Batch):
         """
         return calculus.score(self._state, category)
 
-    def entropy_gradient(self) -> Any:
+    def entropy_gradient(self) -> A_co:
         """The gradient of the entropy, ∂H/∂z = -β p (log p + H), shape batch_shape + (K,).
 
         In nats per unit of z, which is as for :meth:`score`, errors included; 0 at β = ±inf and at
@@ -800,7 +861,7 @@ class Categorical(Batch):
         """
         return calculus.entropy_gradient(self._state)
 
-    def fisher_information(self) -> Any:
+    def fisher_information(self) -> A_co:
         """The Fisher information of z, β²(diag p - p pᵀ), shape batch_shape + (K, K).
 
         Also the Hessian of KL in z at p = q; z and errors are as for :meth:`score`. 0 at β = ±inf
@@ -826,9 +887,9 @@ class Categorical(Batch):
         shape: int | tuple[int, ...] = (),
         *,
         rng: Rngs = None,
-        method: str = "auto",
+        method: Method = "auto",
         workers: int | None = None,
-    ) -> Any:
+    ) -> A_co:
         """Independent draws; no category of probability 0 is ever among them.
 
         Parameters
@@ -880,7 +941,7 @@ class Categorical(Batch):
 
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-    ) -> tuple[Any, Any]:
+    ) -> tuple[A_co, A_co]:
         """Draw as :meth:`sample` does, and return the log-probabilities of the draws too.
 
         Parameters
@@ -902,7 +963,7 @@ class Categorical(Batch):
         """
         return sampling.sample_and_log_prob(self._state, shape, rng)
 
-    def sample_counts(self, n: int, *, rng: Rngs = None) -> Any:
+    def sample_counts(self, n: int, *, rng: Rngs = None) -> A_co:
         """Multinomial counts of n draws, without making the draws.
 
         Parameters
@@ -937,7 +998,7 @@ class Categorical(Batch):
 
     def sample_without_replacement(
         self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-    ) -> Any:
+    ) -> A_co:
         """Draw k different categories in the order drawn, by Gumbel-top-k.
 
         Each next one is drawn from the remaining categories, in proportion to p. At T = 0 the order
@@ -971,7 +1032,7 @@ class Categorical(Batch):
         """
         return subsets.sample_without_replacement(self._state, k, shape, rng)
 
-    def log_prob_ordered(self, indices: ArrayLike) -> Any:
+    def log_prob_ordered(self, indices: ArrayLike) -> A_co:
         r"""log P of drawing categories in this order without replacement (Plackett-Luce), in nats.
 
         .. math:: \sum_j \log \frac{p_{i_j}}{1 - \sum_{l < j} p_{i_l}}

@@ -1,11 +1,12 @@
 """Softargmax, its logarithm and the smooth maximum, along an axis of an array."""
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from softargmax._arrays.checks import check_workers, count
 from softargmax._arrays.namespaces import Array, ArrayLike, is_foreign, namespace_of
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core import formula
 from softargmax._core.inputs import checked_state, plain_state
 from softargmax._core.state import State
@@ -19,6 +20,28 @@ def __dir__() -> list[str]:
     return __all__
 
 
+@overload
+def softargmax(
+    logits: NumpyLike,
+    temperature: NumpyLike | None = None,
+    *,
+    coldness: NumpyLike | None = None,
+    mask: NumpyLike | None = None,
+    prior: NumpyLike | None = None,
+    axis: int = -1,
+    workers: int | None = None,
+) -> Numpy: ...
+@overload
+def softargmax(
+    logits: Like[A],
+    temperature: Like[A] | None = None,
+    *,
+    coldness: Like[A] | None = None,
+    mask: Like[A] | None = None,
+    prior: Like[A] | None = None,
+    axis: int = -1,
+    workers: int | None = None,
+) -> A: ...
 def softargmax(
     logits: ArrayLike,
     temperature: ArrayLike | None = None,
@@ -91,6 +114,28 @@ def softargmax(
     return _answer("probs", logits, temperature, coldness, mask, prior, axis, workers)
 
 
+@overload
+def log_softargmax(
+    logits: NumpyLike,
+    temperature: NumpyLike | None = None,
+    *,
+    coldness: NumpyLike | None = None,
+    mask: NumpyLike | None = None,
+    prior: NumpyLike | None = None,
+    axis: int = -1,
+    workers: int | None = None,
+) -> Numpy: ...
+@overload
+def log_softargmax(
+    logits: Like[A],
+    temperature: Like[A] | None = None,
+    *,
+    coldness: Like[A] | None = None,
+    mask: Like[A] | None = None,
+    prior: Like[A] | None = None,
+    axis: int = -1,
+    workers: int | None = None,
+) -> A: ...
 def log_softargmax(
     logits: ArrayLike,
     temperature: ArrayLike | None = None,
@@ -143,6 +188,26 @@ def log_softargmax(
     return _answer("log_probs", logits, temperature, coldness, mask, prior, axis, workers)
 
 
+@overload
+def smooth_max(
+    logits: NumpyLike,
+    temperature: NumpyLike | None = None,
+    *,
+    coldness: NumpyLike | None = None,
+    mask: NumpyLike | None = None,
+    prior: NumpyLike | None = None,
+    axis: int = -1,
+) -> Numpy: ...
+@overload
+def smooth_max(
+    logits: Like[A],
+    temperature: Like[A] | None = None,
+    *,
+    coldness: Like[A] | None = None,
+    mask: Like[A] | None = None,
+    prior: Like[A] | None = None,
+    axis: int = -1,
+) -> A: ...
 def smooth_max(
     logits: ArrayLike,
     temperature: ArrayLike | None = None,
@@ -210,7 +275,7 @@ def _categories_last(
     """The arguments with the categories on the last axis, and where these were, below 0."""
     if type(axis) is int and axis == -1:
         return logits, mask, prior, -1
-    z = logits if is_foreign(logits) else np.asarray(logits)
+    z: Any = logits if is_foreign(logits) else np.asarray(logits)
     if z.ndim == 0:  # a scalar: checked_state refuses it
         return logits, mask, prior, -1
     place = count(axis, "axis", -z.ndim, z.ndim - 1) % z.ndim - z.ndim
@@ -222,7 +287,7 @@ def _beside(x: ArrayLike | None, name: str, place: int) -> Any:
     """A mask or prior with the categories on the last axis, where one of one axis has them."""
     if x is None:
         return None
-    array = x if is_foreign(x) else np.asarray(x)
+    array: Any = x if is_foreign(x) else np.asarray(x)
     if 1 < array.ndim < -place:
         raise ValueError(
             f"{name} must have its categories on axis {place}, as the logits do, "

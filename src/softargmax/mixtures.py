@@ -7,6 +7,7 @@ import numpy as np
 
 from softargmax._arrays.checks import numbers_in, real_array
 from softargmax._arrays.namespaces import Array, ArrayLike, Namespace, namespace_of
+from softargmax._arrays.types import A
 from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
 from softargmax._core.information import log_probs
 from softargmax._core.mixtures import mixed, pooled
@@ -20,7 +21,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def mix(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
+def mix(dists: Iterable[Categorical[A]], weights: ArrayLike) -> Categorical[A]:
     r"""The mixture of distributions, which draws from one of them at random.
 
     .. math:: p = \frac{\sum_j w_j \, p_j}{\sum_j w_j}
@@ -77,7 +78,7 @@ def mix(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
     return of_state(mixed(states, shares))
 
 
-def pool(dists: Iterable[Categorical], weights: ArrayLike) -> Categorical:
+def pool(dists: Iterable[Categorical[A]], weights: ArrayLike) -> Categorical[A]:
     r"""The product of distributions, each to the power of its weight: a logarithmic pool.
 
     .. math:: p \propto \prod_j p_j^{w_j}

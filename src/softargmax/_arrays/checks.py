@@ -9,7 +9,7 @@ import numpy as np
 
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Namespace,
     Shape,
     as_traceable,
@@ -45,7 +45,7 @@ def check_width(shape: Shape, num_categories: int, name: str) -> None:
         )
 
 
-def real_array(x: ArrayLike, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
+def real_array(x: Given, name: str, xp: Namespace, like: Any, *, copy: bool = False) -> Array:
     """``x`` as an array of real numbers in the library ``xp``."""
     if isinstance(x, np.ma.MaskedArray):
         hint = "; pass mask=~logits.mask" if name == "logits" else ""
@@ -126,7 +126,7 @@ def in_row(mask: Any) -> str:
 
 
 def category(
-    x: ArrayLike, xp: Namespace, like: Array, num_categories: int, name: str = "category"
+    x: Given, xp: Namespace, like: Array, num_categories: int, name: str = "category"
 ) -> Array:
     """``x`` as an array of categories, integers in 0 … K-1; int64.
 
@@ -151,7 +151,7 @@ def category(
     return xp.where(wrong, -xp.ones_like(found), found) if is_traced(wrong) else found
 
 
-def _integers(x: ArrayLike, name: str) -> Any:
+def _integers(x: Given, name: str) -> Any:
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -275,7 +275,7 @@ def _only_value(x: Any) -> Any:
     return x
 
 
-def numbers_in(x: ArrayLike, name: str, interval: str, xp: Namespace, like: Array) -> Array:
+def numbers_in(x: Given, name: str, interval: str, xp: Namespace, like: Array) -> Array:
     """``x`` as an array of numbers in an interval, in float64 where there is one.
 
     Of hidden values, what is outside is NaN.
@@ -299,7 +299,7 @@ def outside(x: Any, interval: str) -> Any:
 
 
 def values_of_categories(
-    x: ArrayLike, xp: Namespace, like: Array, batch: Shape, name: str = "values"
+    x: Given, xp: Namespace, like: Array, batch: Shape, name: str = "values"
 ) -> Array:
     """``x`` as real values with the categories on the last axis, in a floating dtype."""
     array = real_array(x, name, xp, like)

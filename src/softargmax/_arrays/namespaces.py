@@ -12,9 +12,12 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from softargmax._arrays import types
+
 # An array of any supported namespace. The namespace is known only at run time, hence Any.
 Array: TypeAlias = Any
-ArrayLike: TypeAlias = Any
+ArrayLike: TypeAlias = types.ArrayLike
+Given: TypeAlias = Any  # an argument that should be an ArrayLike, and is not yet checked
 Namespace: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
 
@@ -29,7 +32,7 @@ def ignore_fp_errors(function: _Function) -> _Function:
     """
     quiet: Any = np.errstate(all="ignore")(function)
     quiet._torchdynamo_inline = function
-    return quiet  # type: ignore[no-any-return]
+    return quiet
 
 
 # What is no array of another library; torch.compile cannot ask such objects for more.
@@ -124,7 +127,7 @@ def is_compiling(xp: Namespace) -> bool:
     return is_torch(xp) and bool(sys.modules["torch"].compiler.is_compiling())
 
 
-def as_traceable(x: ArrayLike, xp: Namespace, like: Array) -> Any:
+def as_traceable(x: Given, xp: Namespace, like: Array) -> Any:
     """Numbers, lists and NumPy arrays as tensors within torch.compile, which traces no others."""
     if is_foreign(x) or not is_compiling(xp):
         return x
@@ -206,9 +209,9 @@ def running_sum(x: Array, xp: Namespace) -> Array:
 def log_gamma_of(xp: Namespace) -> Callable[[Array], Array] | None:
     """The library's own log Γ; None where it has none."""
     if is_torch(xp):
-        return xp.lgamma  # type: ignore[no-any-return]
+        return xp.lgamma
     if is_jax(xp):
-        return sys.modules["jax"].scipy.special.gammaln  # type: ignore[no-any-return]
+        return sys.modules["jax"].scipy.special.gammaln
     return None
 
 
@@ -229,7 +232,7 @@ def to_numpy(x: Array) -> Any:
     return np.asarray(x) if hasattr(x, "__array__") else np.from_dlpack(x)
 
 
-def to_namespace(x: ArrayLike, xp: Namespace, like: Array, dtype: Any = None) -> Array:
+def to_namespace(x: Given, xp: Namespace, like: Array, dtype: Any = None) -> Array:
     """``x`` in the namespace ``xp``, on the device of ``like``."""
     if xp is np:
         return np.asarray(x, dtype=dtype)

@@ -12,7 +12,7 @@ from softargmax._arrays.checks import (
 )
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Namespace,
     aligned,
     ignore_fp_errors,
@@ -25,7 +25,7 @@ from softargmax._arrays.namespaces import (
 
 
 def checked_weights(
-    x: ArrayLike, name: str, xp: Namespace, like: Array, *, copy: bool = False
+    x: Given, name: str, xp: Namespace, like: Array, *, copy: bool = False
 ) -> Array:
     """``x`` as an array of non-negative finite weights, in the dtype given.
 
@@ -46,7 +46,7 @@ def checked_weights(
     return array
 
 
-def checked_mask(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Array:
+def checked_mask(x: Given, name: str, xp: Namespace, like: Array) -> Array:
     """``x``, booleans or the numbers 0 and 1, as an array of booleans.
 
     Of hidden values it is an array of weights, NaN for other numbers than 0 and 1.
@@ -109,9 +109,7 @@ def mean_by_weights(z: Array, weights: Array, xp: Namespace) -> tuple[Array, Arr
     return xp.astype(mean, z.dtype), xp.abs(total - 1) <= slack
 
 
-def checked_counts(
-    x: ArrayLike, name: str, xp: Namespace, like: Array, num_categories: int
-) -> Array:
+def checked_counts(x: Given, name: str, xp: Namespace, like: Array, num_categories: int) -> Array:
     """``x`` as an array of counts, integers of 0 or more, one a category on the last axis."""
     array = real_array(x, name, xp, like)
     if kind_of(array, xp) not in "iu":

@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     aligned,
     ignore_fp_errors,
     index_along,
@@ -20,14 +20,14 @@ from softargmax._core.state import State
 
 
 @ignore_fp_errors
-def expectation(state: State, values: ArrayLike) -> Any:
+def expectation(state: State, values: Given) -> Any:
     """Σ p·v, where terms with p = 0 count 0 whatever their value."""
     p, v = _weighted(state, values)
     return _narrowed(state, state.xp.sum(p * v, axis=-1))
 
 
 @ignore_fp_errors
-def variance(state: State, values: ArrayLike) -> Any:
+def variance(state: State, values: Given) -> Any:
     """Σ p·(v - Σ p·v)², measured from the likeliest value."""
     xp = state.xp
     p, v = _weighted(state, values)
@@ -39,7 +39,7 @@ def variance(state: State, values: ArrayLike) -> Any:
 
 
 @ignore_fp_errors
-def score(state: State, category: ArrayLike) -> Any:
+def score(state: State, category: Given) -> Any:
     """∂ log p(x)/∂z = β r(x) (e_x - q)."""
     xp = state.xp
     x = checks.category(category, xp, state.like, state.num_categories)
@@ -137,7 +137,7 @@ def _finite_coldness(state: State) -> Array:
     return xp.reshape(beta, (*beta.shape, 1))
 
 
-def _weighted(state: State, values: ArrayLike) -> tuple[Any, Any]:
+def _weighted(state: State, values: Given) -> tuple[Any, Any]:
     """Probabilities, and the values that count: 0 where p = 0."""
     xp, p = state.xp, probs(state)
     v = checks.values_of_categories(values, xp, state.z, state.batch_shape)

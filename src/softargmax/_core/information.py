@@ -9,7 +9,7 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Namespace,
     Shape,
     aligned,
@@ -79,7 +79,7 @@ def support_size(state: State) -> Any:
 # ---------------------------------------------------------------------------- of a category
 
 
-def log_prob(state: State, category: ArrayLike) -> Any:
+def log_prob(state: State, category: Given) -> Any:
     """log p of given categories."""
     if state.xp is np and not state.batch_shape and type(category) in (int, np.int64):
         law = state.law  # the common case, on a short way
@@ -92,14 +92,14 @@ def log_prob(state: State, category: ArrayLike) -> Any:
     return _of_category(state, category, "log_probs", -math.inf, log_probs)
 
 
-def prob(state: State, category: ArrayLike) -> Any:
+def prob(state: State, category: Given) -> Any:
     """p of given categories."""
     return _of_category(state, category, "probs", 0.0, probs)
 
 
 def _of_category(
     state: State,
-    category: ArrayLike,
+    category: Given,
     name: str,
     empty: float,
     table: Callable[[State], Array],
@@ -121,7 +121,7 @@ def of_sparse_rows(state: State, x: Any) -> tuple[Sparse, Any, Shape]:
 
 
 @ignore_fp_errors
-def cdf(state: State, category: ArrayLike) -> Any:
+def cdf(state: State, category: Given) -> Any:
     """P(X ≤ category)."""
     x = checks.category(category, state.xp, state.like, state.num_categories)
     return unwrap(take(state, state.xp.astype(_cumulative(state), state.dtype), x))
@@ -136,7 +136,7 @@ def _cumulative(state: State) -> Any:
     return total / total[..., -1:]
 
 
-def quantile(state: State, u: ArrayLike) -> Any:
+def quantile(state: State, u: Given) -> Any:
     """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0."""
     xp, batch = state.xp, state.batch_shape
     points = checks.numbers_in(u, "u", "[0, 1]", xp, state.like)

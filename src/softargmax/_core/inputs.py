@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._arrays.checks import any_of, cast, check_categories, first_of, in_row, real_array
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Namespace,
     Shape,
     detached,
@@ -31,11 +31,11 @@ _SCALARS = (float, int, np.float64, np.float32)
 
 
 def checked_state(
-    logits: ArrayLike,
-    temperature: ArrayLike | None = None,
-    coldness: ArrayLike | None = None,
-    prior: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
+    logits: Given,
+    temperature: Given | None = None,
+    coldness: Given | None = None,
+    prior: Given | None = None,
+    mask: Given | None = None,
     *,
     copy: bool,
     name: str = "logits",
@@ -71,10 +71,10 @@ def checked_state(
 
 
 def energy_state(
-    energies: ArrayLike,
-    temperature: ArrayLike | None,
-    coldness: ArrayLike | None,
-    degeneracies: ArrayLike | None,
+    energies: Given,
+    temperature: Given | None,
+    coldness: Given | None,
+    degeneracies: Given | None,
 ) -> State:
     """The state of energies and the degeneracies of their levels: logits are -E."""
     logits, other = 0 - checked_energies(energies), "degeneracies"
@@ -84,10 +84,10 @@ def energy_state(
 
 
 def plain_state(
-    logits: ArrayLike,
-    temperature: ArrayLike | None,
-    prior: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
+    logits: Given,
+    temperature: Given | None,
+    prior: Given | None = None,
+    mask: Given | None = None,
     *,
     copy: bool = True,
 ) -> State | None:
@@ -130,7 +130,7 @@ def plain_state(
     return state
 
 
-def _masked(logits: Any, temperature: Temperature, mask: ArrayLike) -> State | None:
+def _masked(logits: Any, temperature: Temperature, mask: Given) -> State | None:
     """The short way with a mask of the logits, or of every row, where all logits are finite."""
     if type(mask) is not np.ndarray or mask.dtype != np.bool:
         return None
@@ -143,15 +143,15 @@ def _masked(logits: Any, temperature: Temperature, mask: ArrayLike) -> State | N
     return State(np, z, z, temperature, mask, z.shape[:-1])
 
 
-def check_one(temperature: ArrayLike | None, coldness: ArrayLike | None) -> None:
+def check_one(temperature: Given | None, coldness: Given | None) -> None:
     """Check that temperature or coldness is given, where neither is 1 by default."""
     if temperature is None and coldness is None:
         raise TypeError("pass temperature or coldness, got neither")
 
 
 def checked_temperature(
-    temperature: ArrayLike | None,
-    coldness: ArrayLike | None,
+    temperature: Given | None,
+    coldness: Given | None,
     xp: Namespace,
     like: Array,
     *,
@@ -183,7 +183,7 @@ def checked_temperature(
     return Temperature(cold, value)
 
 
-def _real_scalar_or_array(x: ArrayLike, name: str, xp: Namespace, like: Array) -> Any:
+def _real_scalar_or_array(x: Given, name: str, xp: Namespace, like: Array) -> Any:
     """A Python float for a scalar, a float64 array (ours) for an array."""
     if isinstance(x, float | int) and not isinstance(x, bool):
         return _to_float(x)
@@ -249,7 +249,7 @@ def meet_batch(shape: Shape, batch: Shape, name: str, logits: str = "logits") ->
         ) from None
 
 
-def checked_energies(x: ArrayLike) -> Array:
+def checked_energies(x: Given) -> Array:
     """Energies in their working dtype: finite, or +inf for a forbidden state."""
     xp = namespace_of(x)
     array = real_array(x, "energies", xp, x)

@@ -18,7 +18,7 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Namespace,
     aligned,
     device_of,
@@ -46,7 +46,7 @@ _STEPS = np.arange(-24, 25) / 2.0  # standard deviations at which a smooth one i
 
 
 @ignore_fp_errors
-def log_prob_counts(state: State, counts: ArrayLike) -> Any:
+def log_prob_counts(state: State, counts: Given) -> Any:
     """The multinomial's log-probability of counts (…, K)."""
     xp, width = state.xp, state.num_categories
     x = checked_counts(counts, "counts", xp, state.like, width)

@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Shape,
     aligned,
     device_of,
@@ -50,7 +50,7 @@ def sample_without_replacement(
     return found
 
 
-def log_prob_ordered(state: State, indices: ArrayLike) -> Any:
+def log_prob_ordered(state: State, indices: Given) -> Any:
     """log P of drawing categories in this order without replacement."""
     xp = state.xp
     x = checks.category(indices, xp, state.like, state.num_categories, "indices")

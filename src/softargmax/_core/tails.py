@@ -12,7 +12,7 @@ import numpy as np
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Namespace,
     ignore_fp_errors,
     is_traced,
@@ -25,23 +25,23 @@ from softargmax._core.state import State
 from softargmax._core.variants import widened
 
 
-def log_cdf(state: State, category: ArrayLike) -> Any:
+def log_cdf(state: State, category: Given) -> Any:
     """log P(X ≤ category)."""
     return _tail(state, category, "log_cdf", -math.inf)
 
 
-def sf(state: State, category: ArrayLike) -> Any:
+def sf(state: State, category: Given) -> Any:
     """P(X > category)."""
     return _tail(state, category, "sf", 1.0)
 
 
-def log_sf(state: State, category: ArrayLike) -> Any:
+def log_sf(state: State, category: Given) -> Any:
     """log P(X > category)."""
     return _tail(state, category, "log_sf", 0.0)
 
 
 @ignore_fp_errors
-def _tail(state: State, category: ArrayLike, name: str, before: float) -> Any:
+def _tail(state: State, category: Given, name: str, before: float) -> Any:
     """A tail at given categories; ``before`` is what it is left of all categories."""
     xp = state.xp
     x = checks.category(category, xp, state.like, state.num_categories)

@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._arrays.checks import cast
 from softargmax._arrays.namespaces import (
     Array,
-    ArrayLike,
+    Given,
     Namespace,
     Shape,
     copied,
@@ -193,7 +193,7 @@ def spread(state: State, shape: Shape) -> State:
 
 
 def tempered(
-    state: State, temperature: ArrayLike | None, coldness: ArrayLike | None, *, advise: bool = True
+    state: State, temperature: Given | None, coldness: Given | None, *, advise: bool = True
 ) -> State:
     """The state at another temperature, which replaces the present one."""
     check_one(temperature, coldness)
@@ -222,7 +222,7 @@ def widened(state: State) -> State:
     return state.replace(z=state.xp.astype(state.z, wide))
 
 
-def masked(state: State, mask: ArrayLike) -> State:
+def masked(state: State, mask: Given) -> State:
     """The state on fewer categories: the prior is multiplied by a mask."""
     xp = state.xp
     # Move to the other library, as the constructor does.

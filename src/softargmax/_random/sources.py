@@ -1,12 +1,12 @@
 """From an ``rng`` argument to the source that serves a distribution."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softargmax._arrays.namespaces import Array, Namespace, Shape, is_jax, is_torch, is_traced
+from softargmax._arrays.types import ArrayProtocol
 from softargmax._random import jax, torch
 from softargmax._random.keyed import Keyed
 from softargmax._random.numpy import (
@@ -21,6 +21,14 @@ from softargmax._random.numpy import (
 from softargmax._random.source import Job, Source
 from softargmax._random.tags import Tag
 
+
+class TorchGenerator(Protocol):
+    """What a torch.Generator has, whether PyTorch is installed or not."""
+
+    def initial_seed(self) -> int: ...
+    def seed(self) -> int: ...
+
+
 Rng: TypeAlias = (
     int
     | np.integer[Any]
@@ -30,8 +38,9 @@ Rng: TypeAlias = (
     | Keyed
     | None
 )
-# Or a torch.Generator, or a JAX key, for distributions of their arrays: Array stands for both.
-Rngs: TypeAlias = Rng | Sequence[Rng] | NDArray[np.integer[Any]] | Array
+# A key of JAX's, or one or more seeds, are an array.
+_One: TypeAlias = Rng | TorchGenerator | ArrayProtocol
+Rngs: TypeAlias = _One | Sequence[_One]
 
 
 def source_of(

@@ -7,6 +7,7 @@ import numpy as np
 
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import Array, Namespace, ignore_fp_errors, unwrap
+from softargmax._arrays.types import A
 from softargmax._core import sampling
 from softargmax._core.information import check_pair, log_prob, log_probs
 from softargmax._core.inputs import checked_state
@@ -17,7 +18,7 @@ from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, of_state, state_of
 
 
-def residual(p: Categorical, q: Categorical) -> Categorical:
+def residual(p: Categorical[A], q: Categorical[A]) -> Categorical[A]:
     r"""The normalised excess of p over q: probabilities proportional to :math:`(p_i - q_i)_+`.
 
     The distribution to draw from after a rejection, in speculative decoding and maximal coupling.
@@ -71,8 +72,8 @@ def _log_excess(log_p: Array, log_q: Array, xp: Namespace) -> Array:
 
 
 def maximal_coupling(
-    p: Categorical, q: Categorical, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-) -> tuple[Any, Any]:
+    p: Categorical[A], q: Categorical[A], shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+) -> tuple[A, A]:
     r"""Draw x from p and y from q such that they differ as rarely as possible.
 
     .. math:: P(x \ne y) = \mathrm{TV}(p, q) = \sum_i (p_i - q_i)_+

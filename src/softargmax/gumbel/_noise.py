@@ -13,6 +13,7 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     unwrap,
 )
+from softargmax._arrays.types import A
 from softargmax._core import sampling
 from softargmax._core.variants import spread
 from softargmax._core.winners import conditional_gumbels as conditional_gumbels_of
@@ -125,7 +126,7 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
 
 
 @ignore_fp_errors
-def conditional_gumbels(dist: Categorical, category: ArrayLike, *, rng: Rngs = None) -> Array:
+def conditional_gumbels(dist: Categorical[A], category: ArrayLike, *, rng: Rngs = None) -> A:
     r"""Standard Gumbels conditioned on the category that won: ``gumbel_max`` returns it again.
 
     The winner's noise is M - log p, with M a standard Gumbel; that of every other category i is

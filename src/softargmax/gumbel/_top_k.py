@@ -13,6 +13,7 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     unwrap,
 )
+from softargmax._arrays.types import A
 from softargmax._core import sampling
 from softargmax._core.information import log_probs
 from softargmax._random.sources import Rngs
@@ -38,7 +39,7 @@ class GumbelTopK(NamedTuple):
 
 
 def gumbel_top_k(
-    dist: Categorical, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
+    dist: Categorical[A], k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
 ) -> GumbelTopK:
     r"""Draw k categories without replacement, with inclusion probabilities for importance weights.
 

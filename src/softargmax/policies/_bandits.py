@@ -1,7 +1,7 @@
 """Policies of bandits: UCB1, Thompson sampling and Exp3."""
 
 import math
-from typing import Any
+from typing import Any, overload
 
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
@@ -13,6 +13,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._arrays.weights import log_weights
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_prob
@@ -23,6 +24,22 @@ from softargmax.functional import softargmax
 from softargmax.policies._values import action_values, policy_of
 
 
+@overload
+def ucb(
+    values: NumpyLike,
+    counts: NumpyLike,
+    c: NumpyLike = 2**0.5,
+    *,
+    mask: NumpyLike | None = None,
+) -> Categorical[Numpy]: ...
+@overload
+def ucb(
+    values: Like[A],
+    counts: Like[A],
+    c: Like[A] = 2**0.5,
+    *,
+    mask: Like[A] | None = None,
+) -> Categorical[A]: ...
 @ignore_fp_errors
 def ucb(
     values: ArrayLike,
@@ -88,6 +105,10 @@ def ucb(
     return policy_of(xp.where(bad, math.nan, score), z, xp, temperature=0.0)
 
 
+@overload
+def thompson(samples: NumpyLike, *, mask: NumpyLike | None = None) -> Categorical[Numpy]: ...
+@overload
+def thompson(samples: Like[A], *, mask: Like[A] | None = None) -> Categorical[A]: ...
 @ignore_fp_errors
 def thompson(samples: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     r"""Thompson sampling: an action has the probability that it is the best one.
@@ -136,6 +157,12 @@ def thompson(samples: ArrayLike, *, mask: ArrayLike | None = None) -> Categorica
     return policy_of(xp.where(xp.any(bad, axis=0), math.nan, logits), z, xp)
 
 
+@overload
+def exp3(
+    gains: NumpyLike, gamma: NumpyLike, *, mask: NumpyLike | None = None
+) -> Categorical[Numpy]: ...
+@overload
+def exp3(gains: Like[A], gamma: Like[A], *, mask: Like[A] | None = None) -> Categorical[A]: ...
 @ignore_fp_errors
 def exp3(gains: ArrayLike, gamma: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     r"""Exp3, for rewards that an adversary may choose.

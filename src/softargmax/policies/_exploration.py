@@ -1,11 +1,13 @@
 """Policies with random perturbations: Dirichlet noise at a search root, Boltzmann-Gumbel."""
 
 import math
+from typing import overload
 
 import numpy as np
 
 from softargmax._arrays import checks
 from softargmax._arrays.namespaces import ArrayLike, aligned, ignore_fp_errors, is_foreign
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core import sampling
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
@@ -20,8 +22,8 @@ from softargmax.policies._values import action_values, linked, policy_of
 
 @ignore_fp_errors
 def with_dirichlet_noise(
-    dist: Categorical, alpha: ArrayLike, fraction: ArrayLike, *, rng: Rngs = None
-) -> Categorical:
+    dist: Categorical[A], alpha: ArrayLike, fraction: ArrayLike, *, rng: Rngs = None
+) -> Categorical[A]:
     r"""A policy mixed with Dirichlet noise over its legal actions, to explore at a search root.
 
     .. math::
@@ -79,6 +81,24 @@ def with_dirichlet_noise(
     return linked(mixed([state, eta], sides), state, of_logits(sides, xp))
 
 
+@overload
+def boltzmann_gumbel(
+    values: NumpyLike,
+    counts: NumpyLike,
+    scale: NumpyLike,
+    *,
+    mask: NumpyLike | None = None,
+    rng: Rngs = None,
+) -> Categorical[Numpy]: ...
+@overload
+def boltzmann_gumbel(
+    values: Like[A],
+    counts: Like[A],
+    scale: Like[A],
+    *,
+    mask: Like[A] | None = None,
+    rng: Rngs = None,
+) -> Categorical[A]: ...
 @ignore_fp_errors
 def boltzmann_gumbel(
     values: ArrayLike,

@@ -5,6 +5,7 @@ their log-probabilities.
 """
 
 import math
+from typing import overload
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from softargmax._arrays.namespaces import (
     read_only,
     to_namespace,
 )
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import check_one, meet_batch, plain_state
@@ -28,6 +30,14 @@ from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.policies._values import action_values, linked
 
 
+@overload
+def greedy(
+    values: NumpyLike, *, mask: NumpyLike | None = None, prior: NumpyLike | None = None
+) -> Categorical[Numpy]: ...
+@overload
+def greedy(
+    values: Like[A], *, mask: Like[A] | None = None, prior: Like[A] | None = None
+) -> Categorical[A]: ...
 def greedy(
     values: ArrayLike, *, mask: ArrayLike | None = None, prior: ArrayLike | None = None
 ) -> Categorical:
@@ -62,6 +72,24 @@ def greedy(
     return boltzmann(values, 0.0, mask=mask, prior=prior)
 
 
+@overload
+def boltzmann(
+    values: NumpyLike,
+    temperature: NumpyLike | None = None,
+    *,
+    coldness: NumpyLike | None = None,
+    mask: NumpyLike | None = None,
+    prior: NumpyLike | None = None,
+) -> Categorical[Numpy]: ...
+@overload
+def boltzmann(
+    values: Like[A],
+    temperature: Like[A] | None = None,
+    *,
+    coldness: Like[A] | None = None,
+    mask: Like[A] | None = None,
+    prior: Like[A] | None = None,
+) -> Categorical[A]: ...
 def boltzmann(
     values: ArrayLike,
     temperature: ArrayLike | None = None,
@@ -109,6 +137,22 @@ def boltzmann(
     return of_state(state)
 
 
+@overload
+def epsilon_greedy(
+    values: NumpyLike,
+    epsilon: NumpyLike,
+    *,
+    mask: NumpyLike | None = None,
+    prior: NumpyLike | None = None,
+) -> Categorical[Numpy]: ...
+@overload
+def epsilon_greedy(
+    values: Like[A],
+    epsilon: Like[A],
+    *,
+    mask: Like[A] | None = None,
+    prior: Like[A] | None = None,
+) -> Categorical[A]: ...
 @ignore_fp_errors
 def epsilon_greedy(
     values: ArrayLike,
@@ -163,6 +207,24 @@ def epsilon_greedy(
     return linked(mixed([best, hot], log_sides(part, xp, z)), best)
 
 
+@overload
+def kl_regularized(
+    values: NumpyLike,
+    reference: Categorical[Numpy],
+    temperature: NumpyLike | None = None,
+    *,
+    coldness: NumpyLike | None = None,
+    mask: NumpyLike | None = None,
+) -> Categorical[Numpy]: ...
+@overload
+def kl_regularized(
+    values: Like[A],
+    reference: Categorical[A],
+    temperature: Like[A] | None = None,
+    *,
+    coldness: Like[A] | None = None,
+    mask: Like[A] | None = None,
+) -> Categorical[A]: ...
 def kl_regularized(
     values: ArrayLike,
     reference: Categorical,

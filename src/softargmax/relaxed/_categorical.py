@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Self, cast
+from typing import Any, Generic, Literal, Self, TypeAlias, cast, overload
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
+from softargmax._arrays.types import A, A_co, Like, Numpy, NumpyLike
 from softargmax._core import display, pytree, sampling
 from softargmax._core.batch import Batch
 from softargmax._core.information import log_probs
@@ -34,9 +35,10 @@ from softargmax.functional import log_softargmax, softargmax
 from softargmax.relaxed import _density
 
 Pullback = Callable[[ArrayLike], Any]
+Gradient: TypeAlias = Literal["relaxed", "probs"]
 
 
-class RelaxedCategorical(Batch):
+class RelaxedCategorical(Batch, Generic[A_co]):
     r"""A Concrete (Gumbel-softmax) distribution: relaxed one-hot draws on the simplex.
 
     .. math:: y = \mathrm{softargmax}\bigl((\log p + g) / \tau\bigr),
@@ -86,6 +88,24 @@ class RelaxedCategorical(Batch):
 
     _state: State  # logits and prior, at the relaxation's temperature
 
+    @overload
+    def __init__(
+        self: "RelaxedCategorical[Numpy]",
+        logits: NumpyLike,
+        temperature: NumpyLike,
+        *,
+        mask: NumpyLike | None = None,
+        prior: NumpyLike | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "RelaxedCategorical[A]",
+        logits: Like[A],
+        temperature: Like[A],
+        *,
+        mask: Like[A] | None = None,
+        prior: Like[A] | None = None,
+    ) -> None: ...
     def __init__(
         self,
         logits: ArrayLike,
@@ -111,17 +131,17 @@ class RelaxedCategorical(Batch):
     # ------------------------------------------------------------------ properties
 
     @property
-    def logits(self) -> Array:
+    def logits(self) -> A_co:
         """The logits as given, shape (..., K)."""
         return self._state.logits
 
     @property
-    def temperature(self) -> Any:
+    def temperature(self) -> A_co:
         """The relaxation's temperature τ as given."""
         return scalar(self._state.temperature.value, self._state.xp)
 
     @property
-    def prior(self) -> Array | None:
+    def prior(self) -> A_co | None:
         """The prior weights as given, 0 where masked, or None."""
         return self._state.prior
 
@@ -141,7 +161,7 @@ class RelaxedCategorical(Batch):
         return self._state.dtype
 
     @property
-    def categorical(self) -> Categorical:
+    def categorical(self) -> Categorical[A_co]:
         """The categorical distribution p whose draws are relaxed, at temperature 1.
 
         Examples
@@ -192,7 +212,7 @@ class RelaxedCategorical(Batch):
 
     # ------------------------------------------------------------------ draws
 
-    def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+    def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> A_co:
         """Relaxed draws: points y of the simplex, which sum to 1 and are 0 off the support.
 
         Parameters
@@ -219,7 +239,7 @@ class RelaxedCategorical(Batch):
         """
         return softargmax(self._perturbed(shape, rng), self.temperature)
 
-    def log_sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+    def log_sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> A_co:
         """The logarithms of the draws of :meth:`sample`, finite on the support at any τ > 0.
 
         (JAX flushes a subnormal τ to 0.) Parameters, shape and errors are those of :meth:`sample`.
@@ -239,8 +259,8 @@ class RelaxedCategorical(Batch):
         return xp.where(lost, xp.full_like(log_y, floor), log_y)
 
     def straight_through(
-        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None, gradient: str = "relaxed"
-    ) -> Any:
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None, gradient: Gradient = "relaxed"
+    ) -> A_co:
         """One-hot draws with the gradient of the relaxed draws, or of p (PyTorch, JAX).
 
         The 1 is at the arg max of what :meth:`sample` draws. For NumPy see
@@ -280,7 +300,7 @@ class RelaxedCategorical(Batch):
 
     # ------------------------------------------------------------------ density
 
-    def log_prob(self, y: ArrayLike) -> Any:
+    def log_prob(self, y: ArrayLike) -> A_co:
         r"""The log-density of a point y of the simplex, in nats.
 
         .. math:: \log \Gamma(n) + (n - 1) \log \tau + \sum_i (\log p_i - (\tau + 1) \log y_i)
@@ -330,7 +350,7 @@ class RelaxedCategorical(Batch):
         log_y = xp.where(positive, log_y, -math.inf)
         return self._density(log_y, xp.sum(point, axis=-1), tolerance, "y", outside)
 
-    def log_prob_of_log(self, log_y: ArrayLike) -> Any:
+    def log_prob_of_log(self, log_y: ArrayLike) -> A_co:
         """The log-density of y from log y, for low temperatures, where y itself rounds to one-hot.
 
         It equals :meth:`log_prob` of y, and is not the density of log y: there is no Jacobian term.
@@ -393,7 +413,7 @@ class RelaxedCategorical(Batch):
 
     def sample_with_pullback(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-    ) -> tuple[Any, Pullback]:
+    ) -> tuple[A_co, Pullback]:
         r"""Draws of :meth:`sample`, and their vector-Jacobian product with respect to the logits.
 
         .. math:: \frac{\partial}{\partial z} \langle c, y \rangle
@@ -421,13 +441,13 @@ class RelaxedCategorical(Batch):
         array([-0.1259, -0.1165,  0.2424])
         """
         self._check_numpy("sample_with_pullback", "sample")
-        y = self.sample(shape, rng=rng)
+        y: Any = self.sample(shape, rng=rng)
         soft = y[None].copy()  # the caller may change y
         return y, lambda cotangent: self._pull(cotangent, soft, y.shape, self._state.coldness)
 
     def straight_through_with_pullback(
-        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None, gradient: str = "relaxed"
-    ) -> tuple[Any, Pullback]:
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None, gradient: Gradient = "relaxed"
+    ) -> tuple[A_co, Pullback]:
         """One-hot draws, and the vector-Jacobian product of the relaxed draws, or of p.
 
         Like :meth:`sample_with_pullback`, but for the draws of :meth:`straight_through`. With
@@ -451,7 +471,7 @@ class RelaxedCategorical(Batch):
         soft = np.broadcast_to(soft, x.shape)[None]
         return x, lambda cotangent: self._pull(cotangent, soft, x.shape, coldness)
 
-    def gumbel_rao(self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+    def gumbel_rao(self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> A_co:
         """One-hot draws with the Gumbel-Rao gradient, averaged over k samples (PyTorch, JAX).
 
         A straight-through estimator of lower variance: the relaxed Jacobian is averaged over k
@@ -486,7 +506,7 @@ class RelaxedCategorical(Batch):
 
     def gumbel_rao_with_pullback(
         self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-    ) -> tuple[Any, Pullback]:
+    ) -> tuple[A_co, Pullback]:
         """One-hot draws, and the vector-Jacobian product averaged over k noise samples.
 
         Like :meth:`sample_with_pullback`, but for the draws of :meth:`gumbel_rao`.

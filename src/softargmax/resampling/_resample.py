@@ -12,6 +12,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
+from softargmax._arrays.types import A
 from softargmax._core import sampling
 from softargmax._core.information import probs
 from softargmax._core.state import State
@@ -40,7 +41,9 @@ _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
 }
 
 
-def resample(dist: Categorical, n: int, *, rng: Rngs = None, scheme: _Scheme = "systematic") -> Any:
+def resample(
+    dist: Categorical[A], n: int, *, rng: Rngs = None, scheme: _Scheme = "systematic"
+) -> A:
     r"""Draw the parents of n particles; category i has :math:`n p_i` offspring on average.
 
     ======================  ==================================================================

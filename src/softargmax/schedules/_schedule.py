@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     unwrap,
 )
+from softargmax._arrays.types import A, Numpy, NumpyArrayLike, NumpyNumber
 
 _SCALARS = (int, float, np.float64, np.int64)
 
@@ -54,8 +55,14 @@ class Schedule(Printed, ABC):
     array([1. , 0.1, 0.1])
     """
 
+    @overload
+    def __call__(self, step: NumpyNumber) -> np.float64: ...
+    @overload
+    def __call__(self, step: NumpyArrayLike) -> Numpy: ...
+    @overload
+    def __call__(self, step: A) -> A: ...
     @ignore_fp_errors
-    def __call__(self, step: ArrayLike) -> Any:
+    def __call__(self, step: Any) -> Any:
         if type(step) in _SCALARS and 0 <= step <= 2**53:  # fast path: the checks cost more
             return unwrap(self._at(np.float64(step), np))
         xp = namespace_of(step)

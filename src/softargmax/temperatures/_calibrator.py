@@ -218,7 +218,8 @@ class TemperatureCalibrator:
         0.5
         """
         right = self.predict(X) == np.asarray(y)
-        return float(np.average(right, weights=sample_weight))
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        return float(np.average(right, weights=weights))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name, with ``deep`` those of the estimator too.

@@ -15,6 +15,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
+from softargmax._arrays.types import A
 from softargmax._core.formula import bad_rows, scale_of, scaled
 from softargmax._core.information import log_probs
 from softargmax._core.state import State
@@ -96,7 +97,7 @@ class _Terms(NamedTuple):
 
 
 @ignore_fp_errors
-def log_partition(dist: Categorical) -> Any:
+def log_partition(dist: Categorical[A]) -> A:
     r"""The logarithm of the partition function, :math:`\log Z = \log \sum_i g_i e^{-\beta E_i}`.
 
     Parameters
@@ -138,7 +139,7 @@ def log_partition(dist: Categorical) -> Any:
 
 
 @ignore_fp_errors
-def free_energy(dist: Categorical) -> Any:
+def free_energy(dist: Categorical[A]) -> A:
     r"""The Helmholtz free energy, :math:`F = -\log Z / \beta = U - T S`.
 
     Parameters
@@ -183,7 +184,7 @@ def free_energy(dist: Categorical) -> Any:
 
 
 @ignore_fp_errors
-def internal_energy(dist: Categorical) -> Any:
+def internal_energy(dist: Categorical[A]) -> A:
     r"""The mean energy, :math:`U = \sum_i p_i E_i = -\partial \log Z / \partial \beta`.
 
     Parameters
@@ -216,7 +217,7 @@ def internal_energy(dist: Categorical) -> Any:
 
 
 @ignore_fp_errors
-def heat_capacity(dist: Categorical) -> Any:
+def heat_capacity(dist: Categorical[A]) -> A:
     r"""The heat capacity, :math:`C = \partial U / \partial T = \beta^2 \operatorname{Var} E`.
 
     Parameters
@@ -252,7 +253,7 @@ def heat_capacity(dist: Categorical) -> Any:
 
 
 @ignore_fp_errors
-def entropy(dist: Categorical) -> Any:
+def entropy(dist: Categorical[A]) -> A:
     r"""The thermodynamic entropy, :math:`S = \log Z + \beta U = -\sum_i p_i \log (p_i / g_i)`.
 
     It counts the states within each level, unlike ``dist.entropy()``, which is over levels; the two

@@ -9,6 +9,7 @@ import numpy as np
 
 from softargmax._arrays.checks import any_of, check_fits_within, in_row
 from softargmax._arrays.namespaces import copied, is_foreign, namespace_of, to_namespace, to_numpy
+from softargmax._arrays.types import A
 from softargmax._core.state import State
 from softargmax._core.thresholds import goes_row_by_row, survivors
 from softargmax._core.variants import masked
@@ -71,7 +72,7 @@ class Allow(Choice):
         if self.bitmask is not None and not callable(self.bitmask):
             self._set("bitmask", copied(_words(self.bitmask), namespace_of(self.bitmask)))
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         if self.bitmask is None and not callable(self.ids):
             return super().__call__(dist, history)
         state = state_of(dist)

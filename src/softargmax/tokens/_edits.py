@@ -8,12 +8,13 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, number, one_of
 from softargmax._arrays.namespaces import ignore_fp_errors, is_traced, to_namespace, to_numpy
+from softargmax._arrays.types import A
 from softargmax._core import information, renewal
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
@@ -27,13 +28,13 @@ from softargmax.tokens._stage import History, Stage
 class Edit(Stage):
     """A stage that changes the scores of some ids, row by row: log-probabilities, or logits."""
 
-    on: str = field(default="log_probs", kw_only=True)
+    on: Literal["log_probs", "logits"] = field(default="log_probs", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(self.on, "on", ("log_probs", "logits"))
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         state = state_of(dist)
         changes = self._changes(state, history)
         edit = renewal.edited if self.on == "log_probs" else renewal.edited_logits
@@ -69,7 +70,7 @@ class Temperature(Stage):
     t: Any
     _intervals: ClassVar[dict[str, str]] = {"t": "[0, inf]"}
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:  # noqa: ARG002
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
         state = state_of(dist)
         t = self._fitting("t", state.batch_shape)
         return of_state(renewal.retempered(state, t, "Temperature"))
@@ -111,7 +112,7 @@ class DynamicTemperature(Stage):
     }
 
     @ignore_fp_errors
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:  # noqa: ARG002
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
         state = state_of(dist)
         low, high, exponent = (
             self._like_entropies(name, state) for name in ("low", "high", "exponent")

@@ -14,6 +14,7 @@ from softargmax._arrays.namespaces import (
     to_namespace,
     unwrap,
 )
+from softargmax._arrays.types import A
 from softargmax._core import sampling
 from softargmax._core.information import log_prob, top
 from softargmax._core.state import State
@@ -99,7 +100,7 @@ class Mirostat(Stage):
         """True: every token moves μ."""
         return True
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:  # noqa: ARG002
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
         return self._left(dist, self._mu(dist, self._state()))
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> "Mirostat":  # noqa: ARG002

@@ -8,6 +8,7 @@ import numpy as np
 
 from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import is_foreign, to_numpy
+from softargmax._arrays.types import A
 from softargmax._core import renewal
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._history import tokens_of
@@ -47,7 +48,7 @@ class PerRow(Stage):
         """Whether any of the stages is."""
         return any(stage.final for stage in self.stages)
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         rows = [state_of(stage(row, own)) for stage, row, own in self._rows(dist, history)]
         return of_state(renewal.stacked(state_of(dist), rows))
 

@@ -1,6 +1,6 @@
 """Chains with the order and the parameters of other projects."""
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -11,12 +11,13 @@ from softargmax.tokens._per_row import per_row
 from softargmax.tokens._projects import STYLES, Project
 from softargmax.tokens._stage import Chain, chain
 
+Style: TypeAlias = Literal["transformers", "llama.cpp", "vllm"]
 _ANY = "[-inf, inf]"  # the stages say what is in their range
 _NUMBERS = ("top_h", "max_length", "max_new_tokens")  # though None stands for "off"
 
 
 def preset(
-    style: str, *, prompt_length: Any = None, defaults: bool = False, **params: Any
+    style: Style, *, prompt_length: Any = None, defaults: bool = False, **params: Any
 ) -> Chain:
     """The chain that gives another project's probabilities for its sampling parameters.
 

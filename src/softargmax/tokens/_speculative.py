@@ -274,7 +274,7 @@ def _tree(
     return _Tree(p, q, above, x, drafted, laws, tested, log_p - log_q, wrong)
 
 
-def _checked_parents(parents: ArrayLike | None, n: int) -> list[int]:
+def _checked_parents(parents: Any, n: int) -> list[int]:
     """The parent of each of n nodes."""
     if parents is None:
         return list(range(-1, n - 1))
@@ -349,7 +349,7 @@ def _per_row(lengths: ArrayLike, n: int, target: State) -> Any:
     return target.xp.broadcast_to(found, batch)
 
 
-def _without_padding(tokens: ArrayLike, drafted: Any, xp: Any, like: Any) -> Any:
+def _without_padding(tokens: Any, drafted: Any, xp: Any, like: Any) -> Any:
     """The drafted tokens, and 0 beyond them; errors are left to what checks them."""
     if not is_foreign(tokens):
         tokens = np.asarray(tokens)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import Shape
+from softargmax._arrays.types import A
 from softargmax._core.thresholds import Rule, truncated
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._parameters import Parameters
@@ -23,7 +24,7 @@ class Stage(Parameters, ABC):
     """
 
     @abstractmethod
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         """The distribution after this stage, over the same categories."""
 
     @property
@@ -149,7 +150,7 @@ class Chain(Stage):
         """Whether any of the stages is."""
         return any(stage.adaptive for stage in self.stages)
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         check_instance(dist, Categorical, "dist")
         rules: list[Rule] = []  # of truncations in a row, which make no distribution between them
         for stage in self.stages:

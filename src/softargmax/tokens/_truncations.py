@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from softargmax._arrays.checks import check_instance, count
 from softargmax._arrays.namespaces import Shape, namespace_of
+from softargmax._arrays.types import A
 from softargmax._core import thresholds
 from softargmax._core.thresholds import Rule, Scores
 from softargmax.categorical import Categorical, of_state, state_of
@@ -30,7 +31,7 @@ class Truncation(Stage):
         super().__post_init__()
         self._set("min_keep", count(self.min_keep, "min_keep", 1, 2**62))
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:  # noqa: ARG002
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
         state = state_of(dist)
         rule = self._rule(state.batch_shape)
         return of_state(thresholds.truncated(state, rule), type(dist))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from softargmax._arrays.checks import check_instance, count
+from softargmax._arrays.types import A
 from softargmax._core import thresholds
 from softargmax._core.mixtures import log_sides, mixed
 from softargmax._core.thresholds import Rule, Scores
@@ -68,7 +69,7 @@ class XTC(Stage):
         """True: no stage may follow the mixture."""
         return True
 
-    def __call__(self, dist: Categorical, history: History = None) -> Categorical:
+    def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         state = state_of(dist)
         threshold = self._fitting("threshold", state.batch_shape)
         rule = Rule(self._bound, threshold, _falling, exact=True)
