@@ -569,6 +569,7 @@ ELSEWHERE = {
     "thermodynamics.ReweightingResult": "NumPy's arrays",
     "thermodynamics.reweight": "a search in NumPy, refuses hidden values",
     "tokens.LogitsProcessor": "hands scores to a stage",
+    "typing.": "types alone",
     "tokens.preset": "makes stages",
     "tokens.chain": "makes stages",
     "tokens.Chain": "makes stages",

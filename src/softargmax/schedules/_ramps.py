@@ -10,7 +10,7 @@ import math
 from abc import ABCMeta
 from dataclasses import dataclass
 from inspect import Signature, signature
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from softargmax._arrays.namespaces import Array, Namespace
 from softargmax.schedules._schedule import Schedule
@@ -42,14 +42,16 @@ class Constant(Schedule):
 
 
 class _AnswersToEnd(ABCMeta):
-    """Lets ``end=`` stand for ``stop=`` where an object is made."""
+    """Lets ``end=`` stand for ``stop=`` where an object is made; checkers see overloads instead."""
 
-    def __call__(cls, *args: Any, **given: Any) -> Any:
-        if "end" in given:
-            if "stop" in given:
-                raise TypeError("pass stop or end, not both")
-            given["stop"] = given.pop("end")
-        return super().__call__(*args, **given)
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *args: Any, **given: Any) -> Any:
+            if "end" in given:
+                if "stop" in given:
+                    raise TypeError("pass stop or end, not both")
+                given["stop"] = given.pop("end")
+            return super().__call__(*args, **given)
 
     @property
     def __signature__(cls) -> Signature:
@@ -65,6 +67,14 @@ class _Ramp(Schedule, metaclass=_AnswersToEnd):
     start: float
     stop: float
     steps: float
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(self, start: float, stop: float, steps: float) -> None: ...
+        @overload
+        def __init__(self, start: float, *, end: float, steps: float) -> None: ...
+        def __init__(self, *args: Any, **given: Any) -> None: ...
 
     def __post_init__(self) -> None:
         self._check(start="[0, inf)", stop="[0, inf)", steps="(0, inf)")
@@ -85,7 +95,7 @@ class _Ramp(Schedule, metaclass=_AnswersToEnd):
         return xp.clip(value, min(self.start, self.stop), max(self.start, self.stop))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class Linear(_Ramp):
     r"""A linear ramp: :math:`T = stop + (start - stop)(1 - t / steps)`.
 
@@ -127,6 +137,14 @@ class Polynomial(_Ramp):
 
     power: float
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(self, start: float, stop: float, steps: float, power: float) -> None: ...
+        @overload
+        def __init__(self, start: float, *, end: float, steps: float, power: float) -> None: ...
+        def __init__(self, *args: Any, **given: Any) -> None: ...
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check(power="(0, inf)")
@@ -135,7 +153,7 @@ class Polynomial(_Ramp):
         return self._between((1 - self._done(t, xp)) ** self.power, xp)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class Cosine(_Ramp):
     r"""Half a cosine wave: :math:`T = stop + (start - stop)(1 + \cos(\pi t / steps)) / 2`.
 
@@ -163,7 +181,7 @@ class Cosine(_Ramp):
         return self._between(half * half, xp)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class Geometric(_Ramp):
     r"""A constant factor per step: :math:`T = start\,(stop / start)^{t / steps}`.
 
@@ -230,7 +248,7 @@ class Exponential(Schedule):
         return xp.where(power == 0, self.start, self.start * half * half)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, init=False)
 class LinearColdness(_Ramp):
     r"""A linear ramp of the coldness: :math:`1/T = (1 - t/steps) / start + (t/steps) / stop`.
 
