@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import typing
 
 import softargmax
 
@@ -36,12 +37,12 @@ def public_calls():
     """Every public function, method and class, once, by its name without the package's.
 
     A method that classes share has the name of the class that defines it, where that is public. The
-    records that functions return, which are tuples or results, are left out.
+    records that functions return, which are tuples or results, and names of types are left out.
     """
     homes = {}
     for name, value in public_objects():
         record = inspect.isclass(value) and (issubclass(value, tuple) or "Result" in name)
-        if callable(value) and not record:
+        if callable(value) and not record and typing.get_origin(value) is None:
             homes.setdefault((value.__module__, value.__qualname__), []).append((name, value))
     found = {}
     for (_, own), names in homes.items():

@@ -227,12 +227,19 @@ def check_workers(workers: int | None) -> int:
     return 1 if workers is None else count(workers, "workers", 1, 1024)
 
 
+_HINTS = {
+    "Categorical": "; Categorical(logits) makes one, Categorical.from_weights(p) one from probabilities",
+    "Stage": "; chain(*stages) makes one of several",
+}
+
+
 def check_instance(x: object, kind: type, name: str) -> None:
     """Check that an argument is an object of the class ``kind``."""
     if not isinstance(x, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        hint = "; Categorical(logits) makes one" if kind.__name__ == "Categorical" else ""
-        raise TypeError(f"{name} must be {article} {kind.__name__}, got {type(x).__name__}{hint}")
+        hint = _HINTS.get(kind.__name__, "")
+        got = f"the class {x.__name__}; call it" if isinstance(x, type) else type(x).__name__
+        raise TypeError(f"{name} must be {article} {kind.__name__}, got {got}{hint}")
 
 
 def check_callable(x: object, name: str) -> None:
