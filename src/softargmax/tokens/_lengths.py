@@ -9,7 +9,7 @@ from softargmax._core.renewal import Change
 from softargmax._core.state import State
 from softargmax.tokens._edits import banned
 from softargmax.tokens._history import check_ids, ids_of, is_sequence
-from softargmax.tokens._reader import Reader, Seen
+from softargmax.tokens._reader import Part, Reader, Seen
 
 _NONE = np.empty(0, np.int64)
 
@@ -172,7 +172,7 @@ class LengthDecay(_LengthRule):
     start: Any
     factor: Any
     end: Any
-    of: Any = field(default="output", kw_only=True)
+    of: Part = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"start": "integers [0, inf)", "factor": "(0, inf)"}
     _ids: ClassVar[str] = "end"
 

@@ -9,7 +9,7 @@ from softargmax._arrays.checks import count
 from softargmax._core.renewal import Change
 from softargmax.tokens._edits import banned
 from softargmax.tokens._history import ids_of
-from softargmax.tokens._reader import Reader, Seen
+from softargmax.tokens._reader import Part, Reader, Seen
 
 
 def _distinct(ids: Any) -> Any:
@@ -128,7 +128,7 @@ class FrequencyPenalty(Penalty):
     """
 
     alpha: Any
-    of: Any = field(default="output", kw_only=True)
+    of: Part = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
     def _change(self, seen: Seen, *, alpha: float) -> Change:  # type: ignore[override]
@@ -170,7 +170,7 @@ class PresencePenalty(Penalty):
     """
 
     alpha: Any
-    of: Any = field(default="output", kw_only=True)
+    of: Part = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
     def _change(self, seen: Seen, *, alpha: float) -> Change:  # type: ignore[override]

@@ -3,18 +3,20 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from softargmax._arrays.checks import one_of
-from softargmax._arrays.namespaces import is_foreign, to_numpy
+from softargmax._arrays.namespaces import ArrayLike, is_foreign, to_numpy
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
 from softargmax.tokens._edits import Edit
 from softargmax.tokens._history import check_ids, each_row, ids_of, is_sequence, tokens_of
 from softargmax.tokens._parameters import setting
 from softargmax.tokens._stage import History
+
+Part: TypeAlias = Literal["all", "output", "prompt"] | ArrayLike
 
 
 class Seen(NamedTuple):
@@ -28,7 +30,7 @@ class Seen(NamedTuple):
 class Reader(Edit):
     """An edit that depends on the tokens so far: on all of them, or on a part."""
 
-    of: Any = field(default="all", kw_only=True)
+    of: Part = field(default="all", kw_only=True)
     prompt_length: Any = field(default=None, kw_only=True)
     _parts: ClassVar[tuple[str, ...]] = ("all", "output")
 
@@ -65,10 +67,11 @@ class Reader(Edit):
                     f"prompt_length must be given, {type(self).__name__} looks at the prompt"
                 )
             return [None] * math.prod(state.batch_shape)
-        own = isinstance(self.of, tuple)
-        for ids in self.of if own else (self.of,):
+        source: Any = self.of  # what ``_source`` made of it
+        own = isinstance(source, tuple)
+        for ids in source if own else (source,):
             check_ids(ids, state.num_categories, "of")
-        return each_row(self.of, state.batch_shape, "of", own=own)
+        return each_row(source, state.batch_shape, "of", own=own)
 
     def _seen(self, tokens: Any, source: Any, prompt_length: int | None) -> Seen:
         start = prompt_length or 0
