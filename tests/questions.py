@@ -5,10 +5,10 @@ def questions(dist, array):
     """Every answer that needs no randomness, arrays made by ``array``."""
     yield from (dist.logits, dist.log_probs, dist.probs)
     yield from (dist.entropy(), dist.perplexity(), dist.mode(), *dist.top(2))
-    yield from (dist.log_prob(1), dist.prob(array([1, 2])[:, None]), dist.cdf(1))
-    yield from (dist.log_cdf(1), dist.sf(array([0, 2, 3])), dist.log_sf(array([1, 2])[:, None]))
+    yield from (dist.log_prob(1), dist.prob(array([[1] * 3, [2] * 3])), dist.cdf(1))
+    yield from (dist.log_cdf(1), dist.sf(array([0, 2, 3])), dist.log_sf(array([[1] * 3, [2] * 3])))
     yield dist.log_prob_counts(array([0, 2, 1, 3]))
-    yield from (dist.quantile(0.3), dist.quantile(array([0.0, 1.0])[:, None]))
+    yield from (dist.quantile(0.3), dist.quantile(array([[0.0] * 3, [1.0] * 3])))
     yield from (dist.cross_entropy(dist), dist.kl_divergence(dist.tempered(2.0)))
     yield from (dist.expectation([1, 2, 3, 4]), dist.variance(array([1.0, 2, 3, 4])))
     yield from (dist.score(1), dist.entropy_gradient(), dist.fisher_information())

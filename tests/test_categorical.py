@@ -89,7 +89,7 @@ def test_categories_and_levels_broadcast_against_the_batch():
     x = np.array([[0, 1, 2], [3, 3, 3]])
     np.testing.assert_array_equal(dist.log_prob(x)[1], dist.log_probs[:, 3])
     assert dist.score(x).shape == (2, 3, 4)
-    assert dist.quantile(np.full((5, 1), 0.5)).shape == (5, 3)
+    assert dist.quantile(np.full((5, 3), 0.5)).shape == (5, 3)
     assert Categorical(Z[0]).log_prob(x).shape == (2, 3)
     assert Categorical(Z[0]).log_prob([]).shape == (0,)
     assert dist.expectation(np.ones((2, 1, 4))).shape == (2, 3)
@@ -326,6 +326,37 @@ def test_strided_and_reversed_input(z):
     backwards = softargmax(z[..., ::-1])[..., ::-1]
     np.testing.assert_allclose(backwards, softargmax(z), rtol=1e-13)
     np.testing.assert_array_equal(softargmax(np.asfortranarray(z)), softargmax(z))
+
+
+def test_masks_of_weights_and_energies_multiply_too():
+    mask = [True, False, True]
+    weights = Categorical.from_weights([[1, 2, 3], [0, 1, 4]], [1, 0], mask=mask)
+    np.testing.assert_allclose(weights.probs, [[0.25, 0, 0.75], [0, 0, 1]], rtol=1e-15)
+    energies = Categorical.from_energies([0, 0, 0], degeneracies=[1, 2, 3], mask=mask)
+    np.testing.assert_allclose(energies.probs, [0.25, 0, 0.75], rtol=1e-15)
+    np.testing.assert_array_equal(energies.prior, [1, 0, 3])
+    for make in (Categorical.from_weights, Categorical.from_energies):
+        with pytest.raises(ValueError, match="mask must be booleans or numbers 0 and 1, got 2"):
+            make([1.0, 1.0], mask=[0, 2])
+        with pytest.raises(TypeError, match="mask must be real numbers"):
+            make([1.0, 1.0], mask=["yes", "no"])
+    with pytest.raises(ValueError, match="weights must leave .* weight 0 or is masked"):
+        Categorical.from_weights([1, 0], mask=[False, True])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_weights_that_should_sum_to_1_are_checked_up_to_rounding(dtype):
+    p = np.random.default_rng(0).dirichlet(np.ones(3000), 20)
+    dist = Categorical.from_weights(p.astype(dtype), normalized=True)
+    assert dist.batch_shape == (20,)
+    softmax = np.exp(np.log(p.astype(dtype)))  # what others' float arithmetic makes of it
+    Categorical.from_weights(softmax / softmax.sum(-1, keepdims=True), normalized=True)
+    Categorical.from_weights([0, 1], normalized=True)
+    rows = np.array([[0.5, 0.5], [0.5, 0.75]], dtype)
+    with pytest.raises(ValueError, match=r"weights must sum to 1 in every row, got 1.25 in row 1"):
+        Categorical.from_weights(rows, normalized=True)
+    with pytest.raises(ValueError, match=r"got 4$"):
+        Categorical.from_weights([1, 3], normalized=True)
 
 
 def test_masks_multiply_the_prior():

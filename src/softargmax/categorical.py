@@ -4,25 +4,24 @@ Every public member of :class:`Categorical` is here, with its documentation; wha
 function of its state, in ``_core``.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overload
 
 import numpy as np
 
 from softargmax._arrays.checks import check_instance
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     Shape,
-    namespace_of,
     read_only,
     register_pytree,
     scalar,
-    working_dtype,
 )
 from softargmax._arrays.types import A, A_co, Like, Numpy, NumpyLike
-from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
 from softargmax._core import calculus, display, information, pytree, sampling, subsets, variants
 from softargmax._core.batch import Batch
-from softargmax._core.inputs import checked_state, energy_state, inverse, plain_state
+from softargmax._core.inputs import checked_state, energy_state, inverse, plain_state, weights_state
 from softargmax._core.multinomial import entropy_counts, log_prob_counts
 from softargmax._core.state import State
 from softargmax._core.tails import log_cdf, log_sf, sf
@@ -61,13 +60,15 @@ class Categorical(Batch, Generic[A_co]):
         The categories that are possible: it multiplies the prior.
     prior : array, shape (..., K), optional
         Non-negative weights π₀: degeneracies, a reference policy. Default 1.
+    labels : sequence of K str, optional
+        Names of the categories, for reprs, tables and plots; see :meth:`labelled`.
 
     Raises
     ------
     ValueError
         For NaN or +inf logits or a row without support (naming the row), a negative or NaN
         temperature, a prior that is negative, NaN or infinite, a mask of other numbers than 0 and
-        1, shapes that do not fit.
+        1, a number of labels other than K, shapes that do not fit.
     TypeError
         For both temperature and coldness, or for arguments that are not real numbers.
 
@@ -113,6 +114,7 @@ class Categorical(Batch, Generic[A_co]):
         coldness: NumpyLike | None = None,
         mask: NumpyLike | None = None,
         prior: NumpyLike | None = None,
+        labels: Sequence[object] | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -123,7 +125,9 @@ class Categorical(Batch, Generic[A_co]):
         coldness: Like[A] | None = None,
         mask: Like[A] | None = None,
         prior: Like[A] | None = None,
+        labels: Sequence[object] | None = None,
     ) -> None: ...
+    @explained
     def __init__(
         self,
         logits: ArrayLike,
@@ -132,10 +136,13 @@ class Categorical(Batch, Generic[A_co]):
         coldness: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         prior: ArrayLike | None = None,
+        labels: Sequence[object] | None = None,
     ) -> None:
         state = plain_state(logits, temperature, prior, mask) if coldness is None else None
         if state is None:
             state = checked_state(logits, temperature, coldness, prior, mask, copy=True)
+        if labels is not None:
+            state = variants.labelled(state, labels)
         self.__dict__["_state"] = state
         if state.xp is not np:
             _register(type(self))
@@ -148,6 +155,9 @@ class Categorical(Batch, Generic[A_co]):
         temperature: NumpyLike | None = None,
         *,
         coldness: NumpyLike | None = None,
+        mask: NumpyLike | None = None,
+        normalized: bool = False,
+        labels: Sequence[object] | None = None,
     ) -> "Categorical[Numpy]": ...
     @overload
     @classmethod
@@ -157,14 +167,21 @@ class Categorical(Batch, Generic[A_co]):
         temperature: Like[A] | None = None,
         *,
         coldness: Like[A] | None = None,
+        mask: Like[A] | None = None,
+        normalized: bool = False,
+        labels: Sequence[object] | None = None,
     ) -> "Categorical[A]": ...
     @classmethod
+    @explained
     def from_weights(
         cls,
         weights: ArrayLike,
         temperature: ArrayLike | None = None,
         *,
         coldness: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        normalized: bool = False,
+        labels: Sequence[object] | None = None,
     ) -> "Categorical":
         r"""The distribution :math:`p \propto w^{\beta}` of weights that need not sum to 1.
 
@@ -174,13 +191,17 @@ class Categorical(Batch, Generic[A_co]):
         ----------
         weights : array, shape (..., K)
             Non-negative and finite; a weight of 0 is outside the support at every temperature.
-        temperature, coldness
+        temperature, coldness, mask, labels
             As for the class.
+        normalized : bool
+            Whether to check that every row sums to 1 (before the mask), up to (K + 4) units of
+            rounding of its dtype.
 
         Raises
         ------
         ValueError
-            For a negative, NaN or infinite weight, or a row without a positive one.
+            For a negative, NaN or infinite weight, a row without a positive one, or with another
+            sum than 1 where ``normalized`` (the message names the row and the sum), a bad mask.
         TypeError
             For weights that are not real numbers.
 
@@ -190,12 +211,8 @@ class Categorical(Batch, Generic[A_co]):
         >>> Categorical.from_weights([1, 3, 0]).probs
         array([0.25, 0.75, 0.  ])
         """
-        xp = namespace_of(weights, temperature if coldness is None else coldness)
-        given = checked_weights(weights, "weights", xp, weights)
-        check_positive_rows(given, xp)
-        logits = xp.astype(log_weights(given, xp), working_dtype(given, xp))
-        state = checked_state(logits, temperature, coldness, copy=True, name="weights")
-        return cls._of(state)
+        state = weights_state(weights, temperature, coldness, mask, normalized=normalized)
+        return cls._of(variants.labelled(state, labels))
 
     @overload
     @classmethod
@@ -206,6 +223,8 @@ class Categorical(Batch, Generic[A_co]):
         *,
         coldness: NumpyLike | None = None,
         degeneracies: NumpyLike | None = None,
+        mask: NumpyLike | None = None,
+        labels: Sequence[object] | None = None,
     ) -> "Categorical[Numpy]": ...
     @overload
     @classmethod
@@ -216,8 +235,11 @@ class Categorical(Batch, Generic[A_co]):
         *,
         coldness: Like[A] | None = None,
         degeneracies: Like[A] | None = None,
+        mask: Like[A] | None = None,
+        labels: Sequence[object] | None = None,
     ) -> "Categorical[A]": ...
     @classmethod
+    @explained
     def from_energies(
         cls,
         energies: ArrayLike,
@@ -225,6 +247,8 @@ class Categorical(Batch, Generic[A_co]):
         *,
         coldness: ArrayLike | None = None,
         degeneracies: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        labels: Sequence[object] | None = None,
     ) -> "Categorical":
         r"""Boltzmann's distribution :math:`p \propto g\, e^{-\beta E}`; logits are -E.
 
@@ -232,7 +256,7 @@ class Categorical(Batch, Generic[A_co]):
         ----------
         energies : array, shape (..., K)
             In the units of the temperature (k_B = 1); +inf forbids a state at every temperature.
-        temperature, coldness
+        temperature, coldness, mask, labels
             As for the class.
         degeneracies : array, shape (..., K), optional
             Non-negative weights g of the levels, the prior. Default 1.
@@ -250,7 +274,8 @@ class Categorical(Batch, Generic[A_co]):
         >>> Categorical.from_energies([0.0, 1.0], degeneracies=[1, 2]).probs.round(4)
         array([0.5761, 0.4239])
         """
-        return cls._of(energy_state(energies, temperature, coldness, degeneracies))
+        state = energy_state(energies, temperature, coldness, degeneracies, mask)
+        return cls._of(variants.labelled(state, labels))
 
     @classmethod
     def _of(cls, state: State) -> Self:
@@ -287,6 +312,11 @@ class Categorical(Batch, Generic[A_co]):
         return self._state.prior
 
     @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The names of the K categories; None without any. See :meth:`labelled`."""
+        return self._state.labels
+
+    @property
     def num_categories(self) -> int:
         """K, the length of the last axis of the logits."""
         return self._state.num_categories
@@ -313,14 +343,13 @@ class Categorical(Batch, Generic[A_co]):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self._of(pytree.copy_of(self._state))
 
-    # ------------------------------------------------------------------ its batch
-
     def __getitem__(self, index: Any) -> Self:
         """Index the batch as a NumPy array of shape batch_shape; the categories stay."""
         return self._of(variants.indexed(self._state, index))
 
     # ------------------------------------------------------------------ its relatives
 
+    @explained
     def tempered(
         self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
     ) -> Self:
@@ -371,6 +400,37 @@ class Categorical(Batch, Generic[A_co]):
         """
         return self._of(variants.masked(self._state, mask))
 
+    def labelled(self, labels: Sequence[object]) -> Self:
+        """This distribution with names of its categories, for reprs, tables and plots.
+
+        What is made of it keeps them: other temperatures, masks, rows, truncations and edits,
+        relaxations, and mixtures whose labels agree; copies and pickles too. What passes through a
+        transformation of JAX or ``torch.func`` as a pytree has none afterwards.
+
+        Parameters
+        ----------
+        labels : sequence of K str
+            One a category, of any objects, which become ``str``.
+
+        Returns
+        -------
+        Categorical
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another number of labels, or no sequence of them.
+
+        Examples
+        --------
+        >>> from softargmax import Categorical
+        >>> dist = Categorical.from_weights([1, 3]).labelled(["tea", "coffee"])
+        >>> dist.tempered(0).labels
+        ('tea', 'coffee')
+        """
+        return self._of(variants.labelled(self._state, labels))
+
+    @explained
     def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical[A_co]":
         """Relaxed one-hot draws of this distribution: Gumbel-softmax at a relaxation temperature.
 
@@ -402,7 +462,9 @@ class Categorical(Batch, Generic[A_co]):
         from softargmax.relaxed import RelaxedCategorical  # which is built on this class
 
         tau: Any = temperature  # of whichever library
-        return RelaxedCategorical(self.log_probs, tau)
+        made = RelaxedCategorical(self.log_probs, tau)
+        made._state.named(self._state)
+        return made
 
     # ------------------------------------------------------------------ probabilities
 
@@ -738,7 +800,7 @@ class Categorical(Batch, Generic[A_co]):
         >>> round(float(p.cross_entropy(q)), 4)
         0.8133
         """
-        return information.cross_entropy(self._state, self._other(other))
+        return information.cross_entropy(self._state, state_of(other, "other"))
 
     def kl_divergence(self, other: "Categorical") -> A_co:
         """The divergence KL(self ‖ other) = Σ p log(p/q) in nats: never negative, 0 with itself.
@@ -756,13 +818,7 @@ class Categorical(Batch, Generic[A_co]):
         >>> round(float(p.kl_divergence(q)), 4)
         0.1201
         """
-        return information.kl_divergence(self._state, self._other(other))
-
-    def _other(self, other: "Categorical") -> State:
-        """The state of another distribution that can be compared with this one."""
-        state = state_of(other, "other")
-        information.check_pair(self._state, state, "other")
-        return state
+        return information.kl_divergence(self._state, state_of(other, "other"))
 
     # ------------------------------------------------------------------ moments and derivatives
 
@@ -882,6 +938,7 @@ class Categorical(Batch, Generic[A_co]):
 
     # ------------------------------------------------------------------ draws
 
+    @explained
     def sample(
         self,
         shape: int | tuple[int, ...] = (),
@@ -939,6 +996,7 @@ class Categorical(Batch, Generic[A_co]):
         """
         return sampling.sample(self._state, shape, rng, method, workers)
 
+    @explained
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[A_co, A_co]:
@@ -963,6 +1021,7 @@ class Categorical(Batch, Generic[A_co]):
         """
         return sampling.sample_and_log_prob(self._state, shape, rng)
 
+    @explained
     def sample_counts(self, n: int, *, rng: Rngs = None) -> A_co:
         """Multinomial counts of n draws, without making the draws.
 
@@ -996,6 +1055,7 @@ class Categorical(Batch, Generic[A_co]):
         """
         return sampling.sample_counts(self._state, n, rng)
 
+    @explained
     def sample_without_replacement(
         self, k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> A_co:

@@ -5,6 +5,7 @@ from typing import Any, overload
 import numpy as np
 
 from softargmax._arrays.checks import check_workers, count
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import Array, ArrayLike, is_foreign, namespace_of
 from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core import formula
@@ -42,6 +43,7 @@ def softargmax(
     axis: int = -1,
     workers: int | None = None,
 ) -> A: ...
+@explained
 def softargmax(
     logits: ArrayLike,
     temperature: ArrayLike | None = None,
@@ -136,6 +138,7 @@ def log_softargmax(
     axis: int = -1,
     workers: int | None = None,
 ) -> A: ...
+@explained
 def log_softargmax(
     logits: ArrayLike,
     temperature: ArrayLike | None = None,
@@ -208,6 +211,7 @@ def smooth_max(
     prior: Like[A] | None = None,
     axis: int = -1,
 ) -> A: ...
+@explained
 def smooth_max(
     logits: ArrayLike,
     temperature: ArrayLike | None = None,

@@ -27,7 +27,7 @@ def test_probabilities_agree_with_each_other(z):
     dist = Categorical(z, 0.7)
     p, log_p = dist.probs, dist.log_probs
     np.testing.assert_allclose(np.exp(log_p), p, rtol=1e-13)
-    categories = np.arange(z.shape[1])[:, None]
+    categories = np.tile(np.arange(z.shape[1])[:, None], len(z))
     np.testing.assert_array_equal(dist.prob(categories), p.T)
     np.testing.assert_array_equal(dist.log_prob(categories), log_p.T)
     np.testing.assert_allclose(dist.cdf(categories), p.cumsum(-1).T, rtol=1e-13)
@@ -38,7 +38,8 @@ def test_probabilities_agree_with_each_other(z):
 @given(ROWS, st.lists(st.floats(0, 1), min_size=1, max_size=5))
 def test_quantile_inverts_the_cdf(z, levels):
     dist = Categorical(z)
-    u = np.array([*levels, 0.0, np.nextafter(1, 0), 1.0])[:, None]
+    u = np.array([*levels, 0.0, np.nextafter(1, 0), 1.0])
+    u = np.tile(u[:, None], len(z))
     x = dist.quantile(u)
     assert (dist.prob(x) > 0).all()
     below = np.where(x > 0, dist.cdf(np.maximum(x - 1, 0)), 0)
@@ -174,7 +175,7 @@ def test_values_at_probability_zero_do_not_count():
 def test_identities_of_the_derivatives(z, coldness):
     dist = Categorical(z, coldness=coldness)
     p, num_categories = dist.probs, z.shape[1]
-    scores = dist.score(np.arange(num_categories)[:, None])  # (x, rows, K)
+    scores = dist.score(np.tile(np.arange(num_categories)[:, None], len(z)))  # (x, rows, K)
     np.testing.assert_allclose(scores.sum(-1), 0, atol=1e-12)
     expected = np.einsum("rx,xrk->rk", p, scores)  # E[score] = 0
     np.testing.assert_allclose(expected, 0, atol=1e-12)

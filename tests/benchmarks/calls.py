@@ -239,6 +239,7 @@ CALLS: dict[str, Entry] = {
         power=2,
     ),
     "Categorical.kl_divergence": of_two(lambda p, q: p.kl_divergence(q)),
+    "Categorical.labelled": of_new(lambda d: d.labelled(range(d.num_categories))),
     "Categorical.log_prob": asked(lambda d, s: d.log_prob(s.x()), "rows K"),
     "Categorical.log_prob_ordered": asked(
         lambda d, s: d.log_prob_ordered(np.tile(np.arange(3), s.batch(1))), "rows K"

@@ -207,6 +207,17 @@ CALLS: dict[str, Call] = {
             "temperature": TEMPERATURE,
         },
     ),
+    "Categorical.from_weights of masks": Call(
+        lambda **given: Categorical.from_weights(**given).log_probs,
+        {
+            "weights": weights([[1, 2, 3], [0, 1, 1], [4, 0, 1]], "weights"),
+            "mask": MASK._replace(called="mask|weights"),
+        },
+    ),
+    "Categorical.from_weights that are normalized": Call(
+        lambda weights: Categorical.from_weights(weights, normalized=True).log_probs,
+        {"weights": numbers([[0.5, 0.25, 0.25], [0, 0, 1], [0, 0.5, 0.5]], [0.5, 0.5, 0.5])},
+    ),
     "Categorical.from_weights of coldness": Call(
         lambda **given: Categorical.from_weights(**given).log_probs,
         {
@@ -222,6 +233,10 @@ CALLS: dict[str, Call] = {
             "degeneracies": PRIOR._replace(called="degeneracies|energies"),
         },
     ),
+    "Categorical.from_energies of masks": Call(
+        lambda **given: Categorical.from_energies(**given).log_probs,
+        {"energies": ENERGIES, "mask": MASK._replace(called="mask|energies")},
+    ),
     "Categorical.from_energies of coldness": Call(
         lambda **given: Categorical.from_energies(**given).log_probs,
         {"energies": ENERGIES, "coldness": numbers([0.5, -1, 2], NAN)},
@@ -236,6 +251,7 @@ CALLS: dict[str, Call] = {
     "Categorical.masked": of_dist(
         lambda dist, mask: dist.masked(mask).probs, mask=MASK._replace(called="mask")
     ),
+    "Categorical.labelled": of_dist(lambda dist: dist.labelled(["a"] * dist.num_categories).probs),
     "Categorical.relaxed": of_dist(
         lambda dist, new, rng: dist.relaxed(new).sample(rng=rng), new=TEMPERATURE
     ),
@@ -588,7 +604,7 @@ ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
 STATIC += " cumulative parents simulations considered value_scale visit_offset policy"
-STATIC += " axis gradient dist dists other reference p q values"
+STATIC += " axis gradient labels normalized dist dists other reference p q values"
 
 
 def test_nothing_public_is_left_out():

@@ -205,10 +205,10 @@ def test_all_names_what_the_package_offers():
 
 SURFACE = """
 batch_shape cdf coldness cross_entropy dtype entropy entropy_counts entropy_gradient expectation
-fisher_information from_energies from_weights kl_divergence log_cdf log_prob log_prob_counts
-log_prob_ordered log_probs log_sf logits masked mode num_categories perplexity prior prob probs
-quantile relaxed sample sample_and_log_prob sample_counts sample_without_replacement score sf
-temperature tempered top variance
+fisher_information from_energies from_weights kl_divergence labelled labels log_cdf log_prob
+log_prob_counts log_prob_ordered log_probs log_sf logits masked mode num_categories perplexity
+prior prob probs quantile relaxed sample sample_and_log_prob sample_counts
+sample_without_replacement score sf temperature tempered top variance
 """
 
 
@@ -272,7 +272,7 @@ def test_what_needs_a_framework_is_marked(path):
 
 
 def test_tests_mirror_the_source():
-    """A folder for each folder; what is left are the contract, and the parts that tests share."""
+    """A folder for each folder; beside them the contract, calls for type checkers, and benchmarks."""
     rooms = {room for room in ROOMS if (SOURCE / room).is_dir()}
     folders = {path.name for path in TESTS.iterdir() if path.is_dir() and path.name[0] != "."}
-    assert folders - {"__pycache__"} == rooms | {"contract", "benchmarks"}
+    assert folders - {"__pycache__"} == rooms | {"contract", "benchmarks", "typing"}

@@ -121,7 +121,7 @@ def test_mixed_over_winners_the_noise_is_plain():
 def test_conditional_noise_shapes_rngs_and_errors():
     dist = Categorical(np.zeros((3, 4)))
     assert conditional_gumbels(dist, 1, rng=0).shape == (3, 4)
-    assert conditional_gumbels(dist, [[0], [1]], rng=0).shape == (2, 3, 4)
+    assert conditional_gumbels(dist, [[0] * 3, [1] * 3], rng=0).shape == (2, 3, 4)
     assert conditional_gumbels(Categorical(np.zeros(4)), [1, 2], rng=0).shape == (2, 4)
     rows = conditional_gumbels(dist, [0, 1, 2], rng=[7, 8, 9])
     np.testing.assert_array_equal(

@@ -293,7 +293,8 @@ def test_multi_is_the_product_of_its_dimensions(temperature, mask):
 def test_multi_probabilities_sum_to_1():
     multi = MultiCategorical(LOGITS, SIZES, mask=FREE)
     actions = np.array(list(itertools.product(*map(range, SIZES))))
-    assert_allclose(np.exp(multi.log_prob(actions[:, None])).sum(0), 1, rtol=1e-14)
+    everywhere = np.tile(actions[:, None], (*multi.batch_shape, 1))
+    assert_allclose(np.exp(multi.log_prob(everywhere)).sum(0), 1, rtol=1e-14)
 
 
 def test_multi_of_falling_sizes():

@@ -79,7 +79,9 @@ def test_finite_differences_in_the_values(name):
     make = SMOOTH[name]
     policy = make(Q)
     want = np.moveaxis(differences(make, lambda dist: finite(dist.log_probs)), 1, 0)
-    assert_allclose(policy.score(np.arange(4)[:, None]), want, atol=1e-8)
+    assert_allclose(
+        policy.score(np.tile(np.arange(4)[:, None], policy.batch_shape)), want, atol=1e-8
+    )
     fisher = np.einsum("ix,xik,xil->ikl", policy.probs, want, want)
     assert_allclose(policy.fisher_information(), fisher, atol=1e-8)
     slope = differences(make, lambda dist: dist.entropy())
@@ -104,7 +106,7 @@ def test_finite_differences_of_several_dimensions():
 def test_what_arg_max_decides_does_not_move(name):
     policy = FLAT[name](Q)
     for answer in (
-        policy.score(np.arange(4)[:, None]),
+        policy.score(np.tile(np.arange(4)[:, None], policy.batch_shape)),
         policy.entropy_gradient(),
         policy.fisher_information(),
     ):

@@ -122,9 +122,6 @@ def in_row(mask: Any) -> str:
     return f" in row {index[0] if len(index) == 1 else index}"
 
 
-# ---------------------------------------------------------------------------- other arguments
-
-
 def category(
     x: Given, xp: Namespace, like: Array, num_categories: int, name: str = "category"
 ) -> Array:
@@ -183,7 +180,9 @@ def sample_shape(shape: Any) -> Shape:
         axes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
         result = tuple(operator.index(axis) for axis in axes)
     except TypeError:
-        raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}") from None
+        source = is_foreign(shape) or any(x in str(type(shape)) for x in ("random", "Generator"))
+        hint = "; did you mean rng=?" if source else ""
+        raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}{hint}") from None
     if any(isinstance(axis, bool | np.bool_) for axis in axes):
         raise TypeError(f"shape must be an int or a tuple of ints, got {shape!r}")
     if any(axis < 0 for axis in result):
@@ -227,17 +226,14 @@ def check_workers(workers: int | None) -> int:
     return 1 if workers is None else count(workers, "workers", 1, 1024)
 
 
-_HINTS = {
-    "Categorical": "; Categorical(logits) makes one, Categorical.from_weights(p) one from probabilities",
-    "Stage": "; chain(*stages) makes one of several",
-}
-
-
 def check_instance(x: object, kind: type, name: str) -> None:
     """Check that an argument is an object of the class ``kind``."""
     if not isinstance(x, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        hint = _HINTS.get(kind.__name__, "")
+        hint = {
+            "Categorical": "; Categorical(logits) makes one, from probabilities from_weights(p)",
+            "Stage": "; chain(*stages) makes one of several",
+        }.get(kind.__name__, "")
         got = f"the class {x.__name__}; call it" if isinstance(x, type) else type(x).__name__
         raise TypeError(f"{name} must be {article} {kind.__name__}, got {got}{hint}")
 

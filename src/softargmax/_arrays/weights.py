@@ -80,6 +80,22 @@ def check_positive_rows(weights: Array, xp: Namespace) -> None:
         )
 
 
+def checked_sums(weights: Array, xp: Namespace) -> Array:
+    """Weights whose rows sum to 1, up to the rounding of as many numbers of their dtype.
+
+    Of hidden values, rows with another sum are NaN.
+    """
+    total = xp.sum(xp.astype(weights, widest_float(xp)), axis=-1)
+    eps = float(xp.finfo(weights.dtype).eps) if kind_of(weights, xp) == "f" else 0.0
+    # Rounded weights miss 1 by half an eps, and a quotient of float sums by eps times the terms.
+    wrong = xp.abs(total - 1) > eps * (4 + weights.shape[-1])
+    if any_of(wrong):
+        raise ValueError(
+            f"weights must sum to 1 in every row, got {first_of(total, wrong):.9g}{in_row(wrong)}"
+        )
+    return _spoiled(weights, wrong[..., None], xp) if is_traced(wrong) else weights
+
+
 @ignore_fp_errors
 def log_weights(weights: Array, xp: Namespace, top: Array | None = None) -> Array:
     """log(w / max w) of each row in float64 where there is one; -inf for a weight of 0.

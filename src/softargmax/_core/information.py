@@ -24,6 +24,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._core import formula
 from softargmax._core.state import State
+from softargmax._core.support import meet_rows
 from softargmax._rows import orders
 from softargmax._rows.inversion import search
 from softargmax._rows.rows import as_rows
@@ -115,7 +116,7 @@ def of_sparse_rows(state: State, x: Any) -> tuple[Sparse, Any, Shape]:
     """The law of a sparse state of NumPy's, categories (…, rows) for it, and the answer's shape."""
     law, batch = state.law, state.batch_shape
     assert isinstance(law, Sparse)
-    shape = checks.check_fits(x.shape, batch, "category")
+    shape = meet_rows(x.shape, batch, "category")
     spread = np.broadcast_to(x, shape).reshape(*shape[: len(shape) - len(batch)], law.count)
     return law, spread, shape
 
@@ -140,7 +141,7 @@ def quantile(state: State, u: Given) -> Any:
     """The smallest category x with cdf(x) > u; u = 1 gives the last category with p > 0."""
     xp, batch = state.xp, state.batch_shape
     points = checks.numbers_in(u, "u", "[0, 1]", xp, state.like)
-    shape = checks.check_fits(tuple(points.shape), batch, "u")
+    shape = meet_rows(tuple(points.shape), batch, "u")
     points = xp.broadcast_to(points, shape)
     if xp is np:
         law = state.law
@@ -215,7 +216,7 @@ def perplexity(state: State) -> Any:
 @ignore_fp_errors
 def cross_entropy(state: State, other: State) -> Any:
     """-Σ p log q."""
-    xp = state.xp
+    xp = check_pair(state, other, "other")
     p, log_q = aligned(xp, probs(state), log_probs(other))
     terms = p * (0 - xp.where(p > 0, log_q, xp.zeros_like(log_q)))
     return unwrap(xp.sum(terms, axis=-1))
@@ -224,7 +225,7 @@ def cross_entropy(state: State, other: State) -> Any:
 @ignore_fp_errors
 def kl_divergence(state: State, other: State) -> Any:
     """Σ p log(p/q)."""
-    xp = state.xp
+    xp = check_pair(state, other, "other")
     p, log_p, log_q = aligned(xp, probs(state), log_probs(state), log_probs(other))
     zero = xp.zeros_like(p)
     terms = p * (xp.where(p > 0, log_p, zero) - xp.where(p > 0, log_q, zero))
@@ -244,7 +245,7 @@ def take(state: State, table: Array, x: Array, core: int = 0) -> Array:
     if xp is np and len(batch) == 1 and core == 0 and x.shape == batch:
         return table[np.arange(len(x)), x]  # the common case, on a short way
     lead = tuple(x.shape[: x.ndim - core])
-    shape = (*checks.check_fits(lead, batch, "category"), *x.shape[x.ndim - core :])
+    shape = (*meet_rows(lead, batch, "category"), *x.shape[x.ndim - core :])
     row = xp.arange(math.prod(batch), device=device_of(table))
     row, x = aligned(xp, xp.reshape(row, (*batch, *([1] * core))), x)
     if xp is np:

@@ -20,8 +20,15 @@ from softargmax._arrays.namespaces import (
     read_only,
     to_numpy,
     widest_float,
+    working_dtype,
 )
-from softargmax._arrays.weights import checked_mask, checked_weights
+from softargmax._arrays.weights import (
+    check_positive_rows,
+    checked_mask,
+    checked_sums,
+    checked_weights,
+    log_weights,
+)
 from softargmax._core.state import State
 from softargmax._core.support import check_support, masked_prior, meet_categories
 from softargmax._rows.copies import LONG_ROW, copy_of, is_fine
@@ -75,12 +82,37 @@ def energy_state(
     temperature: Given | None,
     coldness: Given | None,
     degeneracies: Given | None,
+    mask: Given | None,
 ) -> State:
     """The state of energies and the degeneracies of their levels: logits are -E."""
-    logits, other = 0 - checked_energies(energies), "degeneracies"
     return checked_state(
-        logits, temperature, coldness, degeneracies, copy=True, name="energies", prior_name=other
+        0 - checked_energies(energies),
+        temperature,
+        coldness,
+        degeneracies,
+        mask,
+        copy=True,
+        name="energies",
+        prior_name="degeneracies",
     )
+
+
+def weights_state(
+    weights: Given,
+    temperature: Given | None,
+    coldness: Given | None,
+    mask: Given | None,
+    *,
+    normalized: bool,
+) -> State:
+    """The state of weights: logits are log(w / max w)."""
+    xp = namespace_of(weights, temperature if coldness is None else coldness, mask)
+    given = checked_weights(weights, "weights", xp, weights)
+    check_positive_rows(given, xp)
+    if normalized:
+        given = checked_sums(given, xp)
+    logits = xp.astype(log_weights(given, xp), working_dtype(given, xp))
+    return checked_state(logits, temperature, coldness, mask=mask, copy=True, name="weights")
 
 
 def plain_state(

@@ -45,7 +45,8 @@ def mixed(states: Sequence[State], log_weights: Array) -> State:
     states, log_weights, batch = _together(states, log_weights)
     if _row_by_row(states, log_weights):
         rows = _rows(states, log_weights, batch, "log_probs")
-        return of_rows(states[0], [_mixed_row(*row, states[0]) for row in rows], "mix", batch=batch)
+        found = [_mixed_row(*row, states[0]) for row in rows]
+        return of_rows(states[0], found, "mix", batch=batch).named(*states)
     xp, parts = states[0].xp, [log_probs(state) for state in states]
     logs = _columns(log_weights)
     terms = [log_p + xp.astype(log_w, log_p.dtype) for log_p, log_w in _pairs(parts, logs, xp)]
@@ -53,7 +54,7 @@ def mixed(states: Sequence[State], log_weights: Array) -> State:
     if xp is not np:
         bad = reduce(or_, aligned(xp, *map(xp.isnan, terms)))
         total = xp.where(bad, math.nan, total)
-    return lost(of_logits(total, xp))
+    return lost(of_logits(total, xp)).named(*states)
 
 
 def _log_sum(x: Array, y: Array, xp: Namespace) -> Array:
@@ -129,7 +130,7 @@ def pooled(states: Sequence[State], weights: Array) -> State:
             row_of = np.arange(math.prod(batch)).reshape(batch) == i
             found.append(_pooled_row(*row, each[i].tolist(), states[0], row_of))
             heats.append(Temperature(cold[i], None))
-        return of_rows(states[0], found, "pool", heats, batch)
+        return of_rows(states[0], found, "pool", heats, batch).named(*states)
     parts = [ranking(state) for state in states]
     alive = [~(d == -math.inf) for d in parts]
     terms, dead, wrong = [], [], []
@@ -148,7 +149,7 @@ def pooled(states: Sequence[State], weights: Array) -> State:
     total, wrong, dead = aligned(xp, total, wrong, dead)
     total = xp.where(wrong, math.nan, xp.where(dead & ~xp.isnan(total), -math.inf, total))
     heat = Temperature(float(coldness) if xp is np and coldness.ndim == 0 else coldness, None)
-    return normalised(total, heat)
+    return normalised(total, heat).named(*states)
 
 
 def _check_negative(wrong: Array) -> None:

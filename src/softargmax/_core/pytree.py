@@ -13,8 +13,8 @@ from softargmax._rows.rows import Temperature
 
 def parts_of(state: State) -> tuple[Any, ...]:
     """What defines a state, to be pickled: neither what was computed from it nor its library."""
-    found = _own_parts(state)
-    return found if state.origin is None else (*found, state.origin.mapped(parts_of))
+    origin = None if state.origin is None else state.origin.mapped(parts_of)
+    return _own_parts(state), origin, state.labels
 
 
 def _own_parts(state: State) -> tuple[Any, ...]:
@@ -27,12 +27,12 @@ def _own_parts(state: State) -> tuple[Any, ...]:
     return temperature, coldness, state.logits, state.prior
 
 
-def state_of_parts(temperature: Any, coldness: Any, *rest: Any) -> State:
+def state_of_parts(
+    own: tuple[Any, ...], origin: Origin | None, labels: tuple[str, ...] | None
+) -> State:
     """The state of :func:`parts_of`."""
-    origin = None
-    if isinstance(rest[-1], Origin):
-        *rest, origin = rest  # type: ignore[assignment]
-    made = _state_of_own_parts(temperature, coldness, *rest)
+    made = _state_of_own_parts(*own)
+    made.labels = labels
     made.origin = None if origin is None else origin.mapped(lambda parts: state_of_parts(*parts))
     return made
 

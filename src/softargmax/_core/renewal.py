@@ -47,7 +47,7 @@ class Change(NamedTuple):
 def edited(state: State, changes: list[Change], stage: str) -> State:
     """Log-probabilities after a change for each row of the batch."""
     if not goes_row_by_row(state):
-        return normalised(_checked(_changed(log_probs(state), changes), stage))
+        return normalised(_checked(_changed(log_probs(state), changes), stage)).named(state)
     rows = scored(state, "log_probs")
     for i, change in enumerate(changes):
         if change.forced:
@@ -128,7 +128,7 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
     if not (goes_row_by_row(state) and is_plain(temperature)):
         # The scores before their rounding to log-probabilities.
         heat = checked_temperature(temperature, None, state.xp, state.like)
-        return normalised(_checked(ranking(state), stage), heat)
+        return normalised(_checked(ranking(state), stage), heat).named(state)
     t = np.broadcast_to(to_numpy(temperature), state.batch_shape).ravel().tolist()
     temperatures = [Temperature(1 / x if x else math.inf, x) for x in t]
     return of_rows(state, scored(state, "d"), stage, temperatures)
@@ -194,7 +194,8 @@ def stacked(state: State, rows: list[State]) -> State:
     if not rows:
         return state
     if not all(map(goes_row_by_row, rows)):
-        return lost(of_logits(state.xp.stack([log_probs(row) for row in rows]), state.xp))
+        z = state.xp.stack([log_probs(row) for row in rows])
+        return lost(of_logits(z, state.xp)).named(state)
     found = [_living(*scored(row, "log_probs")[0]) for row in rows]
     return _joined_rows(state, found, state.batch_shape)
 
@@ -213,7 +214,7 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
     if all(indices is None for indices, _ in found):
         z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
         z = state.at_home(z.reshape(*batch, width))
-        return lost(of_logits(z, state.xp))
+        return lost(of_logits(z, state.xp)).named(state)
     everything = np.arange(width)
     places = [everything if own is None else own for own, _ in found]
     kept = Kept(
@@ -223,4 +224,4 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
         None,
         width,
     )
-    return lost(State.of_survivors(state.xp, ONE, batch, kept))
+    return lost(State.of_survivors(state.xp, ONE, batch, kept)).named(state)

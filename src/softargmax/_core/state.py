@@ -114,12 +114,13 @@ class State:
     It is never changed after it is made. ``memo`` holds what has been computed from it in NumPy;
     a state made from another by :meth:`replace` begins with an empty one. ``kept`` is None for a
     dense state. A sparse one makes its dense arrays (``logits`` and ``z`` after an edit, ``prior``)
-    on first use. ``origin`` is None where the logits are what derivatives are taken in.
+    on first use. ``origin`` is None where the logits are what derivatives are taken in, ``labels``
+    where the categories have no names.
     """
 
     __slots__ = (
-        *("batch_shape", "kept", "law", "logits", "memo", "origin", "prior", "temperature"),
-        *("xp", "z"),
+        *("batch_shape", "kept", "labels", "law", "logits", "memo", "origin", "prior"),
+        *("temperature", "xp", "z"),
     )
 
     xp: Namespace
@@ -130,6 +131,7 @@ class State:
     batch_shape: Shape
     kept: Kept | None
     origin: Origin | None
+    labels: tuple[str, ...] | None
     memo: dict[str, Any]
     law: Law  # what follows from a state of NumPy arrays
 
@@ -148,7 +150,7 @@ class State:
         self.temperature = temperature
         self.prior = prior
         self.batch_shape = batch_shape
-        self.kept = self.origin = None
+        self.kept = self.origin = self.labels = None
         self.memo = {}
 
     @classmethod
@@ -158,7 +160,8 @@ class State:
         """A sparse state, of NumPy arrays or of PyTorch tensors on the CPU without gradient."""
         made = object.__new__(cls)
         made.xp, made.temperature, made.batch_shape = xp, temperature, batch_shape
-        made.kept, made.origin, made.memo = kept, None, {}
+        made.kept, made.memo = kept, {}
+        made.origin = made.labels = None
         return made
 
     def __getattr__(self, name: str) -> Any:
@@ -247,13 +250,14 @@ class State:
         if self.kept is None:
             z = to_numpy(self.z)
             prior = None if self.prior is None else to_numpy(self.prior)
-            return State(np, z, z, temperature, prior, self.batch_shape)
+            return State(np, z, z, temperature, prior, self.batch_shape).named(self)
         if "host" not in self.memo:  # a sparse state has no graph that must not be kept
             whole = self.kept.whole
             if whole is not None:
                 whole = Whole(*(None if x is None else to_numpy(x) for x in whole))
             kept = self.kept._replace(whole=whole)
-            self.memo["host"] = State.of_survivors(np, temperature, self.batch_shape, kept)
+            made = State.of_survivors(np, temperature, self.batch_shape, kept)
+            self.memo["host"] = made.named(self)
         found: State = self.memo["host"]
         return found
 
@@ -276,11 +280,18 @@ class State:
     def after(self, other: "State") -> "State":
         """This state, made from another with its logits: where they were made, so were these."""
         self.origin = None if other.origin is None else LOST
-        return self
+        return self.named(other)
 
     def at(self, other: "State", function: Callable[["State"], "State"]) -> "State":
         """This state, which ``function`` made of another, with the other's origin under it too."""
         self.origin = None if other.origin is None else other.origin.mapped(function)
+        return self.named(other)
+
+    def named(self, *others: "State") -> "State":
+        """This state with the labels of the states it was made of, where these agree on them."""
+        known = [other.labels for other in others if other.labels is not None]
+        same = known and all(labels is known[0] or labels == known[0] for labels in known)
+        self.labels = known[0] if same else None
         return self
 
     def mapped(self, function: Callable[[Array], Array]) -> "State":

@@ -21,6 +21,7 @@ from softargmax._core.formula import bad_rows
 from softargmax._core.information import log_probs
 from softargmax._core.sampling import draw_on_host, host_draw, source
 from softargmax._core.state import State, support_of
+from softargmax._core.support import meet_rows
 from softargmax._core.variants import spread
 from softargmax._random.numpy import Generator, gumbels, uniforms
 from softargmax._random.source import Job
@@ -57,7 +58,7 @@ def log_prob_ordered(state: State, indices: Given) -> Any:
     if x.ndim == 0:
         raise ValueError("indices must have an axis of categories, got shape ()")
     twice = checks.check_distinct(x, xp)
-    lead = checks.check_fits(tuple(x.shape[:-1]), state.batch_shape, "indices")
+    lead = meet_rows(tuple(x.shape[:-1]), state.batch_shape, "indices")
     if xp is np:
         return _log_prob_rows(state, x)
     found = _log_prob_one_by_one(state, x, lead)

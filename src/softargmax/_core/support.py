@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from softargmax._arrays.checks import any_of, check_width, first_of, in_row
+from softargmax._arrays.checks import any_of, check_fits, check_width, first_of, in_row
 from softargmax._arrays.namespaces import Array, Namespace, Shape, aligned, copied, kind_of
 from softargmax._core.state import support_of
 
@@ -16,6 +16,16 @@ def meet_categories(shape: Shape, num_categories: int, batch: Shape, name: str) 
         return np.broadcast_shapes(batch, shape[:-1])
     except ValueError:
         raise ValueError(f"{name} must fit the batch axes {batch}, got shape {shape}") from None
+
+
+def meet_rows(shape: Shape, batch: Shape, name: str) -> Shape:
+    """The shape to which one argument a row and the batch broadcast; (n, 1) does not meet (n,)."""
+    if len(shape) > len(batch) > 0 and shape[-1] == 1 < batch[-1]:
+        raise ValueError(
+            f"{name} must fit the batch axes {batch}, got shape {shape}, which would combine every "
+            f"{name} with every row: drop the last axis (log_probs has all categories at once)"
+        )
+    return check_fits(shape, batch, name)
 
 
 def masked_prior(prior: Array | None, mask: Array, xp: Namespace, *, copy: bool) -> Array:

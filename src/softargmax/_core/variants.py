@@ -1,6 +1,7 @@
 """States made from a state: rows of its batch, other temperatures, fewer categories."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -209,6 +210,29 @@ def tempered(
     if state.kept is not None and shape == state.batch_shape and all(map(is_plain, checked)):
         return State.of_survivors(state.xp, checked, shape, state.kept).after(state)
     return state.replace(temperature=checked, batch_shape=shape)
+
+
+def labelled(state: State, labels: Sequence[object] | None) -> State:
+    """The state with names of its categories; with none but its own for None."""
+    if labels is None:
+        return state
+    if state.kept is None:
+        made = state.replace()
+    else:
+        made = State.of_survivors(state.xp, state.temperature, state.batch_shape, state.kept)
+    made.origin, made.labels = state.origin, _checked_labels(labels, state.num_categories)
+    return made
+
+
+def _checked_labels(labels: Sequence[object], num_categories: int) -> tuple[str, ...]:
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+        raise TypeError(
+            f"labels must be a sequence of {num_categories} names, got {type(labels).__name__}"
+        )
+    found = tuple(map(str, labels))
+    if len(found) != num_categories:
+        raise ValueError(f"labels must be {num_categories} names, one a category, got {len(found)}")
+    return found
 
 
 def widened(state: State) -> State:

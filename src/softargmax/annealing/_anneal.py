@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ignore_fp_errors, is_foreign, to_numpy
 from softargmax._random.numpy import Generator
 from softargmax._random.sources import Rng
@@ -120,6 +121,7 @@ class _Walk(NamedTuple):
     best_energy: float
 
 
+@explained
 def anneal(
     state: Any,
     moves: Moves,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike
 from softargmax._random.numpy import Generator, exponentials
 from softargmax._random.sources import Rng
@@ -28,6 +29,7 @@ class _Ladder(NamedTuple):
     best_energy: float
 
 
+@explained
 def replica_exchange(
     states: Any,
     energy: Energy,

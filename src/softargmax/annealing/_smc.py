@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, read_only
 from softargmax._random.numpy import Generator
 from softargmax._random.sources import Rng
@@ -111,6 +112,7 @@ class _Cloud(NamedTuple):
     sizes: tuple[float, ...]
 
 
+@explained
 def smc(
     states: Any,
     energy: Energy,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import Array, Namespace, ignore_fp_errors, unwrap
 from softargmax._arrays.types import A
 from softargmax._core import sampling
@@ -71,6 +72,7 @@ def _log_excess(log_p: Array, log_q: Array, xp: Namespace) -> Array:
     return xp.where(bad, math.nan, xp.where(equal, log_p, left))
 
 
+@explained
 def maximal_coupling(
     p: Categorical[A], q: Categorical[A], shape: int | tuple[int, ...] = (), *, rng: Rngs = None
 ) -> tuple[A, A]:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -15,6 +16,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._arrays.types import A
 from softargmax._core import sampling
+from softargmax._core.support import meet_rows
 from softargmax._core.variants import spread
 from softargmax._core.winners import conditional_gumbels as conditional_gumbels_of
 from softargmax._random.sources import Rngs, gumbels_like_rng
@@ -22,6 +24,7 @@ from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, state_of
 
 
+@explained
 def gumbel_noise(
     shape: int | tuple[int, ...] = (), *, rng: Rngs = None, dtype: Any = None
 ) -> Array:
@@ -65,6 +68,7 @@ def gumbel_noise(
 
 
 @ignore_fp_errors
+@explained
 def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
     """The arg max of log-probabilities plus given noise: a Gumbel-max draw.
 
@@ -126,6 +130,7 @@ def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:
 
 
 @ignore_fp_errors
+@explained
 def conditional_gumbels(dist: Categorical[A], category: ArrayLike, *, rng: Rngs = None) -> A:
     r"""Standard Gumbels conditioned on the category that won: ``gumbel_max`` returns it again.
 
@@ -177,6 +182,6 @@ def conditional_gumbels(dist: Categorical[A], category: ArrayLike, *, rng: Rngs 
     """
     state = state_of(dist)
     x = checks.category(category, state.xp, state.z, state.num_categories)
-    lead = checks.check_fits(tuple(x.shape), state.batch_shape, "category")
+    lead = meet_rows(tuple(x.shape), state.batch_shape, "category")
     wide = spread(state, lead[len(lead) - len(state.batch_shape) :])
     return conditional_gumbels_of(wide, x, sampling.source(wide, rng, Tag.CONDITIONAL_GUMBELS))

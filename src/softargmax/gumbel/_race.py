@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike, Shape, aligned, ignore_fp_errors, unwrap
 from softargmax._core import sampling
 from softargmax._core.information import log_probs
@@ -35,6 +36,7 @@ class Race(NamedTuple):
 
 
 @ignore_fp_errors
+@explained
 def exponential_race(
     log_rates: ArrayLike, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
 ) -> Race:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     ignore_fp_errors,
@@ -38,6 +39,7 @@ class GumbelTopK(NamedTuple):
     log_inclusion: Any  # log P(perturbed log-probability > κ) of each index, batch + (k,)
 
 
+@explained
 def gumbel_top_k(
     dist: Categorical[A], k: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
 ) -> GumbelTopK:

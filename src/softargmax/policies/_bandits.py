@@ -4,6 +4,7 @@ import math
 from typing import Any, overload
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     aligned,
@@ -41,6 +42,7 @@ def ucb(
     mask: Like[A] | None = None,
 ) -> Categorical[A]: ...
 @ignore_fp_errors
+@explained
 def ucb(
     values: ArrayLike,
     counts: ArrayLike,
@@ -110,6 +112,7 @@ def thompson(samples: NumpyLike, *, mask: NumpyLike | None = None) -> Categorica
 @overload
 def thompson(samples: Like[A], *, mask: Like[A] | None = None) -> Categorical[A]: ...
 @ignore_fp_errors
+@explained
 def thompson(samples: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     r"""Thompson sampling: an action has the probability that it is the best one.
 
@@ -164,6 +167,7 @@ def exp3(
 @overload
 def exp3(gains: Like[A], gamma: Like[A], *, mask: Like[A] | None = None) -> Categorical[A]: ...
 @ignore_fp_errors
+@explained
 def exp3(gains: ArrayLike, gamma: ArrayLike, *, mask: ArrayLike | None = None) -> Categorical:
     r"""Exp3, for rewards that an adversary may choose.
 

@@ -6,6 +6,7 @@ from typing import overload
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike, aligned, ignore_fp_errors, is_foreign
 from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core import sampling
@@ -21,6 +22,7 @@ from softargmax.policies._values import action_values, linked, policy_of
 
 
 @ignore_fp_errors
+@explained
 def with_dirichlet_noise(
     dist: Categorical[A], alpha: ArrayLike, fraction: ArrayLike, *, rng: Rngs = None
 ) -> Categorical[A]:
@@ -100,6 +102,7 @@ def boltzmann_gumbel(
     rng: Rngs = None,
 ) -> Categorical[A]: ...
 @ignore_fp_errors
+@explained
 def boltzmann_gumbel(
     values: ArrayLike,
     counts: ArrayLike,

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -25,7 +26,7 @@ from softargmax._core.batch import Batch
 from softargmax._core.formula import bad_rows
 from softargmax._core.inputs import check_one, checked_state, meet_batch
 from softargmax._core.state import State, support_of
-from softargmax._core.support import impossible
+from softargmax._core.support import impossible, meet_rows
 from softargmax._core.variants import spread
 from softargmax._random.sources import Rngs, source_of
 from softargmax.categorical import Categorical, of_state, state_of
@@ -73,6 +74,7 @@ class MultiCategorical(Batch):
 
     _factors: Factors
 
+    @explained
     def __init__(
         self,
         logits: ArrayLike,
@@ -173,6 +175,7 @@ class MultiCategorical(Batch):
         """The log-probabilities in nats, laid out as :attr:`probs`."""
         return read_only(self._factors.flat(lambda dist, _: dist.log_probs))
 
+    @explained
     def tempered(
         self, temperature: ArrayLike | None = None, *, coldness: ArrayLike | None = None
     ) -> Self:
@@ -218,6 +221,7 @@ class MultiCategorical(Batch):
 
     # ------------------------------------------------------------------ draws
 
+    @explained
     def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
         """Independent draws of actions.
 
@@ -251,6 +255,7 @@ class MultiCategorical(Batch):
         drawn = [row._factors.draw(size, one) for row, one in zip(self, rows, strict=True)]
         return joint.xp.stack(drawn, axis=len(size))
 
+    @explained
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[Any, Any]:
@@ -406,7 +411,7 @@ class MultiCategorical(Batch):
                 f"action must have {len(self.sizes)} dimensions on its last axis, "
                 f"got shape {tuple(x.shape)}"
             )
-        checks.check_fits(tuple(x.shape[:-1]), self.batch_shape, "action")
+        meet_rows(tuple(x.shape[:-1]), self.batch_shape, "action")
         for d, size in enumerate(self.sizes):
             wrong = x[..., d] >= size
             if checks.any_of(wrong):

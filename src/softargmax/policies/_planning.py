@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -93,6 +94,7 @@ def _completed(s: _Searched) -> Array:
 
 
 @ignore_fp_errors
+@explained
 def completed_q(
     logits: ArrayLike,
     q: ArrayLike,
@@ -145,6 +147,7 @@ def completed_q(
 
 
 @ignore_fp_errors
+@explained
 def gumbel_root(
     logits: ArrayLike,
     q: ArrayLike,

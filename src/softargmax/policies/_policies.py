@@ -10,6 +10,7 @@ from typing import overload
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     aligned,
@@ -38,6 +39,7 @@ def greedy(
 def greedy(
     values: Like[A], *, mask: Like[A] | None = None, prior: Like[A] | None = None
 ) -> Categorical[A]: ...
+@explained
 def greedy(
     values: ArrayLike, *, mask: ArrayLike | None = None, prior: ArrayLike | None = None
 ) -> Categorical:
@@ -90,6 +92,7 @@ def boltzmann(
     mask: Like[A] | None = None,
     prior: Like[A] | None = None,
 ) -> Categorical[A]: ...
+@explained
 def boltzmann(
     values: ArrayLike,
     temperature: ArrayLike | None = None,
@@ -154,6 +157,7 @@ def epsilon_greedy(
     prior: Like[A] | None = None,
 ) -> Categorical[A]: ...
 @ignore_fp_errors
+@explained
 def epsilon_greedy(
     values: ArrayLike,
     epsilon: ArrayLike,
@@ -225,6 +229,7 @@ def kl_regularized(
     coldness: Like[A] | None = None,
     mask: Like[A] | None = None,
 ) -> Categorical[A]: ...
+@explained
 def kl_regularized(
     values: ArrayLike,
     reference: Categorical,

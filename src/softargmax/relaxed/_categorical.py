@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, Self, TypeAlias, cast, overload
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -106,6 +107,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
         mask: Like[A] | None = None,
         prior: Like[A] | None = None,
     ) -> None: ...
+    @explained
     def __init__(
         self,
         logits: ArrayLike,
@@ -172,6 +174,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
         """
         return of_state(tempered(self._state, 1.0, None))
 
+    @explained
     def tempered(self, temperature: ArrayLike) -> Self:
         """This distribution at another relaxation temperature; logits and prior are unchanged.
 
@@ -212,6 +215,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
 
     # ------------------------------------------------------------------ draws
 
+    @explained
     def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> A_co:
         """Relaxed draws: points y of the simplex, which sum to 1 and are 0 off the support.
 
@@ -239,6 +243,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
         """
         return softargmax(self._perturbed(shape, rng), self.temperature)
 
+    @explained
     def log_sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> A_co:
         """The logarithms of the draws of :meth:`sample`, finite on the support at any τ > 0.
 

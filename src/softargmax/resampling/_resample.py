@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     detached,
     ignore_fp_errors,
@@ -41,6 +42,7 @@ _SCHEMES: dict[str, Callable[[Any, int, Generator, float], Any]] = {
 }
 
 
+@explained
 def resample(
     dist: Categorical[A], n: int, *, rng: Rngs = None, scheme: _Scheme = "systematic"
 ) -> A:

@@ -15,6 +15,7 @@ from softargmax._arrays.checks import (
     numbers_in,
     real_array,
 )
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     ignore_fp_errors,
@@ -46,6 +47,7 @@ class FittedTemperature(NamedTuple):
 
 
 @ignore_fp_errors
+@explained
 def fit_temperature(
     logits: ArrayLike,
     labels: ArrayLike,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays.checks import in_row, real_array
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     Shape,
@@ -26,6 +27,7 @@ from softargmax._rows import solver
 from softargmax._rows.rows import as_rows
 
 
+@explained
 def temperature_for_entropy(
     logits: ArrayLike, entropy: ArrayLike, *, mask: ArrayLike | None = None
 ) -> Any:
@@ -80,6 +82,7 @@ def temperature_for_entropy(
     return _temperature(logits, entropy, mask, "entropy")
 
 
+@explained
 def temperature_for_perplexity(
     logits: ArrayLike, perplexity: ArrayLike, *, mask: ArrayLike | None = None
 ) -> Any:
@@ -111,6 +114,7 @@ def temperature_for_perplexity(
     return _temperature(logits, perplexity, mask, "perplexity")
 
 
+@explained
 def temperature_for_max_prob(
     logits: ArrayLike, max_prob: ArrayLike, *, mask: ArrayLike | None = None
 ) -> Any:
@@ -143,6 +147,7 @@ def temperature_for_max_prob(
     return _temperature(logits, max_prob, mask, "max_prob")
 
 
+@explained
 def temperature_for_ess(logits: ArrayLike, ess: ArrayLike, *, mask: ArrayLike | None = None) -> Any:
     r"""The temperature at which the effective sample size :math:`1 / \sum p_i^2` has a given value.
 

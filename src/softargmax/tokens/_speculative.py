@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     aligned,
@@ -33,6 +34,7 @@ from softargmax.gumbel._coupling import residual_of
 
 
 @ignore_fp_errors
+@explained
 def verify(
     draft_tokens: ArrayLike,
     draft: Categorical,
@@ -138,6 +140,7 @@ def verify(
 
 
 @ignore_fp_errors
+@explained
 def expected_accepted(
     draft_tokens: ArrayLike,
     draft: Categorical,
