@@ -11,13 +11,7 @@ import numpy as np
 
 from softargmax._arrays.checks import check_instance
 from softargmax._arrays.keywords import explained
-from softargmax._arrays.namespaces import (
-    ArrayLike,
-    Shape,
-    read_only,
-    register_pytree,
-    scalar,
-)
+from softargmax._arrays.namespaces import ArrayLike, Shape, read_only, register_pytree, scalar
 from softargmax._arrays.types import A, A_co, Like, Numpy, NumpyLike
 from softargmax._core import calculus, display, information, pytree, sampling, subsets, variants
 from softargmax._core.batch import Batch

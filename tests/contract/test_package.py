@@ -272,7 +272,7 @@ def test_what_needs_a_framework_is_marked(path):
 
 
 def test_tests_mirror_the_source():
-    """A folder for each folder; beside them the contract, calls for type checkers, and benchmarks."""
+    """A folder for each folder; beside them the contract, calls for type checkers, benchmarks."""
     rooms = {room for room in ROOMS if (SOURCE / room).is_dir()}
     folders = {path.name for path in TESTS.iterdir() if path.is_dir() and path.name[0] != "."}
     assert folders - {"__pycache__"} == rooms | {"contract", "benchmarks", "typing"}
