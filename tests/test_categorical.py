@@ -235,12 +235,12 @@ def test_threads_share_an_object():
 
 
 def test_repr_shows_shapes_dtype_and_temperature():
-    assert repr(Categorical(Z, 0.7)) == (
-        "Categorical(batch_shape=(3,), num_categories=4, dtype=float64, temperature=0.7)"
+    assert repr(Categorical(Z, 0.7)).startswith(
+        "Categorical(batch_shape=(3,), num_categories=4, dtype=float64, temperature=0.7, probs=[{"
     )
     assert "coldness=-inf" in repr(Categorical(Z, coldness=-np.inf))
     assert "temperature=[0. , 0.5, inf]" in repr(Categorical(Z, [0, 0.5, np.inf]))
-    assert len(repr(Categorical(Z[0], np.linspace(0, 1, 10**5)))) < 200
+    assert len(repr(Categorical(Z[0], np.linspace(0, 1, 10**5)))) < 300
 
 
 # ---------------------------------------------------------------------------- what was given
@@ -340,7 +340,7 @@ def test_masks_of_weights_and_energies_multiply_too():
             make([1.0, 1.0], mask=[0, 2])
         with pytest.raises(TypeError, match="mask must be real numbers"):
             make([1.0, 1.0], mask=["yes", "no"])
-    with pytest.raises(ValueError, match="weights must leave .* weight 0 or is masked"):
+    with pytest.raises(ValueError, match=r"weights must leave .* weight 0 or is masked"):
         Categorical.from_weights([1, 0], mask=[False, True])
 
 

@@ -89,7 +89,8 @@ class Categorical(Batch, Generic[A_co]):
     >>> ladder = Categorical([0.0, 10.0], temperature=[0, 1, 100, float("inf")])
     >>> ladder
     Categorical(batch_shape=(4,), num_categories=2, dtype=float64,
-                temperature=[  0.,   1., 100.,  inf])
+                temperature=[ 0., 1., 100., inf],
+                probs=[{1: 1}, {1: 1, 0: 4.54e-05}, {1: 0.525, 0: 0.475}, …])
     >>> ladder.probs.round(4)
     array([[0.   , 1.   ],
            [0.   , 1.   ],
@@ -418,9 +419,9 @@ class Categorical(Batch, Generic[A_co]):
         Examples
         --------
         >>> from softargmax import Categorical
-        >>> dist = Categorical.from_weights([1, 3]).labelled(["tea", "coffee"])
-        >>> dist.tempered(0).labels
-        ('tea', 'coffee')
+        >>> Categorical.from_weights([1, 3]).labelled(["tea", "coffee"])
+        Categorical(batch_shape=(), num_categories=2, dtype=float64, temperature=1.0,
+                    probs={'coffee': 0.75, 'tea': 0.25})
         """
         return self._of(variants.labelled(self._state, labels))
 

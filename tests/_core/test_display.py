@@ -1,4 +1,4 @@
-"""The table that notebooks show."""
+"""The repr, and the table that notebooks show."""
 
 import math
 from html.parser import HTMLParser
@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 
 from softargmax import Categorical
+from softargmax._core.state import State
+from softargmax.categorical import state_of
+from softargmax.policies import MultiCategorical
+from softargmax.tokens import TopK
 
 
 class Cells(HTMLParser):
@@ -60,7 +64,11 @@ def test_a_batch_shows_ranges():
     ladder = cells(Categorical([0.0, 1.0], [0.0, math.inf]))
     assert ladder["entropy"] == "0 … 0.6931 nats"
     assert ladder["perplexity"] == "1 … 2"
-    assert not any(key.startswith("p(") for key in ladder)
+    assert [key for key in ladder if key[:2] == "p("] == [
+        "p(row 0, 1)",
+        "p(row 1, 0)",
+        "p(row 1, 1)",
+    ]
     assert cells(Categorical(np.zeros((0, 4))))["entropy"] == "–"
 
 
@@ -81,3 +89,79 @@ def test_other_namespaces(library):
         seen = []
         jax.jit(lambda z: (seen.append(Categorical(z)._repr_html_()), z)[1])(dist.logits)
         assert seen == [None]
+
+
+# ---------------------------------------------------------------------------- the likeliest
+
+
+def shown(dist):
+    return repr(dist).partition("probs=")[2].removesuffix(")")
+
+
+def test_repr_shows_the_likeliest_categories():
+    assert shown(Categorical([0.0, 1.0, 2.0])) == "{2: 0.6652, 1: 0.2447, 0: 0.09003}"
+    assert shown(Categorical([1.0, 5.0, 5.0], 0)) == "{1: 0.5, 2: 0.5}"  # no p of 0; ties in order
+    assert shown(Categorical(np.arange(7.0), np.inf)).endswith("4: 0.1429, …}")
+    rows = Categorical([0.0, 10.0], [0, 1, 100, np.inf])
+    assert shown(rows) == "[{1: 1}, {1: 1, 0: 4.54e-05}, {1: 0.525, 0: 0.475}, …]"
+    assert shown(rows[1:3][None]) == "[{1: 1, 0: 4.54e-05}, {1: 0.525, 0: 0.475}]"
+    assert shown(Categorical(np.zeros((0, 3)))) == "[]"
+    words = Categorical([0.0, 1.0], labels=["tea", "it's"])
+    assert shown(words) == "{\"it's\": 0.7311, 'tea': 0.2689}"
+    relaxed = Categorical([0.0, 1.0], labels=["a", "b"]).relaxed(0.1)
+    assert shown(relaxed) == "{'b': 0.7311, 'a': 0.2689}"  # of what is relaxed
+
+
+def test_a_sparse_state_shows_its_survivors_and_makes_no_dense_array():
+    dist = TopK(2)(Categorical(np.arange(5000.0), labels=range(5000)))
+    assert shown(dist) == "{'4999': 0.7311, '4998': 0.2689}"
+    assert shown(TopK(9)(Categorical(np.arange(5000.0) * np.ones((2, 1)))))[:7] == "[{4999:"
+    state = state_of(dist)
+    assert not _is_set(state, "prior")
+    assert _is_set(state, "law")
+
+
+def _is_set(state, name):
+    try:
+        State.__dict__[name].__get__(state)
+    except AttributeError:
+        return False
+    return True
+
+
+def test_tables_of_batches_and_of_other_classes():
+    rows = cells(Categorical([[0.0, 1.0], [2.0, 0.0]], labels=["<a", "b"]))
+    assert rows["p(row 0, b)"] == "0.7311"
+    assert rows["p(row 1, <a)"] == "0.8808"
+    relaxed = cells(Categorical([0.0, 1.0]).relaxed(0.1))
+    assert (relaxed["temperature"], relaxed["p(1)"]) == ("0.1", "0.7311")
+    multi = cells(MultiCategorical([0.0, 0.0, 0.0, 1.0, 2.0], sizes=(2, 3)))
+    assert (multi["sizes"], multi["0: p(1)"], multi["1: p(2)"]) == ("(2, 3)", "0.5", "0.6652")
+
+
+@pytest.mark.frameworks
+def test_reprs_in_other_libraries():
+    torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
+    z = torch.tensor([[0.0, 1.0], [0.0, 0.0]], requires_grad=True)
+    want = "[{1: 0.7311, 0: 0.2689}, {0: 0.5, 1: 0.5}]"
+    assert shown(Categorical(z)) == want
+    assert shown(Categorical(jax.numpy.asarray(z.detach().numpy()))) == want
+    seen = []
+    for call in (
+        lambda z: Categorical(z),
+        lambda z: Categorical(jax.numpy.zeros((2, 2)), z[:, 0]),
+        lambda z: Categorical(jax.numpy.zeros((2, 2)), mask=z),
+        lambda z: Categorical(z).relaxed(0.5),
+        lambda z: MultiCategorical(z, sizes=(1, 1)),
+    ):
+
+        @jax.jit
+        def traced(z, call=call):
+            seen.append((repr(call(z)), call(z)._repr_html_()))
+            return z
+
+        traced(jax.numpy.ones((2, 2)))
+    assert all("batch_shape=(2,)" in text and "probs" not in text for text, _ in seen)
+    assert [html for _, html in seen] == [None] * 5
+    bad = jax.jit(Categorical)(jax.numpy.asarray([0.0, np.nan]))
+    assert shown(bad) == "{…}"

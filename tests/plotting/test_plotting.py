@@ -286,3 +286,12 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"softargmax.plotting needs Matplotlib: pip install"):
         plot_probabilities(DIST)
+
+
+def test_pictures_read_a_distributions_labels():
+    dist = Categorical([3.0, 2.0, 0.5], labels=["tea", "coffee", "milk"])
+    assert {"tea", "coffee", "milk"} <= {
+        t.get_text() for t in plot_probabilities(dist).get_xticklabels()
+    }
+    given = plot_probabilities(dist, labels=["a", "b", "c"])
+    assert "a" in {t.get_text() for t in given.get_xticklabels()}

@@ -85,8 +85,9 @@ def test_ladders_batches_masks_and_shapes():
     assert RelaxedCategorical([0.0], 0.5).sample(rng=0).tolist() == [1.0]
     for twin in (copy.copy(ladder), copy.deepcopy(ladder), pickle.loads(pickle.dumps(ladder))):
         np.testing.assert_array_equal(twin.sample(rng=0), ladder.sample(rng=0))
-    assert repr(ladder[1]) == (
-        "RelaxedCategorical(batch_shape=(), num_categories=3, dtype=float64, temperature=0.5)"
+    assert repr(ladder[1]).startswith(
+        "RelaxedCategorical(batch_shape=(), num_categories=3, dtype=float64, temperature=0.5, "
+        "probs={"
     )
     with pytest.raises(AttributeError, match="immutable"):
         ladder.temperature = 3

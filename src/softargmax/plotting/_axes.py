@@ -78,7 +78,11 @@ def one_row(dist: Categorical, name: str = "dist") -> Categorical:
     return dist
 
 
-def names_of(labels: Sequence[str] | None, count: int) -> list[str]:
+def names_of(
+    labels: Sequence[str] | None, count: int, own: Sequence[str] | None = None
+) -> list[str]:
+    """Names of the categories: given, else the distribution's own, else numbers."""
+    labels = own if labels is None else labels
     if labels is None:
         return [str(i) for i in range(count)]
     if isinstance(labels, str) or len(labels) != count:

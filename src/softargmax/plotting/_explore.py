@@ -106,7 +106,7 @@ class Explorer:
 
     def __init__(self, dist: Categorical, *, labels: Sequence[str] | None = None) -> None:
         dist = one_row(dist)
-        names = [_short(name) for name in names_of(labels, dist.num_categories)]
+        names = [_short(name) for name in names_of(labels, dist.num_categories, dist.labels)]
         support = state_of(dist).support
         order = np.argsort(np.where(support, -dist.logits, math.inf), kind="stable")
         order = order[: int(np.sum(support))]

@@ -47,7 +47,7 @@ def plot_probabilities(
         Draws from the distribution. The Clopper-Pearson intervals hold for each category alone:
         about one bar in 20 is expected to lie outside.
     labels : sequence of str, optional
-        Names of the K categories.
+        Names of the K categories; the distribution's own when None.
     ax : matplotlib.axes.Axes, or a sequence of one a row, optional
 
     Returns
@@ -83,7 +83,7 @@ def plot_probabilities(
     count = math.prod(batch)
     if not 1 <= count <= SHOWN:
         raise ValueError(f"dist must have 1 to {SHOWN} rows, got batch_shape {batch}; plot some")
-    names = names_of(labels, width)
+    names = names_of(labels, width, dist.labels)
     p = dist.probs.reshape(count, width)
     x = None if draws is None else checks.category(draws, np, p, width, "draws")
     if x is not None:
@@ -180,7 +180,7 @@ def plot_truncation(
     *stages
         Stages of :mod:`softargmax.tokens`, applied one after the other.
     labels : sequence of str, optional
-        Names of the K categories.
+        Names of the K categories; the distribution's own when None.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -213,7 +213,7 @@ def plot_truncation(
     dist = one_row(dist)
     if not stages:
         raise ValueError("stages must be one or more, got none")
-    names = names_of(labels, dist.num_categories)
+    names = names_of(labels, dist.num_categories, dist.labels)
     p = dist.probs
     fate = np.where(p > 0, 0, -1)  # the number of the stage that drops it; 0 if kept, -1 if p = 0
     now = dist
@@ -266,7 +266,7 @@ def plot_simplex(
         The distribution of the samples, of batch_shape () or (m,). Its density is shaded, in each
         panel up to the 99th percentile, and its relaxation temperature is the title.
     labels : sequence of str, optional
-        Names of the three categories.
+        Names of the three categories; those of ``density`` when None.
     ax : matplotlib.axes.Axes, or a sequence of m of them, optional
 
     Returns
@@ -306,7 +306,7 @@ def plot_simplex(
                 f"density must have batch_shape {y.shape[1:-1]} and three categories, got "
                 f"batch_shape {density.batch_shape} and {density.num_categories}"
             )
-    names = names_of(labels, 3)
+    names = names_of(labels, 3, None if density is None else density.categorical.labels)
     axes = new_panels(ax, len(panels), (3.2 * len(panels), 3.2))
     for i, (one, points) in enumerate(zip(axes, panels, strict=True)):
         law = None if density is None else density if y.ndim == 2 else density[i]

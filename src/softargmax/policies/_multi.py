@@ -22,6 +22,7 @@ from softargmax._arrays.namespaces import (
     to_namespace,
     unwrap,
 )
+from softargmax._core import display
 from softargmax._core.batch import Batch
 from softargmax._core.formula import bad_rows
 from softargmax._core.inputs import check_one, checked_state, meet_batch
@@ -31,6 +32,8 @@ from softargmax._core.variants import spread
 from softargmax._random.sources import Rngs, source_of
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.policies._factors import Factors, Group
+
+_SHOWN = 10  # dimensions that notebooks show
 
 
 class MultiCategorical(Batch):
@@ -112,6 +115,15 @@ class MultiCategorical(Batch):
             f"MultiCategorical(batch_shape={self.batch_shape}, sizes={self.sizes}, "
             f"dtype={self._state.dtype})"
         )
+
+    def _repr_html_(self) -> str | None:
+        if display.is_hidden(self._state):
+            return None
+        facts = [("batch shape", str(self.batch_shape)), ("sizes", str(self.sizes))]
+        shown = range(min(len(self.sizes), _SHOWN))
+        body = [display.likeliest(state_of(self.dimension(d)), f"{d}: ") for d in shown]
+        facts.append(("dtype", str(self._state.dtype)))
+        return display.framed(type(self).__name__, facts, "".join(body))
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -201,7 +201,10 @@ class RelaxedCategorical(Batch, Generic[A_co]):
         return self._of(tempered(self._state, temperature, None, advise=False))
 
     def __repr__(self) -> str:
-        return display.text(self._state, type(self).__name__)
+        return display.text(self._state, type(self).__name__, tempered(self._state, 1.0, None))
+
+    def _repr_html_(self) -> str | None:
+        return display.table(self._state, type(self).__name__, tempered(self._state, 1.0, None))
 
     def __getitem__(self, index: Any) -> Self:
         """Index the batch as a NumPy array of shape batch_shape; the categories stay."""
