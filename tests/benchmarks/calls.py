@@ -563,6 +563,8 @@ NOT_MEASURED = {
     "tokens.Stage": "abstract",
     "tokens.Truncation": "abstract",
     "tokens.Watermark": "two numbers; its methods are measured",
+    "typing.ArrayProtocol": "a type",
+    "typing.Numpy": "a type",
 }
 
 
