@@ -564,7 +564,6 @@ NOT_MEASURED = {
     "tokens.Truncation": "abstract",
     "tokens.Watermark": "two numbers; its methods are measured",
     "typing.ArrayProtocol": "a type",
-    "typing.Numpy": "a type",
 }
 
 

@@ -34,7 +34,9 @@ from softargmax.tokens import (
     chain,
     preset,
 )
-from softargmax.typing import ArrayLike, ArrayProtocol, Numpy, NumpyLike, Rng, Rngs
+from softargmax.typing import ArrayLike, ArrayProtocol, NumpyLike, Rng, Rngs
+
+Numpy = NDArray[Any]
 
 
 class Tensor:

@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from numpy.typing import NDArray
 
 from softargmax import Categorical, RelaxedCategorical
-from softargmax.typing import Numpy
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -68,8 +69,8 @@ def test_checkers_find_every_wrong_call_and_no_right_one(checker, tmp_path):
 
 @pytest.mark.parametrize("kind", [Categorical, RelaxedCategorical])
 def test_a_subscript_changes_nothing_at_run_time(kind):
-    made = kind[Numpy]([0.0, 1.0], 0.5)
+    made = kind[NDArray[Any]]([0.0, 1.0], 0.5)
     assert type(made) is kind
     assert vars(made).keys() == vars(kind([0.0, 1.0], 0.5)).keys()
     assert type(pickle.loads(pickle.dumps(made))) is kind
-    assert kind[Numpy].__origin__ is kind
+    assert kind[NDArray[Any]].__origin__ is kind

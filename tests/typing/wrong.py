@@ -1,5 +1,7 @@
 """Wrong calls: each line marked ``# wrong`` is one that type checkers find, and no other."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,8 @@ from softargmax.policies import boltzmann, epsilon_greedy, greedy
 from softargmax.resampling import resample
 from softargmax.schedules import Constant, Cosine, Linear, Polynomial
 from softargmax.tokens import FrequencyPenalty, LogitBias, TopK, chain, preset
-from softargmax.typing import Numpy
+
+Numpy = NDArray[Any]
 
 
 class Tensor:
