@@ -16,14 +16,14 @@ author = "the softargmax developers"
 copyright = "2026, the softargmax developers"  # noqa: A001
 release = version = importlib.metadata.version("softargmax")
 
-# What changes.md shows of docs/news.
+# What changes.md shows of docs/news, if there is something since the last release.
 unreleased = Path(__file__).parent / "generated" / "unreleased.md"
 unreleased.parent.mkdir(exist_ok=True)
 towncrier = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "Unreleased"]
 shown = subprocess.run(
     towncrier, cwd=unreleased.parents[2], capture_output=True, text=True, check=True
 )
-unreleased.write_text(shown.stdout)
+unreleased.write_text("" if "No significant changes" in shown.stdout else shown.stdout)
 
 # The slider of the front page.
 slider = unreleased.with_name("temperature.html")
