@@ -23,7 +23,7 @@ towncrier = [sys.executable, "-m", "towncrier", "build", "--draft", "--version",
 shown = subprocess.run(
     towncrier, cwd=unreleased.parents[2], capture_output=True, text=True, check=True
 )
-unreleased.write_text("" if "No significant changes" in shown.stdout else shown.stdout)
+unreleased.write_text(shown.stdout if "\n- " in shown.stdout else "")
 
 # The slider of the front page.
 slider = unreleased.with_name("temperature.html")
