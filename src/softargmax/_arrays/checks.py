@@ -325,12 +325,3 @@ def check_subset(k: int, support: Array) -> None:
             f"k must be at most the number of categories in the support, "
             f"got k={k} for {sizes[sizes < k][0]}{in_row(sizes < k)}"
         )
-
-
-def check_distinct(indices: Array, xp: Namespace) -> Array:
-    """Where an index stands twice on the last axis, which is an error unless hidden."""
-    ordered = xp.sort(indices, axis=-1)
-    twice = xp.any(ordered[..., 1:] == ordered[..., :-1], axis=-1)
-    if any_of(twice):
-        raise ValueError(f"indices must be distinct on the last axis, got a repeat{in_row(twice)}")
-    return twice

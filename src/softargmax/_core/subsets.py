@@ -9,6 +9,7 @@ from softargmax._arrays import checks
 from softargmax._arrays.namespaces import (
     Array,
     Given,
+    Namespace,
     Shape,
     aligned,
     device_of,
@@ -57,13 +58,24 @@ def log_prob_ordered(state: State, indices: Given) -> Any:
     x = checks.category(indices, xp, state.like, state.num_categories, "indices")
     if x.ndim == 0:
         raise ValueError("indices must have an axis of categories, got shape ()")
-    twice = checks.check_distinct(x, xp)
+    twice = _repeated(x, xp)
     lead = meet_rows(tuple(x.shape[:-1]), state.batch_shape, "indices")
     if xp is np:
         return _log_prob_rows(state, x)
     found = _log_prob_one_by_one(state, x, lead)
     wrong, bad = aligned(xp, twice | xp.any(x < 0, axis=-1), bad_rows(state)[..., 0])
     return xp.where(wrong | bad, math.nan, found)
+
+
+def _repeated(indices: Array, xp: Namespace) -> Array:
+    """Where an index stands twice on the last axis, which is an error unless hidden."""
+    ordered = xp.sort(indices, axis=-1)
+    twice = xp.any(ordered[..., 1:] == ordered[..., :-1], axis=-1)
+    if checks.any_of(twice):
+        raise ValueError(
+            f"indices must be distinct on the last axis, got a repeat{checks.in_row(twice)}"
+        )
+    return twice
 
 
 def _log_prob_one_by_one(state: State, x: Array, lead: Shape) -> Array:
