@@ -49,14 +49,14 @@ CASES = [
     (
         lambda: Categorical(BATCH, -0.5),
         ValueError,
-        r"temperature must be in \[0, inf\], got -0.5; for arg min pass coldness=-2.0",
+        r"temperature must be in \[0, inf\], got -0.5; for small logits pass coldness=-2.0 ",
     ),
     (
         lambda: Categorical(BATCH, NAN),
         ValueError,
         r"in \[0, inf\], got nan$",
     ),
-    (lambda: Categorical(BATCH, -INF), ValueError, "got -inf; for arg min pass coldness=-inf"),
+    (lambda: Categorical(BATCH, -INF), ValueError, "got -inf; for small logits pass coldness=-inf"),
     (lambda: Categorical(BATCH, [1, NAN, 1]), ValueError, "got nan in row 1"),
     (lambda: Categorical(BATCH, coldness=NAN), ValueError, "coldness must be a number"),
     (lambda: Categorical(BATCH, 1, coldness=1), TypeError, "temperature or coldness, not both"),

@@ -155,7 +155,7 @@ def test_rare_swaps_are_told_of():
         (
             {"coldness": None, "temperatures": [1, 2, 3, 4]},
             ValueError,
-            r"temperatures must be strictly decreasing, got \[1. 2. 3. 4.\]",
+            r"temperatures must be strictly decreasing .hot first., got \[1. 2. 3. 4.\]",
         ),
         (
             {"coldness": None, "temperatures": [1, 0.5, 0, -1]},

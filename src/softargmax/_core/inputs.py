@@ -206,7 +206,7 @@ def checked_temperature(
         hint = ""
         if worst < 0 and advise:
             cold = 1 / worst if worst > -math.inf else -math.inf
-            hint = f"; for arg min pass coldness={cold}"
+            hint = f"; for small logits pass coldness={cold} (arg min: -inf)"
         raise ValueError(f"temperature must be in [0, inf], got {worst}{in_row(wrong)}{hint}")
     value = value + 0.0
     cold = inverse(value, xp)

@@ -17,10 +17,10 @@ def checked_ladder(coldness: ArrayLike | None, temperatures: ArrayLike | None = 
         raise TypeError(f"pass temperatures or coldness, {both}")
     if coldness is None:
         given = checks.numbers_in(temperatures, "temperatures", "[0, inf]", np, np.empty(0))
-        name, order, ladder = "temperatures", "decreasing", 1 / np.abs(given)  # of -0.0: inf
+        name, order, ladder = "temperatures", "decreasing (hot first)", 1 / np.abs(given)  # of -0.0: inf
     else:
         given = checks.real_array(coldness, "coldness", np, coldness).astype(np.float64)
-        name, order, ladder = "coldness", "increasing", given
+        name, order, ladder = "coldness", "increasing (β = 1/T)", given
     if ladder.ndim != 1 or not ladder.size:
         raise ValueError(f"{name} must have shape (R,) with R ≥ 1, got shape {ladder.shape}")
     if not (ladder[1:] > ladder[:-1]).all() or np.isnan(ladder).any():
