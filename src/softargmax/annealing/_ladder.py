@@ -17,7 +17,8 @@ def checked_ladder(coldness: ArrayLike | None, temperatures: ArrayLike | None = 
         raise TypeError(f"pass temperatures or coldness, {both}")
     if coldness is None:
         given = checks.numbers_in(temperatures, "temperatures", "[0, inf]", np, np.empty(0))
-        name, order, ladder = "temperatures", "decreasing (hot first)", 1 / np.abs(given)  # of -0.0: inf
+        name, order = "temperatures", "decreasing (hot first)"
+        ladder = 1 / np.abs(given)  # of -0.0: inf
     else:
         given = checks.real_array(coldness, "coldness", np, coldness).astype(np.float64)
         name, order, ladder = "coldness", "increasing (β = 1/T)", given
