@@ -217,8 +217,8 @@ class Categorical(Batch, Generic[A_co]):
         temperature: NumpyLike | None = None,
         *,
         coldness: NumpyLike | None = None,
-        degeneracies: NumpyLike | None = None,
         mask: NumpyLike | None = None,
+        degeneracies: NumpyLike | None = None,
         labels: Sequence[object] | None = None,
     ) -> "Categorical[Numpy]": ...
     @overload
@@ -229,8 +229,8 @@ class Categorical(Batch, Generic[A_co]):
         temperature: Like[A] | None = None,
         *,
         coldness: Like[A] | None = None,
-        degeneracies: Like[A] | None = None,
         mask: Like[A] | None = None,
+        degeneracies: Like[A] | None = None,
         labels: Sequence[object] | None = None,
     ) -> "Categorical[A]": ...
     @classmethod
@@ -241,8 +241,8 @@ class Categorical(Batch, Generic[A_co]):
         temperature: ArrayLike | None = None,
         *,
         coldness: ArrayLike | None = None,
-        degeneracies: ArrayLike | None = None,
         mask: ArrayLike | None = None,
+        degeneracies: ArrayLike | None = None,
         labels: Sequence[object] | None = None,
     ) -> "Categorical":
         r"""Boltzmann's distribution :math:`p \propto g\, e^{-\beta E}`; logits are -E.

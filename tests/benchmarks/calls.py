@@ -249,7 +249,11 @@ CALLS: dict[str, Entry] = {
     "Categorical.perplexity": of_new(lambda d: d.perplexity()),
     "Categorical.prob": asked(lambda d, s: d.prob(s.x()), "rows K"),
     "Categorical.quantile": asked(
-        lambda d, s: d.quantile(np.linspace(0, 1, s.n).reshape(-1, *[1] * (s.rows > 1))),
+        lambda d, s: d.quantile(
+            np.linspace(0, 1, s.n)[:, None].repeat(s.rows, axis=1)[
+                :, slice(None) if s.rows > 1 else 0
+            ]
+        ),
         "rows K n",
     ),
     "Categorical.relaxed": of_new(lambda d: d.relaxed(0.5)),

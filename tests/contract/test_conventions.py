@@ -167,10 +167,13 @@ MASKING = [name for name in names_with("mask") if not name.startswith("plotting.
 
 @pytest.mark.parametrize("name", [name for name in MASKING if name != "Categorical.masked"])
 def test_a_mask_is_what_a_score_of_minus_infinity_is(name):
-    scores = ("logits", "values", "samples", "gains")
+    scores = ("logits", "values", "samples", "gains", "energies", "weights")
     word = next(word for word in scores if word in parameters(name))
     given = examples_of(name, (2,))
-    bare = {**given, word: np.where(MASK, given[word], -np.inf)}
+    bare = {
+        **given,
+        word: np.where(MASK, given[word], {"energies": np.inf, "weights": 0}.get(word, -np.inf)),
+    }
     got, want = call_of(CALLS[name], given, mask=MASK)(), call_of(CALLS[name], bare)()
     for made in (got, want):
         assert isinstance(made, np.ndarray | tuple) or hasattr(made, "batch_shape"), name
@@ -303,6 +306,7 @@ def test_properties_are_the_objects_and_results_the_callers(batch):
     for thing in objects(batch):
         kind = type(thing)
         given = examples(batch, getattr(thing, "num_categories", 2 * K))
+        given["labels"] = ["name"] * getattr(thing, "num_categories", 0)
         if kind is MultiCategorical:
             given["other"] = thing
         if kind is Reservoir:

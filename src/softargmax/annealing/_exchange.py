@@ -275,7 +275,7 @@ def _warn_of_rare_swaps(result: ExchangeResult) -> None:
             f"{attempts[r]} attempts, so hardly any walker passes between them; put more rungs "
             "there (annealing.tune_ladder)",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,  # the caller of replica_exchange, beyond what explains its keywords
         )
 
 
