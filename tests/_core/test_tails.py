@@ -128,7 +128,7 @@ def test_torch_gradients():
             assert slope[3] == 0
     kept = torch.tensor([[0.3, -1.0, -40.0], [-900.0, -901.0, 0.0]], dtype=torch.float64)
     kept.requires_grad_()
-    x = torch.tensor([[0], [1]])
+    x = torch.tensor([[0, 0], [1, 1]])
     for name in ("log_cdf", "sf", "log_sf"):
         assert torch.autograd.gradcheck(lambda y, name=name: getattr(Categorical(y), name)(x), kept)
     sparse = TopK(3)(Categorical(torch.tensor(np.random.default_rng(0).standard_normal(5000))))

@@ -242,7 +242,7 @@ def test_hessian_of_kl_is_the_fisher_information(lib):
 @pytest.mark.parametrize("heat", [0, 0.5, 1, INF, [0.0, 1.0, INF], {"coldness": -2.0}])
 def test_the_law_of_orders(lib, heat):
     heat = heat if isinstance(heat, dict) else {"temperature": heat}
-    orders = np.array(list(itertools.permutations(range(4), 3)))[:, None]
+    orders = np.array(list(itertools.permutations(range(4), 3)))[:, None].repeat(3, axis=1)
     for prior in (None, [1.0, 2, 0, 1]):
         ours = Categorical(lib.array(Z), prior=prior, **heat).log_prob_ordered(lib.array(orders))
         numpys = Categorical(Z, prior=prior, **heat).log_prob_ordered(orders)

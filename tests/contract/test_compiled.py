@@ -250,7 +250,7 @@ def test_no_rank_is_promoted(jax):
         assert len(list(questions(dist, array))) > 20
         other = Categorical(array(Z[0]), 2.0)
         assert dist.kl_divergence(other).shape == (3,)
-        assert dist.log_prob_ordered(array([[[2, 0]], [[1, 0]]])).shape == (2, 3)
+        assert dist.log_prob_ordered(array([[[2, 0]] * 3, [[1, 0]] * 3])).shape == (2, 3)
         for function in functions_of_a_distribution(thermo).values():
             assert function(dist).shape == (3,)
         for stage in (TopK(2), TopP(array(LADDER / 4)), Typical(0.9), TopH(0.5), Temperature(0.5)):
