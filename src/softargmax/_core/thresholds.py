@@ -31,7 +31,17 @@ from softargmax._core.variants import masked
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
-from softargmax._rows.thresholds import SLACK, Row, RowScores, surviving
+from softargmax._rows.thresholds import (
+    SLACK,
+    Row,
+    RowScores,
+    by_mass,
+    by_rank,
+    by_ratio,
+    surviving,
+)
+
+__all__ = ["Rule", "Scores", "by_mass", "by_rank", "by_ratio", "survivors", "truncated"]
 
 
 class ArrayScores:

@@ -287,6 +287,28 @@ class RowScores:
         return found
 
 
+# ---------------------------------------------------------------------------- common bounds
+
+
+def by_rank(_scores: Any, _parameter: Any) -> Any:
+    """No key: what stays is the least count."""
+    return math.inf
+
+
+def by_ratio(scores: Any, ratio: Any) -> Any:
+    """The key of what is so many times as likely as the likeliest."""
+    return scores.xp.log(ratio)
+
+
+def by_mass(scores: Any, mass: Any) -> Any:
+    """The last key of the smallest set of the largest keys with this mass."""
+    return scores.mass_threshold(mass)
+
+
+RANK, RATIO, MASS = range(3)
+KINDS = {by_rank: RANK, by_ratio: RATIO, by_mass: MASS}  # bounds that a kernel knows
+
+
 class Row(NamedTuple):
     """One row (K,) of logits, and what is known of it."""
 
@@ -300,7 +322,12 @@ class Row(NamedTuple):
 def surviving(row: Row, rules: Iterable[Any]) -> Any:
     """The ascending positions of what survives rules, one after another."""
     fast = kernels()
-    scores = RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
+    if fast is None:
+        scores = RowScores.of(*row[:4])
+    else:
+        scores, rules = fast.CompiledScores.of(*row), list(rules)
+        if all(rule.bound in KINDS and rule.key is None for rule in rules):
+            return scores.surviving([(KINDS[x.bound], x.parameter, x.least) for x in rules])
     found = stay = None
     for rule in rules:
         if stay is not None:

@@ -1,7 +1,5 @@
 """Truncations: stages that keep some of the tokens, mostly the likeliest, and drop the others."""
 
-import math
-from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -41,10 +39,9 @@ class Truncation(Stage):
         parameter = None if name is None else self._fitting(name, batch)
         return Rule(self._bound, parameter, self._key, self._least(parameter), self._exact)
 
-    @abstractmethod
-    def _bound(self, scores: Scores, parameter: Any) -> Any:
-        """The smallest key that is kept; the parameter is that of one row, or a column for all."""
-
+    # The smallest key that is kept, from the scores and the parameter, which is that of one row, or
+    # a column for all: a method, or one of the common bounds, which kernels know.
+    _bound: ClassVar[Callable[..., Any]]
     # The key that is compared with the bound; None for d.
     _key: ClassVar[Callable[[Any, Scores], Any] | None] = None
 
@@ -84,8 +81,7 @@ class TopK(Truncation):
     k: Any
     _intervals: ClassVar[dict[str, str]] = {"k": "integers [1, inf)"}
 
-    def _bound(self, scores: Scores, parameter: Any) -> Any:  # noqa: ARG002
-        return math.inf
+    _bound = staticmethod(thresholds.by_rank)
 
     def _least(self, parameter: Any) -> Any:
         if hasattr(parameter, "shape"):
@@ -126,9 +122,7 @@ class TopP(Truncation):
     p: Any
     _intervals: ClassVar[dict[str, str]] = {"p": "[0, 1]"}
     _exact: ClassVar[bool] = True
-
-    def _bound(self, scores: Scores, parameter: Any) -> Any:
-        return scores.mass_threshold(parameter)
+    _bound = staticmethod(thresholds.by_mass)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,8 +156,7 @@ class MinP(Truncation):
     p: Any
     _intervals: ClassVar[dict[str, str]] = {"p": "[0, 1]"}
 
-    def _bound(self, scores: Scores, parameter: Any) -> Any:
-        return scores.xp.log(parameter)
+    _bound = staticmethod(thresholds.by_ratio)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,8 +197,7 @@ class Typical(Truncation):
     def _key(self, scores: Scores) -> Any:
         return scores.nearness(scores.log_total - scores.entropy)
 
-    def _bound(self, scores: Scores, parameter: Any) -> Any:
-        return scores.mass_threshold(parameter)
+    _bound = staticmethod(thresholds.by_mass)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

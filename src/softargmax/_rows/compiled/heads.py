@@ -155,9 +155,16 @@ def kth(x: Any, k: Any) -> Any:
 
 @kernel
 def largest(z: Any, heads: Any, k: Any) -> Any:
-    """The positions of the k largest scores, far fewer than there are heads, and of ties with the
-    last: they are among the scores that reach the k-th of the largest of k groups or more.
+    """The positions of the k largest scores, and of ties with the last.
+
+    Where there are far more groups than k, these scores are among those that reach the k-th largest
+    head.
     """
+    ends = np.empty(2, z.dtype)
+    ends[0], ends[1] = -np.inf, np.inf
+    least = unrank(rank(ends[0]) + 1, ends[0])  # above -inf
+    if k * 4 > len(heads):
+        return between(z, heads, least if k >= len(z) else max(kth(z, k), least), ends[1])
     groups = heads
     if k * 4 * LANE <= len(heads):  # groups of groups
         blocks = len(heads) // LANE
@@ -166,9 +173,6 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
             some, own = groups[b // LANE * LANE :][:LANE], heads[b * LANE : (b + 1) * LANE]
             for j in range(LANE):
                 some[j] = some[j] if some[j] > own[j] else own[j]
-    ends = np.empty(2, z.dtype)
-    ends[0], ends[1] = -np.inf, np.inf
-    least = unrank(rank(ends[0]) + 1, ends[0])  # above -inf
     found = between(z, heads, max(kth(groups, k), least), ends[1])
     if len(found) <= k:
         return found
@@ -192,6 +196,8 @@ def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bou
     for side in range(2):  # the first score at the bound, and the first beyond that on the far side
         goal = bound if side == 0 else unrank(rank(abs(bound)) + 1, top)
         low, high = rank(void), rank(top) + 1
+        if side == 1 and level == 0:  # no d is above 0
+            low = high - 1
         while low + 1 < high:
             middle = (low >> 1) + (high >> 1) + (low & high & 1)
             probe[0] = unrank(middle, top)

@@ -9,10 +9,11 @@ from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
 from softargmax._rows.compiled.heads import between, heads_of, largest, reaching
 from softargmax._rows.compiled.masses import crossing, measure, spread, weigh
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
+from softargmax._rows.compiled.surviving import surviving
 from softargmax._rows.few import MANY
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import Scratch, kept
 from softargmax._rows.rows import ONE, Temperature
-from softargmax._rows.thresholds import EPS, RowScores
+from softargmax._rows.thresholds import EPS, MASS, RowScores
 
 
 class Nearness(NamedTuple):
@@ -119,14 +120,22 @@ class CompiledScores(RowScores):
         if len(stay) >= least:
             return stay
         if self.own_key is None:
-            return self._largest(least)
+            return largest(self.q, self.heads, min(least, len(self.q)))
         self.own_key = super().nearness(self.own_key.level)
         return super().keep(bound, least, exact=True)
 
-    def _largest(self, k: int) -> Any:
-        if k * 4 <= len(self.heads):
-            return largest(self.q, self.heads, k)
-        return super()._largest(k)
+    # ------------------------------------------------------------------ rules at once
+
+    def surviving(self, rules: list[tuple[int, float, float]]) -> Any:
+        """The positions of what survives rules of known kinds, by one kernel.
+
+        A rule is its kind, a parameter and the least count. What Python does between two kernels
+        takes longer than the kernels themselves where few scores survive the first.
+        """
+        width = len(self.q)
+        size = width if rules[0][0] == MASS else 0
+        with Scratch(size, self.q.dtype) as d, Scratch(size, self.q.dtype) as w:
+            return surviving(self.q, self.heads, *self._way, np.array(rules), d, w)
 
 
 def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:

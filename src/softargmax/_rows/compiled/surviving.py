@@ -1,0 +1,52 @@
+"""What survives truncations of the common kinds, one after another, in one call."""
+
+from typing import Any
+
+import numpy as np
+
+from softargmax._rows.compiled.heads import between, largest, reaching
+from softargmax._rows.compiled.masses import crossing, weigh
+from softargmax._rows.compiled.maths import kernel, log
+from softargmax._rows.thresholds import EPS, MASS, RATIO, SLACK
+
+
+@kernel
+def surviving(
+    z: Any, heads: Any, top: Any, way: Any, scale: Any, rules: Any, d: Any, w: Any
+) -> Any:
+    """The ascending positions of what survives rules (kind, parameter, least), one after another.
+
+    ``d`` and ``w`` are memory as long as the row where the first rule is one of mass.
+    """
+    found = staying(z, heads, top, way, scale, rules[0], d, w)
+    for r in range(1, len(rules)):
+        some = z[found]
+        size = len(some) if rules[r, 0] == MASS else 0
+        d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
+        found = found[staying(some, heads[:0], top, way, scale, rules[r], d, w)]
+    return found
+
+
+@kernel
+def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, d: Any, w: Any) -> Any:
+    """The ascending positions of what one rule keeps; ``heads`` may be empty."""
+    kind, parameter, least = rule[0], rule[1], np.int64(min(rule[2], np.float64(len(z))))
+    ends = np.empty(3, z.dtype)
+    ends[0], ends[1], ends[2] = -np.inf, np.inf, 0
+    bound = np.inf
+    if kind == RATIO:
+        bound = log(parameter)
+        bound -= SLACK * np.float64(np.finfo(z.dtype).eps) * (1 + abs(bound))
+    elif kind == MASS:
+        bound = -np.inf
+        if parameter < 1:
+            goal = (1 - parameter) * weigh(z, top, way, scale, d, w) * (1 + 8 * EPS)
+            bound = crossing(d, w, ends[2], goal)
+    if bound == -np.inf:
+        return between(z, heads, np.nextafter(ends[0], ends[2]), ends[1])
+    if bound < np.inf:
+        ends[0] = bound
+        found = reaching(z, heads, top, way, scale, ends[2], ends[0])
+        if len(found) >= least:
+            return found
+    return largest(z, heads, least)
