@@ -18,7 +18,8 @@ from softargmax.annealing import anneal, smc
 from softargmax.gumbel import gumbel_noise, gumbel_top_k
 from softargmax.policies import MultiCategorical, boltzmann, epsilon_greedy
 from softargmax.resampling import resample
-from softargmax.tokens import verify
+from softargmax.schedules import Geometric, Linear
+from softargmax.tokens import RepetitionPenalty, Temperature, TopK, TopP, verify
 
 Z = [0.0, 1.0, 2.0]
 DIST = Categorical(Z)
@@ -63,6 +64,12 @@ DIST = Categorical(Z)
         (anneal, {"seed": 3}, "anneal", "rng=?"),
         (smc, {"seed": 3}, "smc", "rng=?"),
         (verify, {"seed": 3}, "verify", "rng=?"),
+        (TopK, {"top_k": 3}, "TopK", "k=?"),
+        (TopP, {"top_p": 0.9}, "TopP", "p=?"),
+        (Temperature, {"temperature": 0.9}, "Temperature", "t=?"),
+        (RepetitionPenalty, {"penalty": 1.2}, "RepetitionPenalty", "theta=?"),
+        (Geometric, {"initial": 1.0, "stop": 0.1, "steps": 9}, "Geometric", "start=?"),
+        (Linear, {"start": 1.0, "final": 0.1, "steps": 9}, "Linear", "stop=?"),
     ],
 )
 def test_an_unknown_keyword_says_which_was_meant(call, given, name, meant):

@@ -1,12 +1,12 @@
 """What was meant by a keyword or an attribute that is not there."""
 
-from collections.abc import Callable
+from abc import ABCMeta
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from functools import update_wrapper
-from inspect import signature
-from typing import Any, TypeVar
+from functools import wraps
+from inspect import Signature, signature
+from typing import TYPE_CHECKING, Any, TypeVar
 
-_MISSING: Any = object()
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Ours, and what it is called elsewhere.
@@ -26,6 +26,25 @@ _OTHER_WORDS = {
     "values": "q_values q qvalues logits scores",
     "epsilon": "eps",
     "degeneracies": "g prior weights",
+    # Of stages of tokens.
+    "t": "temperature temp T tau",
+    "p": "top_p min_p probability nucleus threshold",
+    "mass": "p typical_p typical",
+    "eps": "epsilon epsilon_cutoff eta_cutoff cutoff",
+    "fraction": "top_h",
+    "theta": "penalty repetition_penalty repeat_penalty factor",
+    "alpha": "penalty frequency_penalty presence_penalty",
+    "bias": "logit_bias biases",
+    "ids": "tokens allowed_token_ids token_ids bad_words_ids suppress_tokens",
+    "end": "eos_token_id eos stop_token_ids",
+    "last": "window penalty_last_n repeat_last_n",
+    "target": "tau mirostat_tau",
+    "rate": "eta mirostat_eta learning_rate",
+    # Of schedules.
+    "start": "initial init begin initial_temperature t0 T0 max high",
+    "stop": "end final final_temperature min low",
+    "steps": "num_steps n_steps total_steps total n T duration",
+    "decay": "rate gamma factor decay_rate",
 }
 _OTHER_CALLS = {  # of what takes logits
     "Categorical.from_weights": "probs p probabilities pvals weights",
@@ -55,47 +74,46 @@ _OTHER_ATTRIBUTES = {
 
 
 def explained(function: F) -> F:
-    """The function, whose error for an unknown keyword says which one was meant.
+    """The function, whose error for an unknown keyword says which one was meant."""
 
-    What is called has its parameters and one more, a dict that is empty for a correct call, and
-    passes on what it got. Its signature, documentation and types are the function's.
-    """
-    plain: Any = function
-    code, known = plain.__code__, plain.__kwdefaults__ or {}
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    placed, named = names[: code.co_argcount], names[code.co_argcount :]
-    optional = len(placed) - len(plain.__defaults__ or ())
-    required = [*placed[:optional], *(name for name in named if name not in known)]
-    missing = [f"{name} is MISSING" for name in required if name not in ("self", "cls")]
-    given = [f"{name}=None" for name in names]
-    passed = [*placed, *(f"{name}={name}" for name in named)]
-    if named:
-        given.insert(len(placed), "*")
-    above = "\n" * (code.co_firstlineno - 1)  # a traceback shows the function that was called
-    text = (
-        f"{above}def make(function, explain, MISSING):\n"
-        f" def call({', '.join(given)}, **unknown):\n"
-        f"  if {' or '.join(['unknown', *missing])}:"
-        f" explain(function, {{{', '.join(f'{name!r}: {name}' for name in names)}}}, unknown)\n"
-        f"  return function({', '.join(passed)})\n"
-        " return call"
-    )
-    made: dict[str, Any] = {}
-    exec(compile(text, code.co_filename, "exec"), plain.__globals__, made)
-    call: Any = update_wrapper(made["make"](function, _explain, _MISSING), function)
-    call.__defaults__ = (_MISSING,) * optional + (plain.__defaults__ or ())
-    call.__kwdefaults__ = {name: known.get(name, _MISSING) for name in named}
-    return call
+    @wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        try:
+            return function(*args, **named)
+        except TypeError:
+            _explain(function, named, function.__qualname__.removesuffix(".__init__"))
+            raise
+
+    return call  # type: ignore[return-value]
 
 
-def _explain(function: Callable[..., Any], given: dict[str, Any], unknown: dict[str, Any]) -> None:
-    """Raise what Python would for such a call, an unknown keyword with the one that was meant."""
-    for name in unknown:
-        call = function.__qualname__.removesuffix(".__init__")
-        raise TypeError(
-            f"{call}() got an unexpected keyword argument {name!r}: {_meant(function, name)}"
-        )
-    function(**{name: x for name, x in given.items() if x is not _MISSING})
+class Explained(ABCMeta):
+    """The type of dataclasses whose errors for unknown keywords say which one was meant."""
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *args: Any, **named: Any) -> Any:
+            try:
+                return super().__call__(*args, **named)
+            except TypeError:
+                _explain(cls.__init__, named, cls.__name__)
+                raise
+
+    @property
+    def __signature__(cls) -> Signature:
+        """That of the class's own ``__init__``, which help and editors show."""
+        found = signature(cls.__init__)  # type: ignore[misc]
+        return found.replace(parameters=list(found.parameters.values())[1:])
+
+
+def _explain(function: Callable[..., Any], named: Mapping[str, Any], call: str) -> None:
+    """Raise Python's error for an unknown keyword, if there is one, with what was meant."""
+    known = signature(function).parameters
+    for name in named:
+        if name not in known:
+            raise TypeError(
+                f"{call}() got an unexpected keyword argument {name!r}: {_meant(function, name)}"
+            ) from None
 
 
 def _meant(function: Callable[..., Any], name: str) -> str:

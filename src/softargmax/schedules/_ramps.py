@@ -7,11 +7,10 @@ and for rates other than temperatures: the ε of ε-greedy, a learning rate.
 """
 
 import math
-from abc import ABCMeta
 from dataclasses import dataclass
-from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, overload
 
+from softargmax._arrays.keywords import Explained
 from softargmax._arrays.namespaces import Array, Namespace
 from softargmax.schedules._schedule import Schedule
 
@@ -41,23 +40,17 @@ class Constant(Schedule):
         return xp.full_like(t, self.value)
 
 
-class _AnswersToEnd(ABCMeta):
+class _AnswersToEnd(Explained):
     """Lets ``end=`` stand for ``stop=`` where an object is made; checkers see overloads instead."""
 
     if not TYPE_CHECKING:
 
-        def __call__(cls, *args: Any, **given: Any) -> Any:
+        def __call__(cls, *args: Any, **given: Any) -> Any:  # noqa: N805
             if "end" in given:
                 if "stop" in given:
                     raise TypeError("pass stop or end, not both")
                 given["stop"] = given.pop("end")
             return super().__call__(*args, **given)
-
-    @property
-    def __signature__(cls) -> Signature:
-        """That of the class's own ``__init__``, which help and editors show."""
-        found = signature(cls.__init__)  # type: ignore[misc]
-        return found.replace(parameters=list(found.parameters.values())[1:])
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,13 +1,14 @@
 """The base class of schedules; joined, clipped, cyclic and remaining-progress schedules."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, overload
 
 import numpy as np
 
 from softargmax._arrays.checks import check_instance, number, numbers_in
+from softargmax._arrays.keywords import Explained
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -25,7 +26,7 @@ def _literal(x: Any) -> str:
     return "float('inf')" if x == math.inf else repr(x)
 
 
-class Printed:
+class Printed(metaclass=Explained):
     """A mixin whose repr evaluates to an equal object, infinities included."""
 
     def __repr__(self) -> str:
@@ -37,7 +38,7 @@ class Printed:
             object.__setattr__(self, name, number(getattr(self, name), name, interval))
 
 
-class Schedule(Printed, ABC):
+class Schedule(Printed):
     """Base class of all schedules: a temperature for every step.
 
     A step is a real number ≥ 0, fractions included, or an array of them from any array library,

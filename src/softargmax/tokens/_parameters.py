@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, count, number, numbers_in
+from softargmax._arrays.keywords import Explained
 from softargmax._arrays.namespaces import (
     Shape,
     copied,
@@ -20,7 +21,7 @@ from softargmax._arrays.namespaces import (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Parameters:
+class Parameters(metaclass=Explained):
     """A frozen dataclass whose arrays are copies of its own, read-only and compared by value."""
 
     # The interval of each numeric parameter: a number, or an array that fits the batch.

@@ -1,6 +1,6 @@
 """Stages: functions from distributions to distributions, and chains of them."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ History = Any
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Stage(Parameters, ABC):
+class Stage(Parameters):
     """A function ``stage(dist, history=None) -> Categorical``; chains of stages are stages.
 
     ``history`` holds the tokens so far, which penalties need: integer ids (..., t), oldest first,
