@@ -200,3 +200,9 @@ def test_a_run_goes_on_as_it_began():
         springs(**{**same, "observables": {"x": BOTH["x"]}})
     with pytest.raises(ValueError, match="burn_in and thin must be those of resume, 0 and 2, got"):
         springs(**{**same, "thin": 3})
+
+
+def test_a_mean_of_no_record_is_refused():
+    run = springs(burn_in=1000)
+    with pytest.raises(ValueError, match=r"burn_in must be below .* steps, \d+, got 1000"):
+        run.mean("energies")

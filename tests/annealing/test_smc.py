@@ -46,7 +46,9 @@ def start(n, seed=1):
 
 
 def run(n=100, **options):
-    arguments = {"states": start(n), "energy": energy, "sweep": sweep, "final": 0.5, "rng": 0}
+    arguments = {"states": start(n), "energy": energy, "sweep": sweep, "rng": 0}
+    if "coldness" not in options:
+        arguments["final"] = 0.5
     return smc(**{**arguments, **options})
 
 
@@ -229,6 +231,8 @@ def test_a_bar_counts_levels(capsys):
         ({"coldness": [0.0, 1.0, 0.5]}, ValueError, "coldness must be strictly increasing"),
         ({"coldness": [0.0, inf]}, ValueError, "coldness must be finite, got .* inf"),
         ({"coldness": 1.0}, ValueError, r"coldness must have shape \(R,\)"),
+        ({"coldness": [0.0, 0.5], "start": 0.0}, ValueError, "start must be None beside a ladder"),
+        ({"coldness": [0.0, 0.5], "final": 0.5}, ValueError, "final must be None beside a ladder"),
         ({"final": -1.0}, ValueError, "final must be at least start=0, got -1"),
         ({"final": inf}, ValueError, r"final must be in \(-inf, inf\), got inf"),
         ({"start": "x"}, TypeError, "start must be a number"),

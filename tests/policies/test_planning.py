@@ -52,6 +52,8 @@ def test_completed_values_and_the_improved_policy():
     none = gumbel_root(logits, q, [0, 0, 0], 0.5, np.zeros(3), simulations=9)
     assert none.action == 2
     assert_allclose(none.policy.probs, np.array([1, 2, 4]) / 7, rtol=1e-14)
+    forbidden = completed_q([0.0, 0.0, -math.inf], [1.0, 2.0, 3.0], [0, 0, 4], 0.5)
+    assert_array_equal(forbidden, [0.5, 0.5, 0.5])
 
 
 def test_the_first_choices_are_gumbel_top_k():

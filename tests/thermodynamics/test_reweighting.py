@@ -187,6 +187,10 @@ def test_many_runs_of_different_lengths_and_one_rung():
     assert mean.shape == error.shape == (2,)
     assert isinstance(array.energy, np.float64)
     assert isinstance(array.average(np.stack([e, other], -1))[0], np.float64)
+    square = rng.normal(0, 1, (40, 40))  # a list is one sequence a rung, an array one column
+    ladder = np.linspace(0, 1, 40)
+    columns = reweight(square, ladder, to=0.5).energy
+    assert reweight([*square.T], ladder, to=0.5).energy == pytest.approx(columns, rel=1e-12)
     none = reweight([e, other], [0.0, 1.0], to=[])
     assert none.energy.shape == none.average([e, other])[0].shape == (0,)
 

@@ -76,6 +76,7 @@ def test_rows_as_a_value_and_with_prompts():
         (lambda: stage(Categorical(np.zeros((2, 9)))), ValueError, "one row for each of 3 stages"),
         (lambda: stage(Categorical(np.zeros(9))), ValueError, r"got batch \(\)"),
         (lambda: per_row([TopK(2), None]), TypeError, "stages must be a Stage, got NoneType"),
+        (lambda: per_row(TopK(2)), TypeError, "stages must be one for each row, got TopK alone"),
         (lambda: stage(Categorical(np.zeros((3, 9)))), ValueError, "history must be given"),
         (lambda: told.with_prompt([1, 2]), ValueError, "prompt_length must have one .* 3 stages"),
         (lambda: XTC(0.1, 0.5, then=Mirostat(1.0)), ValueError, "then must not be adaptive"),

@@ -227,8 +227,17 @@ def test_mirostat_of_llama_cpp():
         LogitBias({1: 2.0}, on="logits"), Mirostat(5 * math.log(2), 0.1, version=1)
     )
     assert made.adaptive
-    with pytest.raises(ValueError, match="version must be"):
+    with pytest.raises(ValueError, match=r"mirostat of llama\.cpp: version must be"):
         preset("llama.cpp", mirostat=3)
+
+
+def test_a_value_out_of_range_is_named_as_it_was_given():
+    with pytest.raises(ValueError, match=r"^top_p of transformers: p must be in \[0, 1\], got 3"):
+        preset("transformers", top_k=5, top_p=3)
+    with pytest.raises(ValueError, match="repetition_penalty of vllm: theta must"):
+        preset("vllm", repetition_penalty=[1.0, -2.0])
+    with pytest.raises(TypeError, match=r"^min_tokens needs stop_token_ids"):
+        preset("vllm", min_tokens=2)
 
 
 # ---------------------------------------------------------------------------- transformers

@@ -667,3 +667,13 @@ def test_top_h_where_the_entropy_is_next_to_0(width):
     z = np.full(width, -inf)
     z[:2] = 0, -38
     assert TopH(0.5)(Categorical(z)).probs[1] == 0
+
+
+def test_a_subclass_that_does_more_does_it_in_chains_too():
+    class Flat(TopK):
+        def __call__(self, dist, history=None):
+            return super().__call__(dist, history).tempered(math.inf)
+
+    dist = Categorical.from_weights(np.arange(1.0, 2000.0))
+    for stage in (Flat(4), chain(Flat(4)), chain(TopP(0.9), Flat(4))):
+        assert_array_equal(stage(dist).probs[-5:], [0, 0.25, 0.25, 0.25, 0.25])

@@ -106,7 +106,7 @@ class ExchangeResult:
         Raises
         ------
         ValueError
-            For a name that was not recorded.
+            For a name that was not recorded, and where no step was: ``burn_in`` is beyond the last.
 
         References
         ----------
@@ -132,6 +132,10 @@ class ExchangeResult:
         (2, 3)
         """
         checks.one_of(name, "name", ("energies", *self.observables))
+        if not len(self.energies):
+            raise ValueError(
+                f"burn_in must be below the number of steps, {self.steps}, got {self.burn_in}"
+            )
         return batch_means(self.energies if name == "energies" else self.observables[name])
 
     def to_arviz(self, *others: "ExchangeResult") -> Any:

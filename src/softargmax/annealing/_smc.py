@@ -119,8 +119,8 @@ def smc(
     sweep: Sweep,
     *,
     coldness: ArrayLike | None = None,
-    start: float = 0.0,
-    final: float = 1.0,
+    start: float | None = None,
+    final: float | None = None,
     ess: float = 0.5,
     steps: int | None = None,
     rng: Rng = None,
@@ -153,7 +153,8 @@ def smc(
         A fixed ladder: finite and strictly increasing, from the coldness of the states on. When
         None, each step goes as far as an effective sample size of ess·n allows.
     start, final : float
-        Without a ladder, the coldness of the states and the one at which to end, both finite.
+        Without a ladder, the coldness of the states, 0 when None, and the one at which to end, 1
+        when None; both finite.
     ess : float
         Particles are resampled (scheme "ssp") where their effective sample size is ess·n or less.
         With 0 they never are: given a ladder, the run is then annealed importance sampling.
@@ -181,10 +182,10 @@ def smc(
     Raises
     ------
     ValueError
-        For a ladder out of order, numbers out of range, shapes that do not fit, energies of NaN or
-        -inf or all of them +inf, an ess of 0 or 1 without a ladder, at which no step is possible,
-        a ``resume`` from other levels or with more steps, or a file to resume from that no run has
-        saved.
+        For a ladder out of order, or given beside start or final, numbers out of range, shapes that
+        do not fit, energies of NaN or -inf or all of them +inf, an ess of 0 or 1 without a ladder,
+        at which no step is possible, a ``resume`` from other levels or with more steps, or a file
+        to resume from that no run has saved.
     TypeError
         If ``sweep`` returns None, and for arguments of the wrong type.
     FileExistsError
@@ -237,10 +238,7 @@ def smc(
     (np.float64(18.81), np.float64(0.08), np.float64(18.85))
     """
     ladder = None if coldness is None else _finite_ladder(coldness)
-    begin = float(checks.number(start, "start", "(-inf, inf)") if ladder is None else ladder[0])
-    end = float(checks.number(final, "final", "(-inf, inf)") if ladder is None else ladder[-1])
-    if end < begin:
-        raise ValueError(f"final must be at least start={begin:g}, got {end:g}")
+    begin, end = _ends(ladder, start, final)
     ess = float(checks.number(ess, "ess", "[0, 1]"))
     if ladder is None and ess in (0, 1):
         raise ValueError(f"ess must be in (0, 1) without a ladder (coldness=), got {ess:g}")
@@ -312,6 +310,20 @@ def _finite_ladder(coldness: ArrayLike) -> Any:
     if not np.isfinite(ladder).all():
         raise ValueError(f"coldness must be finite, got {ladder}")
     return ladder
+
+
+def _ends(ladder: Any, start: float | None, final: float | None) -> tuple[float, float]:
+    """The first coldness and the last."""
+    if ladder is not None:
+        for name, value in (("start", start), ("final", final)):
+            if value is not None:
+                raise ValueError(f"{name} must be None beside a ladder (coldness=), got {value!r}")
+        return float(ladder[0]), float(ladder[-1])
+    begin = float(checks.number(0.0 if start is None else start, "start", "(-inf, inf)"))
+    end = float(checks.number(1.0 if final is None else final, "final", "(-inf, inf)"))
+    if end < begin:
+        raise ValueError(f"final must be at least start={begin:g}, got {end:g}")
+    return begin, end
 
 
 def _cloud_of(past: SMCResult, begin: float, end: float, ladder: Any) -> _Cloud:

@@ -101,7 +101,10 @@ def ucb(
     log_total = xp.log(xp.where(total > 1, total, xp.ones_like(total)))
     fresh = legal & (n == 0)
     bonus = width * xp.sqrt(log_total / xp.where(n > 0, n, xp.ones_like(n)))
-    score = xp.where(legal, xp.astype(own, bonus.dtype), xp.zeros_like(bonus)) + bonus
+    own = xp.where(legal, xp.astype(own, bonus.dtype), xp.zeros_like(bonus))
+    score = own + bonus
+    beyond = xp.any(xp.abs(score) == math.inf, axis=-1, keepdims=True)
+    score = xp.where(beyond, own / 2 + bonus / 2, score)
     first = xp.any(fresh, axis=-1, keepdims=True)
     score = xp.where(first, xp.where(fresh, 0.0, -math.inf), xp.where(legal, score, -math.inf))
     return policy_of(xp.where(bad, math.nan, score), z, xp, temperature=0.0)

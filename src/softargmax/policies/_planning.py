@@ -59,6 +59,7 @@ def _searched(
     legal, own, x, n, v, bad = aligned(
         xp, support_of(z, given.prior, xp), z, xp.astype(x, wide), n, v[..., None], bad_rows(given)
     )
+    n = xp.where(legal, n, xp.zeros_like(n))
     visited = n > 0
     x = xp.where(visited, x, xp.zeros_like(x))
     wrong = (xp.abs(x) == math.inf) | xp.isnan(x)
@@ -116,7 +117,7 @@ def completed_q(
     q : array, shape (..., K)
         Mean value of each action in the search; values at unvisited actions are not read.
     visits : array, shape (..., K)
-        N(a) ≥ 0, how often each action was visited.
+        N(a) ≥ 0, how often each action was visited; 0 for one that is not legal.
     value : float or array, shape (...)
         v, the value network's estimate of the root.
     mask : array of bool (or 0 and 1), shape (..., K), optional

@@ -181,7 +181,7 @@ def reweight(
     ----------
     energies : array, shape (steps, R), or R arrays of shape (steps,)
         The energies of samples at each coldness: ``run.energies`` of a replica exchange. Finite.
-        In a list of arrays each rung may have its own number of samples.
+        A list of R sequences has one for each rung, which may differ in length.
     coldness : array, shape (R,)
         β of each rung, finite; 0 and negative ones are allowed.
     to : float or array, shape (...)
@@ -286,7 +286,11 @@ def _finite(x: Any, name: str) -> Array:
 def _pooled(energies: Any, rungs: int, blocks: int) -> _Pool:
     """The samples of all rungs."""
     each = energies if isinstance(energies, list | tuple) else ()
-    if each and all(np.ndim(x) == 1 for x in each) and any(len(x) != rungs for x in each):
+    if (
+        each
+        and all(np.ndim(x) == 1 for x in each)
+        and (len(each) == rungs or any(len(x) != rungs for x in each))
+    ):
         given = [_finite(x, "energies") for x in each]
         if len(given) != rungs:
             raise ValueError(f"energies must be {rungs} arrays, one a coldness, got {len(given)}")

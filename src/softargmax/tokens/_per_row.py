@@ -33,6 +33,10 @@ class PerRow(Stage):
     stages: tuple[Stage, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.stages, Stage):
+            raise TypeError(
+                f"stages must be one for each row, got {type(self.stages).__name__} alone"
+            )
         self._set("stages", tuple(self.stages))
         super().__post_init__()
         for stage in self.stages:
@@ -143,4 +147,4 @@ def per_row(stages: Sequence[Stage]) -> PerRow:
     array([[1.  , 0.  , 0.  ],
            [0.25, 0.5 , 0.25]])
     """
-    return PerRow(tuple(stages))
+    return PerRow(stages)  # type: ignore[arg-type]

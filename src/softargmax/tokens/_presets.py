@@ -103,9 +103,28 @@ def preset(
     given = _named(params, project, style)
     values = {name: known[name] if given.get(name) is None else given[name] for name in known}
     requests = _requests(values, project.off)
-    made = [chain(*project.build(own)) for own in ([values] if requests is None else requests)]
+    made = [_built(own, project, style) for own in ([values] if requests is None else requests)]
     whole = made[0] if requests is None else chain(per_row(made))
     return whole if prompt_length is None else whole.with_prompt(prompt_length)
+
+
+def _built(values: dict[str, Any], project: Project, style: str) -> Chain:
+    """The chain of one request; where a stage refuses a parameter, under the name given here."""
+
+    def refused(name: str) -> bool:
+        try:
+            project.build({**project.off, name: values[name]})
+        except (TypeError, ValueError):
+            return True
+        return False
+
+    try:
+        return chain(*project.build(values))
+    except (TypeError, ValueError) as error:
+        name = next(filter(refused, values), "")
+        if str(error).startswith(name):
+            raise
+        raise type(error)(f"{name} of {style}: {error}") from None
 
 
 def _named(params: dict[str, Any], project: Project, style: str) -> dict[str, Any]:

@@ -31,10 +31,13 @@ class Truncation(Stage):
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
         state = state_of(dist)
-        rule = self._rule(state.batch_shape)
-        return of_state(thresholds.truncated(state, rule), type(dist))
+        return of_state(thresholds.truncated(state, self._own(state.batch_shape)), type(dist))
 
-    def _rule(self, batch: Shape) -> Rule:
+    def _rule(self, batch: Shape) -> Rule | None:
+        # A subclass may do more when it is called.
+        return self._own(batch) if type(self).__call__ is Truncation.__call__ else None
+
+    def _own(self, batch: Shape) -> Rule:
         name = next(iter(self._intervals), None)
         parameter = None if name is None else self._fitting(name, batch)
         return Rule(self._bound, parameter, self._key, self._least(parameter), self._exact)
