@@ -87,9 +87,10 @@ toc_object_entries_show_parents = "hide"
 
 
 def saved_pictures(_: Any, block_vars: Any, gallery_conf: Any) -> str:
-    """The picture that an example saves, as sphinx-gallery's scrapers do."""
+    """The picture that an example saves under its own name, as sphinx-gallery's scrapers do."""
     paths = []
-    for picture in sorted(Path.cwd().glob("*.png")):
+    picture = Path(block_vars["src_file"]).with_suffix(".png").name
+    if Path(picture).exists():
         target = next(block_vars["image_path_iterator"])
         shutil.move(picture, target)
         paths.append(target)
@@ -106,6 +107,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,  # a page whose scripts come from elsewhere
     "abort_on_example_error": True,
+    "parallel": 2,
     "download_all_examples": False,
     "thumbnail_size": (640, 440),  # of a card twice as small, for screens twice as dense
 }

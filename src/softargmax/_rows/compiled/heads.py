@@ -13,6 +13,8 @@ from numba.extending import overload
 from softargmax._rows.compiled.gaps import fill
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel
 
+_ROOM = 4096  # positions that are found without being counted first
+
 # ---------------------------------------------------------------------------- floats in order
 
 
@@ -98,23 +100,28 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
 @kernel
 def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
     """The positions of the scores in [low, high], ascending; ``heads`` may be empty."""
-    blocks = (len(z) + BLOCK - 1) // BLOCK
-    counts, marks = np.empty(blocks, np.int32), np.empty(BLOCK, np.uint8)
+    blocks, room = (len(z) + BLOCK - 1) // BLOCK, np.int64(len(z))
+    counts, marks = np.ones(blocks, np.int32), np.zeros(BLOCK, np.uint8)
     words = marks.view(np.uint64)
-    total = 0
-    for b in range(blocks):
-        own = heads[b * LANE : (b + 1) * LANE]
-        hits: Any = np.int32(0)
-        for j in range(len(own)):
-            hits = np.int32(hits + np.int32(own[j] >= low))
-        if hits or not len(heads):
-            some, hits = z[b * BLOCK : (b + 1) * BLOCK], np.int32(0)
-            for j in range(len(some)):
-                hits = np.int32(hits + np.int32((some[j] >= low) & (some[j] <= high)))
-        counts[b] = hits
-        total += hits
-    found = np.empty(total + 1, np.int64)  # one more, since what does not stay is written over
-    at, one, marks[:] = np.uint64(0), np.uint64(1), 0
+    if len(heads):
+        reach, hits = np.empty(len(heads), np.uint8), np.int32(0)
+        for i in range(len(heads)):
+            reach[i] = heads[i] >= low
+            hits = np.int32(hits + np.int32(reach[i]))
+        room, eights = np.int64(hits) * (BLOCK // LANE), reach.view(np.uint64)
+        for b in range(blocks):
+            counts[b] = (eights[2 * b] | eights[2 * b + 1]) != 0
+    if room > _ROOM:  # else there is memory for all that there can be
+        room = np.int64(0)
+        for b in range(blocks):
+            if counts[b]:
+                some, hits = z[b * BLOCK : (b + 1) * BLOCK], np.int32(0)
+                for j in range(len(some)):
+                    hits = np.int32(hits + np.int32((some[j] >= low) & (some[j] <= high)))
+                counts[b] = hits
+                room += hits
+    found = np.empty(room + 1, np.int64)  # one more, since what does not stay is written over
+    at, one = np.uint64(0), np.uint64(1)
     for b in range(blocks):
         if counts[b] == 0:
             continue
@@ -135,7 +142,7 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
                         found[at] = first + 8 * k + j
                         at += word & one
                         word >>= np.uint64(8)
-    return found[:total]
+    return found[:at]
 
 
 @kernel
@@ -167,12 +174,12 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
         return between(z, heads, least if k >= len(z) else max(kth(z, k), least), ends[1])
     groups = heads
     if k * 4 * LANE <= len(heads):  # groups of groups
-        blocks = len(heads) // LANE
-        groups = np.full((blocks + LANE - 1) // LANE * LANE, -np.inf).astype(z.dtype)
-        for b in range(blocks):
-            some, own = groups[b // LANE * LANE :][:LANE], heads[b * LANE : (b + 1) * LANE]
-            for j in range(LANE):
-                some[j] = some[j] if some[j] > own[j] else own[j]
+        width = len(heads) // LANE
+        groups = heads[:width].copy()
+        for start in range(width, len(heads), width):
+            some = heads[start : start + width]
+            for j in range(len(some)):
+                groups[j] = groups[j] if groups[j] > some[j] else some[j]
     found = between(z, heads, max(kth(groups, k), least), ends[1])
     if len(found) <= k:
         return found

@@ -132,8 +132,7 @@ class CompiledScores(RowScores):
         A rule is its kind, a parameter and the least count. What Python does between two kernels
         takes longer than the kernels themselves where few scores survive the first.
         """
-        width = len(self.q)
-        size = width if rules[0][0] == MASS else 0
+        size = len(self.q) if rules[0][0] == MASS else 0
         with Scratch(size, self.q.dtype) as d, Scratch(size, self.q.dtype) as w:
             return surviving(self.q, self.heads, *self._way, np.array(rules), d, w)
 
