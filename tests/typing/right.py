@@ -8,11 +8,20 @@ from numpy.typing import NDArray
 
 from softargmax import Categorical, RelaxedCategorical, log_softargmax, smooth_max, softargmax
 from softargmax.draws import Keyed
-from softargmax.gumbel import conditional_gumbels, gumbel_top_k, maximal_coupling, residual
+from softargmax.gumbel import (
+    conditional_gumbels,
+    gumbel_max,
+    gumbel_noise,
+    gumbel_top_k,
+    maximal_coupling,
+    residual,
+)
 from softargmax.mixtures import mix, pool
 from softargmax.policies import (
+    MultiCategorical,
     boltzmann,
     boltzmann_gumbel,
+    completed_q,
     epsilon_greedy,
     exp3,
     greedy,
@@ -21,8 +30,9 @@ from softargmax.policies import (
     ucb,
     with_dirichlet_noise,
 )
-from softargmax.resampling import resample
+from softargmax.resampling import effective_sample_size, resample
 from softargmax.schedules import Constant, Cosine, Geometric, Linear, LinearColdness, Polynomial
+from softargmax.temperatures import temperature_for_entropy, temperature_for_ess
 from softargmax.thermodynamics import free_energy, internal_energy
 from softargmax.tokens import (
     FrequencyPenalty,
@@ -165,6 +175,17 @@ def functions(x: NDArray[np.float64]) -> None:
     assert_type(boltzmann_gumbel(x, x, 1.0, rng=0), Categorical[Numpy])
     assert_type(with_dirichlet_noise(greedy(x), 0.3, 0.25), Categorical[Numpy])
     assert_type(resample(greedy(x), 8, scheme="ssp"), Numpy)
+    assert_type(effective_sample_size(greedy(x)), Numpy)
+    assert_type(temperature_for_entropy([0.0, 1.0], 0.5), Numpy)
+    assert_type(temperature_for_ess(x, 1.5, mask=[True, True]), Numpy)
+    assert_type(gumbel_max(x, gumbel_noise(2)), Numpy)
+    assert_type(completed_q(x, q=[1.0, 2.0], visits=[1, 0], value=0.5), Numpy)
+    several = MultiCategorical(np.zeros((3, 5)), sizes=(2, 3))
+    assert_type(several, MultiCategorical[Numpy])
+    assert_type(several.sample(rng=0), Numpy)
+    assert_type(several.sample_and_log_prob(rng=0)[1], Numpy)
+    assert_type(several.dimension(0), Categorical[Numpy])
+    assert_type(several[0].entropy(), Numpy)
 
 
 def randomness(dist: Categorical[Numpy], rng: Rng, rngs: Rngs, seeds: NDArray[np.int64]) -> None:
@@ -183,6 +204,7 @@ def randomness(dist: Categorical[Numpy], rng: Rng, rngs: Rngs, seeds: NDArray[np
 def stages(dist: Categorical[Numpy]) -> None:
     assert_type(TopP(0.9)(dist), Categorical[Numpy])
     assert_type(chain(FrequencyPenalty(0.5), Temperature(0.7))(dist, [1, 2]), Categorical[Numpy])
+    assert_type(TopK(np.array([1, 50]))(dist), Categorical[Numpy])
     preset("llama.cpp", top_k=40, defaults=True)
     LogitBias({3: 1.0}, on="logits")
     FrequencyPenalty(0.5, of="prompt", prompt_length=3)

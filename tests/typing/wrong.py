@@ -7,10 +7,19 @@ from numpy.typing import NDArray
 
 from softargmax import Categorical, RelaxedCategorical, smooth_max, softargmax
 from softargmax.mixtures import mix
-from softargmax.policies import boltzmann, epsilon_greedy, greedy
+from softargmax.policies import MultiCategorical, boltzmann, epsilon_greedy, greedy
 from softargmax.resampling import resample
 from softargmax.schedules import Constant, Cosine, Linear, Polynomial
-from softargmax.tokens import FrequencyPenalty, LogitBias, TopK, chain, preset
+from softargmax.temperatures import temperature_for_entropy
+from softargmax.tokens import (
+    FrequencyPenalty,
+    LogitBias,
+    Mirostat,
+    Temperature,
+    TopK,
+    chain,
+    preset,
+)
 
 Numpy = NDArray[Any]
 
@@ -96,6 +105,13 @@ def the_rest(dist: Categorical[Numpy], x: NDArray[np.float64]) -> None:
     greedy(x).probs.backward()  # wrong
     mix([x, x], [1, 2])  # wrong
     mix([dist, dist], "ab")  # wrong
+    temperature_for_entropy("logits", 0.5)  # wrong
+    temperature_for_entropy(x, 0.5).backward()  # wrong
+    MultiCategorical(x, sizes="23")  # wrong
+    MultiCategorical(x, sizes=(2, 3)).mode().detach()  # wrong
+    TopK("50")  # wrong
+    Temperature("0.7")  # wrong
+    Mirostat(target="3")  # wrong
     preset("huggingface")  # wrong
     chain(TopK(2))(x)  # wrong
     LogitBias({3: 1.0}, on="probs")  # wrong

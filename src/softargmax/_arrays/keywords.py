@@ -84,7 +84,9 @@ def explained(function: F) -> F:
             _explain(function, named, function.__qualname__.removesuffix(".__init__"))
             raise
 
-    return call  # type: ignore[return-value]
+    made: Any = call
+    made._torchdynamo_inline = function  # which torch.compile traces, as of ``ignore_fp_errors``
+    return made
 
 
 class Explained(ABCMeta):

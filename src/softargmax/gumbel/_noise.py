@@ -1,7 +1,7 @@
 """Gumbel noise, Gumbel-max draws, and noise conditioned on the winner."""
 
 import math
-from typing import Any
+from typing import Any, overload
 
 from softargmax._arrays import checks
 from softargmax._arrays.keywords import explained
@@ -14,7 +14,7 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     unwrap,
 )
-from softargmax._arrays.types import A
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core import sampling
 from softargmax._core.support import meet_rows
 from softargmax._core.variants import spread
@@ -67,6 +67,10 @@ def gumbel_noise(
     return unwrap(gumbels_like_rng(rng, Tag.GUMBEL_NOISE, size, dtype))
 
 
+@overload
+def gumbel_max(log_probs: NumpyLike, noise: NumpyLike) -> Numpy: ...
+@overload
+def gumbel_max(log_probs: Like[A], noise: Like[A]) -> A: ...
 @ignore_fp_errors
 @explained
 def gumbel_max(log_probs: ArrayLike, noise: ArrayLike) -> Any:

@@ -1,7 +1,7 @@
 """Gumbel-top-k with its threshold, for importance weights."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from softargmax._arrays.namespaces import (
     namespace_of,
     unwrap,
 )
-from softargmax._arrays.types import A
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core import sampling
 from softargmax._core.information import log_probs
 from softargmax._random.sources import Rngs
@@ -115,6 +115,10 @@ def gumbel_top_k(
     return GumbelTopK(found, unwrap(threshold[..., 0]), inclusion)
 
 
+@overload
+def log_inclusion(log_probs: NumpyLike, threshold: NumpyLike) -> Numpy: ...
+@overload
+def log_inclusion(log_probs: Like[A], threshold: Like[A]) -> A: ...
 @ignore_fp_errors
 def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
     r"""log P(a perturbed log-probability exceeds a threshold) = log(1 - exp(-exp(log p - κ))).

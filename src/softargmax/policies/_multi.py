@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Generic, Self, overload
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from softargmax._arrays.namespaces import (
     to_namespace,
     unwrap,
 )
+from softargmax._arrays.types import A, A_co, Like, Numpy, NumpyLike
 from softargmax._core import display
 from softargmax._core.batch import Batch
 from softargmax._core.formula import bad_rows
@@ -36,7 +37,7 @@ from softargmax.policies._factors import Factors, Group
 _SHOWN = 10  # dimensions that notebooks show
 
 
-class MultiCategorical(Batch):
+class MultiCategorical(Batch, Generic[A_co]):
     r"""Independent categorical variables that form one action, with joint log-probabilities.
 
     .. math:: \log \pi(a) = \sum_d \log p_d(a_d), \qquad H = \sum_d H_d
@@ -77,6 +78,28 @@ class MultiCategorical(Batch):
 
     _factors: Factors
 
+    @overload
+    def __init__(
+        self: "MultiCategorical[Numpy]",
+        logits: NumpyLike,
+        sizes: Iterable[int],
+        temperature: NumpyLike | None = None,
+        *,
+        coldness: NumpyLike | None = None,
+        mask: NumpyLike | None = None,
+        prior: NumpyLike | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "MultiCategorical[A]",
+        logits: Like[A],
+        sizes: Iterable[int],
+        temperature: Like[A] | None = None,
+        *,
+        coldness: Like[A] | None = None,
+        mask: Like[A] | None = None,
+        prior: Like[A] | None = None,
+    ) -> None: ...
     @explained
     def __init__(
         self,
@@ -141,7 +164,7 @@ class MultiCategorical(Batch):
         dots = () if any(part is Ellipsis for part in index) else (Ellipsis,)
         return self._of(self._factors.mapped(lambda dist: dist[(*index, *dots, slice(None))]))
 
-    def dimension(self, d: int) -> Categorical:
+    def dimension(self, d: int) -> Categorical[A_co]:
         """The distribution of one dimension, padded to the largest size with categories of p = 0.
 
         Parameters
@@ -178,12 +201,12 @@ class MultiCategorical(Batch):
         return of_state(state.replace(logits=read_only(z), z=z))
 
     @property
-    def probs(self) -> Array:
+    def probs(self) -> A_co:
         """The probabilities of all dimensions, concatenated as the logits are, batch + (K,)."""
         return read_only(self._factors.flat(lambda dist, _: dist.probs))
 
     @property
-    def log_probs(self) -> Array:
+    def log_probs(self) -> A_co:
         """The log-probabilities in nats, laid out as :attr:`probs`."""
         return read_only(self._factors.flat(lambda dist, _: dist.log_probs))
 
@@ -234,7 +257,7 @@ class MultiCategorical(Batch):
     # ------------------------------------------------------------------ draws
 
     @explained
-    def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> Any:
+    def sample(self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> A_co:
         """Independent draws of actions.
 
         Parameters
@@ -270,7 +293,7 @@ class MultiCategorical(Batch):
     @explained
     def sample_and_log_prob(
         self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
-    ) -> tuple[Any, Any]:
+    ) -> tuple[A_co, A_co]:
         """Draw actions as :meth:`sample` does, and return them with their joint log-probabilities.
 
         Parameters
@@ -295,7 +318,7 @@ class MultiCategorical(Batch):
         action = self.sample(shape, rng=rng)
         return action, self.log_prob(action)
 
-    def mode(self) -> Any:
+    def mode(self) -> A_co:
         """The likeliest action, batch_shape + (len(sizes),); ties go to the lowest index.
 
         Examples
@@ -308,7 +331,7 @@ class MultiCategorical(Batch):
 
     # ------------------------------------------------------------------ information
 
-    def log_prob(self, action: ArrayLike) -> Any:
+    def log_prob(self, action: ArrayLike) -> A_co:
         """The joint log-probability of actions in nats.
 
         Parameters
@@ -335,7 +358,7 @@ class MultiCategorical(Batch):
         x, factors = self._action(action), self._factors
         return self._summed(factors.each(lambda dist, some: dist.log_prob(factors.pick(x, some))))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> A_co:
         """The joint entropy in nats, shape batch_shape.
 
         Examples
@@ -346,7 +369,7 @@ class MultiCategorical(Batch):
         """
         return self._summed(self._factors.each(lambda dist, _: dist.entropy()))
 
-    def kl_divergence(self, other: "MultiCategorical") -> Any:
+    def kl_divergence(self, other: "MultiCategorical") -> A_co:
         """KL(self ‖ other) in nats, for two distributions of equal sizes.
 
         Parameters
@@ -378,7 +401,7 @@ class MultiCategorical(Batch):
             self._factors.each(lambda dist, _: dist.kl_divergence(next(others).dist))
         )
 
-    def score(self, action: ArrayLike) -> Array:
+    def score(self, action: ArrayLike) -> A_co:
         """The gradient of the joint log-probability, ∂ log π(action)/∂ logits, (..., K).
 
         In the logits as given, at every temperature and with every mask.
@@ -401,7 +424,7 @@ class MultiCategorical(Batch):
         x, factors = self._action(action), self._factors
         return factors.flat(lambda dist, some: dist.score(factors.pick(x, some)))
 
-    def entropy_gradient(self) -> Array:
+    def entropy_gradient(self) -> A_co:
         """The gradient of the joint entropy, ∂H/∂ logits as given, batch_shape + (K,).
 
         Examples

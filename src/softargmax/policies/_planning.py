@@ -1,7 +1,7 @@
 """Planning at the root of a search: Gumbel MuZero's choice of actions and its improved policy."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from softargmax._arrays import checks
 from softargmax._arrays.keywords import explained
@@ -16,6 +16,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core.formula import bad_rows
 from softargmax._core.state import State, support_of
 from softargmax.categorical import Categorical
@@ -94,6 +95,19 @@ def _completed(s: _Searched) -> Array:
     return xp.where(s.bad, math.nan, xp.where(visited, s.q, mixed))
 
 
+@overload
+def completed_q(
+    logits: NumpyLike,
+    q: NumpyLike,
+    visits: NumpyLike,
+    value: NumpyLike,
+    *,
+    mask: NumpyLike | None = None,
+) -> Numpy: ...
+@overload
+def completed_q(
+    logits: Like[A], q: Like[A], visits: Like[A], value: Like[A], *, mask: Like[A] | None = None
+) -> A: ...
 @ignore_fp_errors
 @explained
 def completed_q(

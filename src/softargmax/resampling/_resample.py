@@ -146,7 +146,7 @@ sampling.host_draw("parents", _parents)
 
 
 @ignore_fp_errors
-def effective_sample_size(dist: Categorical) -> Any:
+def effective_sample_size(dist: Categorical[A]) -> A:
     r"""The effective sample size of weighted particles, :math:`1 / \sum_i p_i^2`.
 
     Parameters

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from softargmax._arrays.namespaces import (
     unwrap,
     widest_float,
 )
+from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core.inputs import checked_state, meet_batch
 from softargmax._random.source import JOBS, Job
 from softargmax._random.sources import hand_out
@@ -27,6 +28,14 @@ from softargmax._rows import solver
 from softargmax._rows.rows import as_rows
 
 
+@overload
+def temperature_for_entropy(
+    logits: NumpyLike, entropy: NumpyLike, *, mask: NumpyLike | None = None
+) -> Numpy: ...
+@overload
+def temperature_for_entropy(
+    logits: Like[A], entropy: Like[A], *, mask: Like[A] | None = None
+) -> A: ...
 @explained
 def temperature_for_entropy(
     logits: ArrayLike, entropy: ArrayLike, *, mask: ArrayLike | None = None
@@ -82,6 +91,14 @@ def temperature_for_entropy(
     return _temperature(logits, entropy, mask, "entropy")
 
 
+@overload
+def temperature_for_perplexity(
+    logits: NumpyLike, perplexity: NumpyLike, *, mask: NumpyLike | None = None
+) -> Numpy: ...
+@overload
+def temperature_for_perplexity(
+    logits: Like[A], perplexity: Like[A], *, mask: Like[A] | None = None
+) -> A: ...
 @explained
 def temperature_for_perplexity(
     logits: ArrayLike, perplexity: ArrayLike, *, mask: ArrayLike | None = None
@@ -114,6 +131,14 @@ def temperature_for_perplexity(
     return _temperature(logits, perplexity, mask, "perplexity")
 
 
+@overload
+def temperature_for_max_prob(
+    logits: NumpyLike, max_prob: NumpyLike, *, mask: NumpyLike | None = None
+) -> Numpy: ...
+@overload
+def temperature_for_max_prob(
+    logits: Like[A], max_prob: Like[A], *, mask: Like[A] | None = None
+) -> A: ...
 @explained
 def temperature_for_max_prob(
     logits: ArrayLike, max_prob: ArrayLike, *, mask: ArrayLike | None = None
@@ -147,6 +172,12 @@ def temperature_for_max_prob(
     return _temperature(logits, max_prob, mask, "max_prob")
 
 
+@overload
+def temperature_for_ess(
+    logits: NumpyLike, ess: NumpyLike, *, mask: NumpyLike | None = None
+) -> Numpy: ...
+@overload
+def temperature_for_ess(logits: Like[A], ess: Like[A], *, mask: Like[A] | None = None) -> A: ...
 @explained
 def temperature_for_ess(logits: ArrayLike, ess: ArrayLike, *, mask: ArrayLike | None = None) -> Any:
     r"""The temperature at which the effective sample size :math:`1 / \sum p_i^2` has a given value.

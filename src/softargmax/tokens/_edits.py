@@ -14,7 +14,7 @@ import numpy as np
 
 from softargmax._arrays.checks import check_fits_within, number, one_of
 from softargmax._arrays.namespaces import ignore_fp_errors, is_traced, to_namespace, to_numpy
-from softargmax._arrays.types import A
+from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import information, renewal
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
@@ -67,7 +67,7 @@ class Temperature(Stage):
     array([0.9, 0.1, 0. ])
     """
 
-    t: Any
+    t: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"t": "[0, inf]"}
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
@@ -102,9 +102,9 @@ class DynamicTemperature(Stage):
     array([0.5, 0.5, 0. ])
     """
 
-    low: Any
-    high: Any
-    exponent: Any = 1.0
+    low: ArrayLike
+    high: ArrayLike
+    exponent: ArrayLike = 1.0
     _intervals: ClassVar[dict[str, str]] = {
         "low": "[0, inf)",
         "high": "[0, inf)",

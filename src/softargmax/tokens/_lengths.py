@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from softargmax._arrays.types import ArrayLike
 from softargmax._core.renewal import Change
 from softargmax._core.state import State
 from softargmax.tokens._edits import banned
@@ -69,7 +70,7 @@ class MinLength(_LengthRule):
     array([0.5 , 0.25, 0.25])
     """
 
-    n: Any
+    n: ArrayLike
     end: Any
     _intervals: ClassVar[dict[str, str]] = {"n": "integers [0, inf)"}
     _ids: ClassVar[str] = "end"
@@ -116,7 +117,7 @@ class Force(_LengthRule):
     """
 
     ids: Any
-    at: Any
+    at: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"at": "integers [0, inf)"}
     _ids: ClassVar[str] = "ids"
 
@@ -169,8 +170,8 @@ class LengthDecay(_LengthRule):
     [0.125, 0.125, 0.125, 0.288, 0.658, 0.952]
     """
 
-    start: Any
-    factor: Any
+    start: ArrayLike
+    factor: ArrayLike
     end: Any
     of: Part = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"start": "integers [0, inf)", "factor": "(0, inf)"}

@@ -83,8 +83,8 @@ class Mirostat(Stage):
     1.5
     """
 
-    target: Any
-    rate: Any = 0.1
+    target: ArrayLike
+    rate: ArrayLike = 0.1
     version: int = field(default=2, kw_only=True)
     state: Any = field(default=None, kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"target": "(0, inf)", "rate": "(0, inf)"}
@@ -128,7 +128,8 @@ class Mirostat(Stage):
         >>> Mirostat(target=1.5).init()
         3.0
         """
-        return 2.0 * self.target
+        target: Any = self.target
+        return 2.0 * target
 
     def step(self, dist: Categorical, state: ArrayLike, *, rng: Rngs = None) -> tuple[Any, Any]:
         """Draw a token for each row, and return it with the next state.

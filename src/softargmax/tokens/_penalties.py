@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from softargmax._arrays.checks import count
+from softargmax._arrays.types import ArrayLike
 from softargmax._core.renewal import Change
 from softargmax.tokens._edits import banned
 from softargmax.tokens._history import ids_of
@@ -86,7 +87,7 @@ class RepetitionPenalty(Penalty):
     array([0.0769, 0.3077, 0.6154])
     """
 
-    theta: Any
+    theta: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"theta": "(0, inf)"}
 
     def _change(self, seen: Seen, *, theta: float) -> Change:  # type: ignore[override]
@@ -127,7 +128,7 @@ class FrequencyPenalty(Penalty):
     array([0.3333, 0.3333, 0.3333])
     """
 
-    alpha: Any
+    alpha: ArrayLike
     of: Part = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
@@ -169,7 +170,7 @@ class PresencePenalty(Penalty):
     array([0.3333, 0.3333, 0.3333])
     """
 
-    alpha: Any
+    alpha: ArrayLike
     of: Part = field(default="output", kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
@@ -265,8 +266,8 @@ class DRY(Penalty):
     array([0.3333, 0.3333, 0.3333])
     """
 
-    multiplier: Any
-    base: Any = 1.75
+    multiplier: ArrayLike
+    base: ArrayLike = 1.75
     allowed_length: int = 2
     breakers: Any = ()
     _intervals: ClassVar[dict[str, str]] = {"multiplier": "[0, inf)", "base": "[1, inf)"}

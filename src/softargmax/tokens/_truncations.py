@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from softargmax._arrays.checks import check_instance, count
 from softargmax._arrays.namespaces import Shape, namespace_of
-from softargmax._arrays.types import A
+from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import thresholds
 from softargmax._core.thresholds import Rule, Scores
 from softargmax.categorical import Categorical, of_state, state_of
@@ -81,7 +81,7 @@ class TopK(Truncation):
     array([0.5 , 0.25, 0.  , 0.25])
     """
 
-    k: Any
+    k: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"k": "integers [1, inf)"}
 
     _bound = staticmethod(thresholds.by_rank)
@@ -122,7 +122,7 @@ class TopP(Truncation):
     array([0.6667, 0.3333, 0.    , 0.    ])
     """
 
-    p: Any
+    p: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"p": "[0, 1]"}
     _exact: ClassVar[bool] = True
     _bound = staticmethod(thresholds.by_mass)
@@ -156,7 +156,7 @@ class MinP(Truncation):
     array([0.6667, 0.3333, 0.    , 0.    ])
     """
 
-    p: Any
+    p: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"p": "[0, 1]"}
 
     _bound = staticmethod(thresholds.by_ratio)
@@ -193,7 +193,7 @@ class Typical(Truncation):
     array([0., 1., 0., 0., 0.])
     """
 
-    mass: Any
+    mass: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"mass": "[0, 1]"}
     _exact: ClassVar[bool] = True
 
@@ -231,7 +231,7 @@ class EpsilonCutoff(Truncation):
     array([0.6667, 0.3333, 0.    , 0.    ])
     """
 
-    eps: Any
+    eps: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"eps": "[0, 1]"}
 
     def _bound(self, scores: Scores, parameter: Any) -> Any:
@@ -266,7 +266,7 @@ class EtaCutoff(Truncation):
     array([0.6667, 0.3333, 0.    , 0.    ])
     """
 
-    eps: Any
+    eps: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"eps": "[0, 1]"}
 
     def _bound(self, scores: Scores, parameter: Any) -> Any:
@@ -305,7 +305,7 @@ class TopNSigma(Truncation):
     array([0.7311, 0.2689, 0.    , 0.    ])
     """
 
-    n: Any
+    n: ArrayLike
     _intervals: ClassVar[dict[str, str]] = {"n": "[0, inf)"}
 
     def _bound(self, scores: Scores, parameter: Any) -> Any:
@@ -349,7 +349,7 @@ class TopH(Truncation):
     array([0.6667, 0.3333, 0.    , 0.    , 0.    ])
     """
 
-    fraction: Any
+    fraction: ArrayLike
     cumulative: bool = field(default=False, kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"fraction": "[0, 1]"}
     _exact: ClassVar[bool] = True

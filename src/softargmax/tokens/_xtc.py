@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from softargmax._arrays.checks import check_instance, count
-from softargmax._arrays.types import A
+from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import thresholds
 from softargmax._core.mixtures import log_sides, mixed
 from softargmax._core.thresholds import Rule, Scores
@@ -50,8 +50,8 @@ class XTC(Stage):
     array([0.25  , 0.375 , 0.1875, 0.1875])
     """
 
-    threshold: Any
-    probability: Any
+    threshold: ArrayLike
+    probability: ArrayLike
     then: Stage | None = None
     min_keep: int = field(default=1, kw_only=True)
     _intervals: ClassVar[dict[str, str]] = {"threshold": "[0, 1]", "probability": "[0, 1]"}
