@@ -285,13 +285,9 @@ def _finite(x: Any, name: str) -> Array:
 
 def _pooled(energies: Any, rungs: int, blocks: int) -> _Pool:
     """The samples of all rungs."""
-    each = energies if isinstance(energies, list | tuple) else ()
-    if (
-        each
-        and all(np.ndim(x) == 1 for x in each)
-        and (len(each) == rungs or any(len(x) != rungs for x in each))
-    ):
-        given = [_finite(x, "energies") for x in each]
+    apart = isinstance(energies, list | tuple) and all(np.ndim(x) == 1 for x in energies)
+    if apart and (len(energies) == rungs or any(len(x) != rungs for x in energies)):
+        given = [_finite(x, "energies") for x in energies]
         if len(given) != rungs:
             raise ValueError(f"energies must be {rungs} arrays, one a coldness, got {len(given)}")
         steps = np.array([len(x) for x in given])
