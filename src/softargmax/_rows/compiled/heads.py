@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import overload
 
 from softargmax._rows.compiled.gaps import fill
-from softargmax._rows.compiled.maths import BLOCK, LANE, kernel
+from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
 
 _ROOM = 4096  # positions that are found without being counted first
 
@@ -64,37 +64,51 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
     """The largest of every LANE-th score of each block, -inf where there is none, and the largest
     of all; NaN where a score is NaN, and perhaps where one is inf. A ``z`` as long becomes a copy.
     """
-    quarter = BLOCK // 4
-    e, odd = np.empty(quarter, x.dtype), np.zeros(quarter, x.dtype)
+    e, odd = np.empty(BLOCK // 4, x.dtype), np.zeros(BLOCK // 4, x.dtype)
     best, last = np.empty(LANE, x.dtype), np.empty(BLOCK, x.dtype)
-    best[:] = -np.inf
-    for start in range(0, len(x), BLOCK):
-        some, into = x[start : start + BLOCK], z[start : start + BLOCK]
-        for j in range(len(into)):
-            into[j] = some[j]
-        if len(some) < BLOCK:
-            last[:] = -np.inf
-            last[: len(some)] = some
-            some = last
-        for j in range(quarter):
-            a, b = some[j], some[quarter + j]
-            c, d = some[2 * quarter + j], some[3 * quarter + j]
-            odd[j] += (a + b) + (c + d)
-            a, c = a if a > b else b, c if c > d else d
-            e[j] = a if a > c else c
-        own = heads[start // BLOCK * LANE : start // BLOCK * LANE + LANE]
-        for j in range(LANE):
-            a, b, c, d = e[j], e[LANE + j], e[2 * LANE + j], e[3 * LANE + j]
-            a, c = a if a > b else b, c if c > d else d
-            a = a if a > c else c
-            own[j] = a
-            best[j] = best[j] if best[j] > a else a
+    best[:], last[:] = -np.inf, -np.inf
+    whole = len(x) // BLOCK
+    for b in range(whole):
+        heads_of_block(x, b, z, e, odd, heads, best, b)
+    if whole * BLOCK < len(x):
+        last[: len(x) - whole * BLOCK] = x[whole * BLOCK :]
+        heads_of_block(last, 0, z[:0], e, odd, heads, best, whole)
+        if len(z):
+            z[whole * BLOCK :] = x[whole * BLOCK :]
     top, fine = best[0], True
     for j in range(LANE):
         top = best[j] if best[j] > top else top
-    for j in range(quarter):
+    for j in range(len(odd)):
         fine = fine and odd[j] == odd[j]
     return np.float64(top) if fine else np.nan
+
+
+@part
+def heads_of_block(
+    x: Any, b: Any, z: Any, e: Any, odd: Any, heads: Any, best: Any, own: Any
+) -> Any:
+    """One block: into ``odd`` goes a sum that NaN stays in. Unsigned places need no look at their
+    sign, which takes a third off the time.
+    """
+    quarter, lane = np.uint64(BLOCK // 4), np.uint64(LANE)
+    start, h = np.uint64(b) * np.uint64(BLOCK), np.uint64(own) * lane
+    for k in range(BLOCK // 4):
+        j = np.uint64(k)
+        p = start + j
+        q, r, s = p + quarter, p + quarter + quarter, p + quarter + quarter + quarter
+        v, w, y, u = x[p], x[q], x[r], x[s]
+        if len(z):
+            z[p], z[q], z[r], z[s] = v, w, y, u
+        odd[j] += (v + w) + (y + u)
+        v, y = v if v > w else w, y if y > u else u
+        e[j] = v if v > y else y
+    for k in range(LANE):
+        j = np.uint64(k)
+        v, w, y, u = e[j], e[j + lane], e[j + lane + lane], e[j + lane + lane + lane]
+        v, y = v if v > w else w, y if y > u else u
+        v = v if v > y else y
+        heads[h + j] = v
+        best[j] = best[j] if best[j] > v else v
 
 
 @kernel
