@@ -36,7 +36,8 @@ def copy_of(x: Any, temperature: Temperature) -> Copy | None:
         return None if law is None else Copy(z, law)
     if width >= LONG_ROW:
         found = _copied(x, fast)
-        fine = bool(np.isfinite(found.top).all())  # NaN where the row has one
+        # NaN where the row has one. Of a single row a number, which needs no array call.
+        fine = math.isfinite(found.top) if x.ndim == 1 else bool(np.isfinite(found.top).all())
     elif fast is not None:
         found = Copy(np.empty(x.shape, x.dtype), top=np.empty(x.shape[:-1], x.dtype))
         fine = fast.copied(x, found.z, found.top)

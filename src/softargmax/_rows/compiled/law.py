@@ -43,6 +43,7 @@ class _Ways(NamedTuple):
     scale: Any  # β or T
     quick: Any
     factor: Any  # β
+    rising: bool = True  # whether no β is negative
 
 
 class Compiled(Law):
@@ -63,7 +64,7 @@ class Compiled(Law):
             if len(z) > 1 and z.strides[0] == 0:
                 z = z[:1]  # one row of logits at many temperatures
             z = frozen(z)
-            known = rows.top is not None and not np.less(ways.factor, 0).any()  # else the smallest
+            known = rows.top is not None and ways.rising  # else the smallest
             top = rows.top if known else _tops(z, ways.factor, self.count)
             if not _near(top, LIMITS[z.dtype.char].far):
                 ways = None
@@ -189,7 +190,8 @@ def _ways(dtype: Any, temperature: Temperature) -> _Ways | None:
     quick = np.where(coldness == 0, HOT, np.where(cold, COLDEST, TIMES))
     quick = np.where(coldness == 1, PLAIN, quick)
     way = np.where(limit | (coldness == 1), quick, way)
-    return _Ways(way.astype(np.int8), scale, quick.astype(np.int8), coldness)
+    rising = not (coldness < 0).any()
+    return _Ways(way.astype(np.int8), scale, quick.astype(np.int8), coldness, rising)
 
 
 _ways_of_one = lru_cache(_ways)  # ten array calls cost as much as some kernels
