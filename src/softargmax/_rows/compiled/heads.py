@@ -13,7 +13,7 @@ from numba.extending import overload
 from softargmax._rows.compiled.gaps import fill
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
 
-_ROOM = 4096  # positions that are found without being counted first
+_ROOM = 2**15  # positions that are found without being counted first
 
 # ---------------------------------------------------------------------------- floats in order
 
