@@ -41,7 +41,7 @@ from softargmax._rows.thresholds import (
     surviving,
 )
 
-__all__ = ["Rule", "Scores", "by_mass", "by_rank", "by_ratio", "survivors", "truncated"]
+__all__ = ["Rule", "Scores", "by_mass", "by_rank", "by_ratio", "kept", "survivors", "truncated"]
 
 
 class ArrayScores:
@@ -206,6 +206,8 @@ def truncated(state: State, *rules: Rule) -> State:
         for rule in rules:
             state = _masked_by(rule, state)
         return state
+    if not any(hasattr(x, "shape") for rule in rules for x in (rule.parameter, rule.least)):
+        return survivors(state, [surviving(row, rules) for row in _rows(state)])
     each = zip(*(_each(rule, state) for rule in rules), strict=False)
     positions = [surviving(row, own) for row, own in zip(_rows(state), each, strict=False)]
     return survivors(state, positions)

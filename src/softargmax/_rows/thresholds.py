@@ -4,7 +4,7 @@ Nothing is computed before it is asked for: the k largest need no exponential, a
 """
 
 import math
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -319,15 +319,15 @@ class Row(NamedTuple):
     heads: Any = None  # the largest of groups
 
 
-def surviving(row: Row, rules: Iterable[Any]) -> Any:
+def surviving(row: Row, rules: tuple[Any, ...]) -> Any:
     """The ascending positions of what survives rules, one after another."""
     fast = kernels()
     if fast is None:
         scores = RowScores.of(*row[:4])
     else:
-        scores, rules = fast.CompiledScores.of(*row), list(rules)
-        if all(rule.bound in KINDS and rule.key is None for rule in rules):
-            return scores.surviving([(KINDS[x.bound], x.parameter, x.least) for x in rules])
+        scores, known = fast.CompiledScores.of(*row), _known(rules)
+        if known is not None:
+            return scores.surviving(known)
     found = stay = None
     for rule in rules:
         if stay is not None:
@@ -339,6 +339,14 @@ def surviving(row: Row, rules: Iterable[Any]) -> Any:
             stay = scores.keep(bound, rule.least, exact=rule.exact)
         found = stay if found is None else found[stay]
     return found
+
+
+@lru_cache
+def _known(rules: tuple[Any, ...]) -> Any:
+    """The kinds, parameters and least counts of rules, if a kernel knows all of them."""
+    if not all(rule.bound in KINDS and rule.key is None for rule in rules):
+        return None
+    return np.array([(KINDS[rule.bound], rule.parameter, rule.least) for rule in rules], np.float64)
 
 
 def _kth(x: Any, k: int) -> Any:

@@ -8,7 +8,7 @@ from softargmax._arrays.checks import check_instance, count
 from softargmax._arrays.namespaces import Shape, namespace_of
 from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import thresholds
-from softargmax._core.thresholds import Rule, Scores
+from softargmax._core.thresholds import Rule, Scores, kept
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
 
@@ -39,7 +39,16 @@ class Truncation(Stage):
 
     def _own(self, batch: Shape) -> Rule:
         name = next(iter(self._intervals), None)
-        parameter = None if name is None else self._fitting(name, batch)
+        if name is None or not hasattr(getattr(self, name), "shape"):
+            return self._fixed
+        return self._made(self._fitting(name, batch))
+
+    @kept
+    def _fixed(self) -> Rule:
+        """The rule of a number, which every batch fits."""
+        return self._made(*(getattr(self, name) for name in self._intervals))
+
+    def _made(self, parameter: Any = None) -> Rule:
         return Rule(self._bound, parameter, self._key, self._least(parameter), self._exact)
 
     # The smallest key that is kept, from the scores and the parameter, which is that of one row, or

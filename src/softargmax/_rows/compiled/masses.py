@@ -190,9 +190,9 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
         for start in range(0, width, BLOCK):
             count, first = min(BLOCK, width - start), np.uint64(start)
             for k in range(count):
-                j = np.uint64(k)  # without a sign that would be looked at
-                key[j], v[j] = zero - abs(d[first + j] - level), w[first + j]
-                e[j] = v[j] if key[j] < low else zero
+                i = np.uint64(k)  # without a sign that would be looked at
+                key[i], v[i] = zero - abs(d[first + i] - level), w[first + i]
+                e[i] = v[i] if key[i] < low else zero
             n = (count + LANE - 1) // LANE * LANE
             e[count:n] = 0
             under += total_of(e, n)

@@ -11,7 +11,7 @@ from softargmax._rows.compiled.masses import crossing, measure, spread, weigh
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
 from softargmax._rows.compiled.surviving import surviving
 from softargmax._rows.few import MANY
-from softargmax._rows.memory import Scratch, kept
+from softargmax._rows.memory import kept
 from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.thresholds import EPS, MASS, RowScores
 
@@ -126,15 +126,18 @@ class CompiledScores(RowScores):
 
     # ------------------------------------------------------------------ rules at once
 
-    def surviving(self, rules: list[tuple[int, float, float]]) -> Any:
-        """The positions of what survives rules of known kinds, by one kernel.
+    def surviving(self, rules: Any) -> Any:
+        """The positions of what survives rules (kind, parameter, least), by one kernel.
 
-        A rule is its kind, a parameter and the least count. What Python does between two kernels
-        takes longer than the kernels themselves where few scores survive the first.
+        What Python does between two kernels takes longer than the kernels themselves where few
+        scores survive the first.
         """
-        size = len(self.q) if rules[0][0] == MASS else 0
-        with Scratch(size, self.q.dtype) as d, Scratch(size, self.q.dtype) as w:
-            return surviving(self.q, self.heads, *self._way, np.array(rules), d, w)
+        if rules[0, 0] != MASS:
+            none = np.empty(0, self.q.dtype)
+            return surviving(self.q, self.heads, *self._way, rules, none, none)
+        with self:
+            d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
+            return surviving(self.q, self.heads, *self._way, rules, d, w)
 
 
 def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:
