@@ -28,18 +28,11 @@ from softargmax._arrays.namespaces import (
 from softargmax._core.information import ranking
 from softargmax._core.state import Kept, State, Whole, joined, starts_of
 from softargmax._core.variants import masked
+from softargmax._rows.bounds import by_mass, by_rank, by_ratio
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
-from softargmax._rows.thresholds import (
-    SLACK,
-    Row,
-    RowScores,
-    by_mass,
-    by_rank,
-    by_ratio,
-    surviving,
-)
+from softargmax._rows.thresholds import SLACK, Row, RowScores, surviving
 
 __all__ = ["Rule", "Scores", "by_mass", "by_rank", "by_ratio", "kept", "survivors", "truncated"]
 

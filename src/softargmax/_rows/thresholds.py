@@ -4,11 +4,11 @@ Nothing is computed before it is asked for: the k largest need no exponential, a
 """
 
 import math
-from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from softargmax._rows.bounds import table_of
 from softargmax._rows.centre import FLOOR, centre, multiply
 from softargmax._rows.engine import kernels
 from softargmax._rows.memory import Scratch, kept
@@ -287,28 +287,6 @@ class RowScores:
         return found
 
 
-# ---------------------------------------------------------------------------- common bounds
-
-
-def by_rank(_scores: Any, _parameter: Any) -> Any:
-    """No key: what stays is the least count."""
-    return math.inf
-
-
-def by_ratio(scores: Any, ratio: Any) -> Any:
-    """The key of what is so many times as likely as the likeliest."""
-    return scores.xp.log(ratio)
-
-
-def by_mass(scores: Any, mass: Any) -> Any:
-    """The last key of the smallest set of the largest keys with this mass."""
-    return scores.mass_threshold(mass)
-
-
-RANK, RATIO, MASS = range(3)
-KINDS = {by_rank: RANK, by_ratio: RATIO, by_mass: MASS}  # bounds that a kernel knows
-
-
 class Row(NamedTuple):
     """One row (K,) of logits, and what is known of it."""
 
@@ -325,9 +303,9 @@ def surviving(row: Row, rules: tuple[Any, ...]) -> Any:
     if fast is None:
         scores = RowScores.of(*row[:4])
     else:
-        scores, known = fast.CompiledScores.of(*row), _known(rules)
-        if known is not None:
-            return scores.surviving(known)
+        scores, table = fast.CompiledScores.of(*row), table_of(rules)
+        if table is not None:
+            return scores.surviving(table)
     found = stay = None
     for rule in rules:
         if stay is not None:
@@ -339,14 +317,6 @@ def surviving(row: Row, rules: tuple[Any, ...]) -> Any:
             stay = scores.keep(bound, rule.least, exact=rule.exact)
         found = stay if found is None else found[stay]
     return found
-
-
-@lru_cache
-def _known(rules: tuple[Any, ...]) -> Any:
-    """The kinds, parameters and least counts of rules, if a kernel knows all of them."""
-    if not all(rule.bound in KINDS and rule.key is None for rule in rules):
-        return None
-    return np.array([(KINDS[rule.bound], rule.parameter, rule.least) for rule in rules], np.float64)
 
 
 def _kth(x: Any, k: int) -> Any:

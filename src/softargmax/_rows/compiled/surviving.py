@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from softargmax._rows.bounds import BY_MASS, BY_RATIO
 from softargmax._rows.compiled.heads import between, largest, reaching
 from softargmax._rows.compiled.masses import crossing, weigh
 from softargmax._rows.compiled.maths import kernel, log
-from softargmax._rows.thresholds import EPS, MASS, RATIO, SLACK
+from softargmax._rows.thresholds import EPS, SLACK
 
 
 @kernel
@@ -21,7 +22,7 @@ def surviving(
     found = staying(z, heads, top, way, scale, rules[0], d, w)
     for r in range(1, len(rules)):
         some = z[found]
-        size = len(some) if rules[r, 0] == MASS else 0
+        size = len(some) if rules[r, 0] == BY_MASS else 0
         d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
         found = found[staying(some, heads[:0], top, way, scale, rules[r], d, w)]
     return found
@@ -34,10 +35,10 @@ def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, d: An
     ends = np.empty(3, z.dtype)
     ends[0], ends[1], ends[2] = -np.inf, np.inf, 0
     bound = np.inf
-    if kind == RATIO:
+    if kind == BY_RATIO:
         bound = log(parameter)
         bound -= SLACK * np.float64(np.finfo(z.dtype).eps) * (1 + abs(bound))
-    elif kind == MASS:
+    elif kind == BY_MASS:
         bound = -np.inf
         if parameter < 1:
             goal = (1 - parameter) * weigh(z, top, way, scale, d, w) * (1 + 8 * EPS)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from softargmax._rows.bounds import BY_MASS
 from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
 from softargmax._rows.compiled.heads import between, heads_of, largest, reaching
 from softargmax._rows.compiled.masses import crossing, measure, spread, weigh
@@ -13,7 +14,7 @@ from softargmax._rows.compiled.surviving import surviving
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import ONE, Temperature
-from softargmax._rows.thresholds import EPS, MASS, RowScores
+from softargmax._rows.thresholds import EPS, RowScores
 
 
 class Nearness(NamedTuple):
@@ -132,7 +133,7 @@ class CompiledScores(RowScores):
         What Python does between two kernels takes longer than the kernels themselves where few
         scores survive the first.
         """
-        if rules[0, 0] != MASS:
+        if rules[0, 0] != BY_MASS:
             none = np.empty(0, self.q.dtype)
             return surviving(self.q, self.heads, *self._way, rules, none, none)
         with self:
