@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections import namedtuple
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,15 @@ FACES = {room for room in ROOMS if (SOURCE / room).is_dir()}
 INNER = sorted(name for name in MODULES if name not in FACES | {""})
 
 
+@cache
+def nodes_of(name):
+    """All of a module's syntax."""
+    return [*ast.walk(ast.parse(MODULES[name].read_text()))]
+
+
 def imports_of(name):
     """The modules of the package that a module imports."""
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+    for node in nodes_of(name):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("softargmax"):
             base = (node.module or "").partition(".")[2]
             for alias in node.names:
@@ -108,14 +115,14 @@ def test_no_room_looks_behind_the_face_of_another(name):
     own = [m for m in MODULES if room_of(m) == room_of(name)]
     defined = set()
     for module in own:
-        for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        for node in nodes_of(module):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 defined.add(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 defined.add(node.id)
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 defined.add(node.attr)
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+    for node in nodes_of(name):
         if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
             # torch._C, and the methods of named tuples, which are public
             others = ast.unparse(node).startswith("torch._C") or hasattr(Point, node.attr)
