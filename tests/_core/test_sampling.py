@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from softargmax import Categorical
+from softargmax.categorical import state_of
 from statistical import check_counts, check_draws
 
 INF = np.inf
@@ -354,3 +355,14 @@ def test_shapes_of_numpy_integers(shape):
     assert dist.sample(shape, rng=rng).shape == expected
     assert dist.sample_and_log_prob(shape, rng=rng)[1].shape == expected
     assert dist.sample_without_replacement(2, shape, rng=rng).shape == (*expected, 2)
+
+
+def test_workers_share_one_draw_of_every_row(monkeypatch):
+    dist = Categorical(np.random.default_rng(0).normal(0, 1, (64, 3000)))
+    law, seen = state_of(dist).law, []
+    draw_few = type(law).draw_few
+    monkeypatch.setattr(
+        type(law), "draw_few", lambda *given: seen.append(given[2]) or draw_few(*given)
+    )
+    np.testing.assert_array_equal(dist.sample(rng=1, workers=2), dist.sample(rng=1))
+    assert seen == [2, 1]

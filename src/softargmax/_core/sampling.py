@@ -67,7 +67,7 @@ def sample_from(
 def _sample_rows(host: State, rng: Generator, job: Job) -> Any:
     size, (which, workers) = job.size, job.options
     if not size and which < 2:
-        return draw_one(host.law, rng)
+        return draw_one(host.law, rng, workers)
     drawn = draw(host.law, math.prod(size), rng, _METHODS[which], workers)
     return drawn.reshape(size + host.batch_shape)
 

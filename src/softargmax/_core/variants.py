@@ -37,6 +37,9 @@ def indexed(state: State, index: Any) -> State:
 
 def _indexed(state: State, index: Any) -> State:
     batch, temperature = state.batch_shape, state.temperature
+    plain = type(index) is int and len(batch) == 1 and state.xp is np and state.kept is None
+    if plain and -batch[0] <= index < batch[0]:
+        return _row(state, index, copy=True)
     if any(map(is_traced, index if isinstance(index, tuple) else (index,))):
         return _indexed_by_hidden(state, index)
     index = to_numpy(index) if is_foreign(index) else index
@@ -48,6 +51,24 @@ def _indexed(state: State, index: Any) -> State:
     if batch_shape(tuple(logits.shape), some, prior) != shape:  # an axis that none of them has
         logits, z = _spread_rows(logits, z, (*shape, z.shape[-1]), state.xp)
     return State(state.xp, logits, z, some, prior, shape)
+
+
+def _row(state: State, i: int, *, copy: bool) -> State:
+    """One row of a dense batch of NumPy arrays, without the care that other indices need.
+
+    Without a copy it keeps the whole batch alive.
+    """
+
+    def own(x: Any) -> Any:
+        if x.ndim == 1:
+            return x
+        x = x[i if len(x) > 1 else 0]
+        return read_only(x.copy()) if copy else x
+
+    z = own(state.z)
+    logits = z if state.logits is state.z else own(state.logits)
+    prior = None if state.prior is None else own(state.prior)
+    return State(np, logits, z, state.row_temperature(i), prior, ())
 
 
 def _indexed_by_hidden(state: State, index: Any) -> State:
@@ -178,9 +199,20 @@ def _row_numbers(batch: Shape, index: Any) -> Any:
 def rows_of_batch(state: State) -> list[State]:
     """The rows of a 1-d batch, kept so that a second draw finds what the first computed."""
     if "rows" not in state.memo:
-        state.memo["rows"] = [indexed(state, i) for i in range(state.batch_shape[0])]
+        state.memo["rows"] = rows_of(state)
     found: list[State] = state.memo["rows"]
     return found
+
+
+def rows_of(state: State) -> list[State]:
+    """The rows of a 1-d batch, which may be views of it."""
+
+    def row(i: int) -> State:
+        if state.xp is not np or state.kept is not None:
+            return indexed(state, i)
+        return _row(state, i, copy=False).at(state, lambda other: indexed(other, i))
+
+    return [row(i) for i in range(state.batch_shape[0])]
 
 
 def spread(state: State, shape: Shape) -> State:

@@ -44,8 +44,8 @@ def count(law: Law, n: int, rng: Generator) -> Any:
     return draw_counts(rng, weights, n).reshape(law.shape)
 
 
-def draw_one(law: Law, rng: Generator) -> Any:
+def draw_one(law: Law, rng: Generator, workers: int = 1) -> Any:
     """One draw of every row by inversion, of shape batch."""
     if not law.batch:
         return law.draw(uniform(rng))
-    return law.draw_few(uniforms(rng, (1, law.count))).reshape(law.batch)
+    return law.draw_few(uniforms(rng, (1, law.count)), workers).reshape(law.batch)

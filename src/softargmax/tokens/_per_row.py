@@ -10,6 +10,7 @@ from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import is_foreign, to_numpy
 from softargmax._arrays.types import A
 from softargmax._core import renewal
+from softargmax._core.variants import rows_of
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._history import tokens_of
 from softargmax.tokens._stage import History, Stage
@@ -111,7 +112,7 @@ class PerRow(Stage):
                 f"dist must have one row for each of {n} stages, got batch {state.batch_shape}"
             )
         histories = [None] * n if history is None else tokens_of(history, state, "per_row")
-        rows = (dist[i] for i in range(n))
+        rows = map(of_state, rows_of(state))
         return zip(self.stages, rows, histories, strict=True)
 
 
@@ -127,7 +128,8 @@ def per_row(stages: Sequence[Stage]) -> PerRow:
     Returns
     -------
     PerRow
-        It returns log-probabilities (at temperature 1) as an edit does. For requests that join or
+        It returns log-probabilities (at temperature 1) as an edit does; where every row ends in a
+        truncation, logits and temperatures of the rows. For requests that join or
         leave, make another one: ``per_row([*stage.stages[1:], new])``. An adaptive stage, such as
         :class:`Mirostat`, holds its state and so takes it along. Where a row ends with
         :class:`XTC`, no stage may follow.
