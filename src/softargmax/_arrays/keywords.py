@@ -2,7 +2,6 @@
 
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import wraps
 from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -120,6 +119,8 @@ def _explain(function: Callable[..., Any], named: Mapping[str, Any], call: str) 
 
 def _meant(function: Callable[..., Any], name: str) -> str:
     """What to write instead."""
+    from difflib import get_close_matches  # slow to load
+
     own = [word for word in signature(function).parameters if word not in ("self", "cls")]
     if "logits" in own:
         for call, words in _OTHER_CALLS.items():

@@ -6,7 +6,6 @@ import numpy as np
 
 from softargmax._arrays.namespaces import ignore_fp_errors, is_traced, to_numpy
 from softargmax._core import information
-from softargmax._core.renewal import scored
 from softargmax._core.state import State
 from softargmax._core.variants import indexed
 from softargmax._rows.orders import largest
@@ -100,6 +99,8 @@ def _rows(state: State) -> list[tuple[tuple[int, ...], list[tuple[int | str, flo
 
 @ignore_fp_errors
 def _top(state: State, count: int) -> list[tuple[int | str, float | None]]:
+    from softargmax._core.renewal import scored  # with what truncates, which few programs need
+
     indices, log_p = scored(state, "log_probs")[0]  # of a sparse state, of the survivors alone
     if np.isnan(log_p).any():
         return [("…", None)]
