@@ -79,6 +79,15 @@ def test_an_unknown_keyword_says_which_was_meant(call, given, name, meant):
     assert meant in str(caught.value)
 
 
+def test_what_takes_any_keyword_says_its_own_error():
+    class Loose(TopK):
+        def __init__(self, **given):
+            super().__init__(**given)
+
+    with pytest.raises(TypeError, match="k must be an integer, got 'x'"):
+        Loose(k="x")
+
+
 def plain(a, b=2, *, c, d=4):
     """Doc."""
     return a, b, c, d

@@ -20,6 +20,7 @@ def test_ucb_is_the_formula():
     assert_array_equal(ucb(q, [1, 0, 0]).probs, [[0, 0.5, 0.5]] * 2)
     assert_array_equal(ucb(q, [1, 0, 0], mask=[1, 0, 1]).probs, [[0, 0, 1]] * 2)
     assert_array_equal(ucb([1.7e308, 1e308, 0.0], [4, 4, 4], 1.5e308).probs, [1, 0, 0])
+    assert_array_equal(ucb([0.0, 1.0, 5.0], [1, 2, 10**6], 1.7e308).probs, [1, 0, 0])
     assert ucb(np.zeros((0, 3)), np.ones(3)).batch_shape == (0,)
 
 

@@ -157,7 +157,7 @@ def test_shapes():
 
 @given(
     hnp.arrays(np.int64, (3, 4), elements=st.integers(-400, 400)),
-    st.floats(0.0, 1.0),
+    st.just(0.0) | st.floats(1e-290, 1.0),  # an entropy below the normal numbers has few digits
     st.integers(-20, 20),
 )
 def test_shift_scale_and_order_of_categories(z, part, shift):

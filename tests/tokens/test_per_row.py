@@ -215,3 +215,15 @@ def test_rows_of_other_libraries(width):
         same = stage.updated(Categorical(z[:2]), np.asarray(token))
         for a, b in zip(stage.updated(Categorical(x), token).stages, same.stages, strict=True):
             assert float(a.state) == pytest.approx(float(b.state), rel=1e-4)
+
+
+@pytest.mark.parametrize("width", [9, 2000])
+def test_a_row_does_not_depend_on_its_neighbours(width):
+    dist = Categorical(np.random.default_rng(0).normal(size=(2, width)), 2.0)
+    penalty = FrequencyPenalty(1.0, on="logits")
+    history = [[int(dist.mode()[0])], [0]]
+    both = [
+        chain(per_row([TopK(5), other]), penalty)(dist, history) for other in (TopK(5), chain())
+    ]
+    assert [found.temperature for found in both] == [1.0, 1.0]
+    np.testing.assert_allclose(both[0][0].probs, both[1][0].probs, rtol=1e-12)

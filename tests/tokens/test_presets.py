@@ -236,6 +236,15 @@ def test_a_value_out_of_range_is_named_as_it_was_given():
         preset("transformers", top_k=5, top_p=3)
     with pytest.raises(ValueError, match="repetition_penalty of vllm: theta must"):
         preset("vllm", repetition_penalty=[1.0, -2.0])
+    for style, name, given in (
+        ("vllm", "top_p", {"min_tokens": 3, "stop_token_ids": [5], "top_p": 2}),
+        ("transformers", "top_p", {"forced_eos_token_id": 3, "max_length": 10, "top_p": 2}),
+        ("llama.cpp", "mirostat_tau", {"mirostat": 2, "mirostat_tau": -1}),
+        ("llama.cpp", "dynatemp_exponent", {"dynatemp_range": 0.3, "dynatemp_exponent": math.inf}),
+        ("llama.cpp", "penalty_last_n", {"penalty_last_n": 1.5, "repeat_penalty": 1.1}),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^{name} of {style}: "):
+            preset(style, **given)
     with pytest.raises(TypeError, match=r"^min_tokens needs stop_token_ids"):
         preset("vllm", min_tokens=2)
 

@@ -1,8 +1,12 @@
 """Truncations: truth tables, definitions by brute force, properties, long rows, transformers."""
 
 import copy
+import gc
 import math
 import pickle
+import weakref
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -31,6 +35,7 @@ from softargmax.tokens import (
     TopK,
     TopNSigma,
     TopP,
+    Truncation,
     Typical,
     chain,
 )
@@ -667,6 +672,29 @@ def test_top_h_where_the_entropy_is_next_to_0(width):
     z = np.full(width, -inf)
     z[:2] = 0, -38
     assert TopH(0.5)(Categorical(z)).probs[1] == 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Share(Truncation):
+    p: Any
+    q: Any = 0.5
+    _intervals: ClassVar = {"p": "[0, 1]", "q": "[0, 1]"}
+
+    def _bound(self, scores, parameter):
+        return scores.xp.log(parameter * self.q)
+
+
+def test_a_stage_of_ones_own_with_two_numbers_is_copied_and_not_kept_alive():
+    dist = Categorical(np.log(np.arange(1.0, 2001.0)))
+    stage = Share(1.0)
+    assert np.count_nonzero(stage(dist).probs) == 1001
+    for same in (pickle.loads(pickle.dumps(stage)), copy.copy(stage)):
+        assert same == stage
+        assert_array_equal(same(dist).probs, stage(dist).probs)
+    gone = weakref.ref(stage)
+    del stage, same
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_subclass_that_does_more_does_it_in_chains_too():

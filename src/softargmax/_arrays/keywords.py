@@ -84,7 +84,7 @@ def explained(function: F) -> F:
             raise
 
     made: Any = call
-    made._torchdynamo_inline = function  # which torch.compile traces, as of ``ignore_fp_errors``
+    made._torchdynamo_inline = function  # which torch.compile traces in its place
     return made
 
 
@@ -110,6 +110,8 @@ class Explained(ABCMeta):
 def _explain(function: Callable[..., Any], named: Mapping[str, Any], call: str) -> None:
     """Raise Python's error for an unknown keyword, if there is one, with what was meant."""
     known = signature(function).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in known.values()):
+        return
     for name in named:
         if name not in known:
             raise TypeError(

@@ -190,34 +190,22 @@ def of_rows(
 
 
 def stacked(state: State, rows: list[State]) -> State:
-    """Distributions without batch axes as the rows of such a batch.
-
-    It has their log-probabilities; or where all are survivors without a prior, which need not be
-    normalised for it, their logits and temperatures.
-    """
+    """Log-probabilities of distributions without batch axes, as the rows of such a batch."""
     if not rows:
         return state
-    kept = [row.kept for row in rows]
-    if all(own is not None and own.prior is None for own in kept):
-        return _joined_survivors(state, rows, kept)
     if not all(map(goes_row_by_row, rows)):
         z = state.xp.stack([log_probs(row) for row in rows])
         return lost(of_logits(z, state.xp)).named(state)
-    found = [_living(*scored(row, "log_probs")[0]) for row in rows]
+    found = [_living(*_log_probs_of(row.host())) for row in rows]
     return _joined_rows(state, found, state.batch_shape)
 
 
-def _joined_survivors(state: State, rows: list[State], kept: list[Any]) -> State:
-    parts = [row.host().temperature for row in rows]
-    heat = parts[0]
-    if any(part != heat for part in parts):
-        cold, value = zip(*parts, strict=True)
-        arrays = [None if None in x else state.at_home(np.array(x)) for x in (cold, value)]
-        heat = Temperature(*map(read_only, arrays))
-    places = [own.indices for own in kept]
-    z, dtype = [own.z for own in kept], np.result_type(*{own.z.dtype for own in kept})
-    made = Kept(joined(places, np.int64), starts_of(places), joined(z, dtype), None, kept[0].width)
-    return lost(State.of_survivors(state.xp, heat, state.batch_shape, made)).named(state)
+def _log_probs_of(row: State) -> Scored:
+    """The categories of one row, None where they are all, and their log-probabilities."""
+    kept = row.kept
+    if kept is None:
+        return None, row.law.log_probs
+    return kept.indices, law_of(kept.z, row.temperature, kept.prior).make_log_probs()
 
 
 def _living(indices: Any, log_p: Any) -> Scored:

@@ -26,9 +26,17 @@ BY_RANK, BY_RATIO, BY_MASS = range(3)
 KINDS = {by_rank: BY_RANK, by_ratio: BY_RATIO, by_mass: BY_MASS}  # bounds that a kernel knows
 
 
-@lru_cache
 def table_of(rules: tuple[Any, ...]) -> Any:
     """The kinds, parameters and least counts of rules, if a kernel knows all of them."""
-    if not all(rule.bound in KINDS and rule.key is None for rule in rules):
-        return None
-    return np.array([(KINDS[rule.bound], rule.parameter, rule.least) for rule in rules], np.float64)
+    known = []
+    for bound, parameter, key, least, _ in rules:
+        kind = KINDS.get(bound)
+        if kind is None or key is not None:
+            return None
+        known.append((kind, parameter, least))
+    return _table(tuple(known))
+
+
+@lru_cache
+def _table(known: tuple[tuple[float, ...], ...]) -> Any:
+    return np.array(known, np.float64)

@@ -100,11 +100,12 @@ def ucb(
     total = xp.sum(xp.where(legal, n, xp.zeros_like(n)), axis=-1, keepdims=True)
     log_total = xp.log(xp.where(total > 1, total, xp.ones_like(total)))
     fresh = legal & (n == 0)
-    bonus = width * xp.sqrt(log_total / xp.where(n > 0, n, xp.ones_like(n)))
+    spread = xp.sqrt(log_total / xp.where(n > 0, n, xp.ones_like(n)))
+    bonus = width * spread
     own = xp.where(legal, xp.astype(own, bonus.dtype), xp.zeros_like(bonus))
     score = own + bonus
     beyond = xp.any(xp.abs(score) == math.inf, axis=-1, keepdims=True)
-    score = xp.where(beyond, own / 2 + bonus / 2, score)
+    score = xp.where(beyond, own / 64 + width / 64 * spread, score)  # the root is below 27
     first = xp.any(fresh, axis=-1, keepdims=True)
     score = xp.where(first, xp.where(fresh, 0.0, -math.inf), xp.where(legal, score, -math.inf))
     return policy_of(xp.where(bad, math.nan, score), z, xp, temperature=0.0)

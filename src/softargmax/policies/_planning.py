@@ -131,7 +131,7 @@ def completed_q(
     q : array, shape (..., K)
         Mean value of each action in the search; values at unvisited actions are not read.
     visits : array, shape (..., K)
-        N(a) ≥ 0, how often each action was visited; 0 for one that is not legal.
+        N(a) ≥ 0, how often each action was visited; not counted where it is not legal.
     value : float or array, shape (...)
         v, the value network's estimate of the root.
     mask : array of bool (or 0 and 1), shape (..., K), optional

@@ -48,9 +48,6 @@ class Parameters(metaclass=Explained):
     def __deepcopy__(self, memo: Any) -> Self:
         return self  # as of all that never changes
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: _locked(x) for name, x in state.items()})
 

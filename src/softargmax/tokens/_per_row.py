@@ -128,8 +128,7 @@ def per_row(stages: Sequence[Stage]) -> PerRow:
     Returns
     -------
     PerRow
-        It returns log-probabilities (at temperature 1) as an edit does; where every row ends in a
-        truncation, logits and temperatures of the rows. For requests that join or
+        It returns log-probabilities (at temperature 1) as an edit does. For requests that join or
         leave, make another one: ``per_row([*stage.stages[1:], new])``. An adaptive stage, such as
         :class:`Mirostat`, holds its state and so takes it along. Where a row ends with
         :class:`XTC`, no stage may follow.

@@ -110,19 +110,20 @@ def preset(
 
 def _built(values: dict[str, Any], project: Project, style: str) -> Chain:
     """The chain of one request; where a stage refuses a parameter, under the name given here."""
-
-    def refused(name: str) -> bool:
-        try:
-            project.build({**project.off, name: values[name]})
-        except (TypeError, ValueError):
-            return True
-        return False
-
     try:
         return chain(*project.build(values))
     except (TypeError, ValueError) as error:
-        name = next(filter(refused, values), "")
-        if str(error).startswith(name):
+
+        def passes_without(name: str) -> bool:
+            try:
+                project.build({**values, name: project.off[name]})
+            except (TypeError, ValueError):
+                return False
+            return True
+
+        # What turns a stage on stands before what that stage takes beside it.
+        name = next(filter(passes_without, reversed(values)), None)
+        if name is None or str(error).startswith(name):
             raise
         raise type(error)(f"{name} of {style}: {error}") from None
 

@@ -33,6 +33,9 @@ class Truncation(Stage):
         state = state_of(dist)
         return of_state(thresholds.truncated(state, self._own(state.batch_shape)), type(dist))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: x for name, x in self.__dict__.items() if name != "_fixed"}
+
     def _rule(self, batch: Shape) -> Rule | None:
         # A subclass may do more when it is called.
         return self._own(batch) if type(self).__call__ is Truncation.__call__ else None
@@ -46,9 +49,10 @@ class Truncation(Stage):
     @kept
     def _fixed(self) -> Rule:
         """The rule of a number, which every batch fits."""
-        return self._made(*(getattr(self, name) for name in self._intervals))
+        name = next(iter(self._intervals), None)
+        return self._made(None if name is None else getattr(self, name))
 
-    def _made(self, parameter: Any = None) -> Rule:
+    def _made(self, parameter: Any) -> Rule:
         return Rule(self._bound, parameter, self._key, self._least(parameter), self._exact)
 
     # The smallest key that is kept, from the scores and the parameter, which is that of one row, or

@@ -178,8 +178,8 @@ def kth(x: Any, k: Any) -> Any:
 def largest(z: Any, heads: Any, k: Any) -> Any:
     """The positions of the k largest scores, and of ties with the last.
 
-    Where there are far more groups than k, these scores are among those that reach the k-th largest
-    head.
+    Where there are heads, and far more of them than k, these scores are among those that reach the
+    k-th largest head.
     """
     ends = np.empty(2, z.dtype)
     ends[0], ends[1] = -np.inf, np.inf

@@ -17,7 +17,7 @@ LANE = 16  # categories to which a block is filled up, so that loops over it are
 
 def _digest() -> str:
     """Of all that kernels are made of: numba looks only at the file that a kernel stands in."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
     return blake2b(b"".join(path.read_bytes() for path in sources), digest_size=4).hexdigest()
 
 
