@@ -7,7 +7,7 @@ import numpy as np
 from softargmax._rows.bounds import BY_MASS, BY_RATIO
 from softargmax._rows.compiled.heads import between, largest, reaching
 from softargmax._rows.compiled.masses import crossing, weigh
-from softargmax._rows.compiled.maths import kernel, log
+from softargmax._rows.compiled.maths import kernel, log, part
 from softargmax._rows.thresholds import EPS, SLACK
 
 
@@ -19,16 +19,18 @@ def surviving(
 
     ``d`` and ``w`` are memory as long as the row where the first rule is one of mass.
     """
-    found = staying(z, heads, top, way, scale, rules[0], d, w)
-    for r in range(1, len(rules)):
-        some = z[found]
-        size = len(some) if rules[r, 0] == BY_MASS else 0
-        d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
-        found = found[staying(some, heads[:0], top, way, scale, rules[r], d, w)]
+    some, found = z, np.empty(0, np.int64)  # one type for all rules, for which ``staying`` is made
+    for r in range(len(rules)):
+        stay = staying(some, heads, top, way, scale, rules[r], d, w)
+        found = found[stay] if r else stay
+        if r + 1 < len(rules):
+            some, heads = z[found], heads[:0]
+            size = len(some) if rules[r + 1, 0] == BY_MASS else 0
+            d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
     return found
 
 
-@kernel
+@part
 def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, d: Any, w: Any) -> Any:
     """The ascending positions of what one rule keeps; ``heads`` may be empty."""
     kind, parameter, least = rule[0], rule[1], np.int64(min(rule[2], np.float64(len(z))))
