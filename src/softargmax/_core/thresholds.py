@@ -34,7 +34,7 @@ from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
 from softargmax._rows.thresholds import SLACK, Row, RowScores, surviving
 
-__all__ = ["Rule", "Scores", "by_mass", "by_rank", "by_ratio", "kept", "survivors", "truncated"]
+__all__ = ["Rule", "Scores", "by_mass", "by_rank", "by_ratio", "survivors", "truncated"]
 
 
 class ArrayScores:

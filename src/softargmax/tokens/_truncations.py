@@ -8,7 +8,8 @@ from softargmax._arrays.checks import check_instance, count
 from softargmax._arrays.namespaces import Shape, namespace_of
 from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import thresholds
-from softargmax._core.thresholds import Rule, Scores, kept
+from softargmax._core.thresholds import Rule, Scores
+from softargmax._rows.memory import kept
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
 
