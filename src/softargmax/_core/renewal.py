@@ -196,16 +196,8 @@ def stacked(state: State, rows: list[State]) -> State:
     if not all(map(goes_row_by_row, rows)):
         z = state.xp.stack([log_probs(row) for row in rows])
         return lost(of_logits(z, state.xp)).named(state)
-    found = [_living(*_log_probs_of(row.host())) for row in rows]
+    found = [_living(*scored(row, "log_probs")[0]) for row in rows]
     return _joined_rows(state, found, state.batch_shape)
-
-
-def _log_probs_of(row: State) -> Scored:
-    """The categories of one row, None where they are all, and their log-probabilities."""
-    kept = row.kept
-    if kept is None:
-        return None, row.law.log_probs
-    return kept.indices, law_of(kept.z, row.temperature, kept.prior).make_log_probs()
 
 
 def _living(indices: Any, log_p: Any) -> Scored:

@@ -199,8 +199,6 @@ def truncated(state: State, *rules: Rule) -> State:
         for rule in rules:
             state = _masked_by(rule, state)
         return state
-    if not any(hasattr(x, "shape") for rule in rules for x in (rule.parameter, rule.least)):
-        return survivors(state, [surviving(row, rules) for row in _rows(state)])
     each = zip(*(_each(rule, state) for rule in rules), strict=False)
     positions = [surviving(row, own) for row, own in zip(_rows(state), each, strict=False)]
     return survivors(state, positions)
