@@ -224,7 +224,8 @@ def anneal(
     ...     return clashes + (rest[1:] == rest[:-1]).sum(), site
     >>> def apply(colours, site, colour):
     ...     return np.where(np.arange(9) == site, colour, colours)
-    >>> run = anneal(np.zeros(9, int), moves, apply, Geometric(2, 0.1, steps=200), steps=200, rng=0)
+    >>> cooling = Geometric(2, 0.1, steps=200)
+    >>> run = anneal(np.zeros(9, int), moves, apply, cooling, steps=200, rng=0)
     >>> run, run.best_state
     (AnnealingResult(steps=200, energy=0, best_energy=0), array([1, 0, 1, 2, 0, 2, 0, 2, 0]))
     """
