@@ -78,9 +78,16 @@ def test_exact_systems(system):
     assert found.log_partition_error[0] == 0
     assert found.log_partition_error.max() < 0.05
     assert found.energy_error.max() < 0.02 * np.ptp(levels)
-    bare = reweight(energies, LADDER, to=BETWEEN)
+    bare = reweight(energies, LADDER, to=BETWEEN, blocks=100)
     assert bare.log_partition[0] == bare.log_partition_error[0] == 0
     assert_allclose(bare.log_partition + log_z[0], found.log_partition, rtol=1e-12)
+    apart = reweight(energies, LADDER, to=BETWEEN, reference=0.55, blocks=100)
+    difference, error = apart.log_partition, apart.log_partition_error
+    check(difference, log_z - log_z[4], error)
+    assert difference[4] == error[4] == 0
+    assert 0 < error[5] < error[3] < error[0]  # that of a difference, which grows with the distance
+    assert_allclose(difference, bare.log_partition - bare.log_partition[4], rtol=1e-12, atol=1e-12)
+    assert_allclose(error[0], bare.log_partition_error[4], rtol=1e-10)
 
 
 def test_observables_of_states():
@@ -264,6 +271,8 @@ GOOD = np.random.default_rng(1).normal(size=(50, 2))
         ({"blocks": 1}, ValueError, "blocks must be 2 or more, got 1"),
         ({"blocks": 51}, ValueError, "energies must have blocks=51 steps or more, got 50"),
         ({"log_states": np.inf}, ValueError, "log_states must be in"),
+        ({"reference": np.nan}, ValueError, "reference must be in"),
+        ({"reference": 0.1, "log_states": 1.0}, ValueError, "reference must be None beside log_st"),
     ],
 )  # fmt: skip
 def test_bad_input(change, error, message):

@@ -164,6 +164,7 @@ def reweight(
     *,
     to: ArrayLike,
     log_states: float | None = None,
+    reference: float | None = None,
     blocks: int = 20,
 ) -> ReweightingResult:
     r"""Combine runs at several coldnesses into estimates at any coldness between them (MBAR).
@@ -188,8 +189,10 @@ def reweight(
         The coldnesses to estimate at, finite. Beyond the rungs few samples have weight, and the
         errors are unreliable.
     log_states : float, optional
-        The logarithm of the number of states, which is log Z at coldness 0. Then log Z is absolute;
-        else it is 0 at the first rung.
+        The logarithm of the number of states, which is log Z at coldness 0. Then log Z is absolute.
+    reference : float, optional
+        Without ``log_states``, the finite coldness at which log Z is 0: the results are log Z minus
+        log Z there, with the error of this difference. By default the first rung.
     blocks : int
         Into how many blocks of time the samples are divided for the errors, from 2 to the number
         of steps. Leave them much longer than the autocorrelation time.
@@ -201,8 +204,9 @@ def reweight(
     Raises
     ------
     ValueError
-        For numbers that are not finite or out of range, shapes that do not fit, and rungs whose
-        energies do not overlap at all, so that nothing says how their partition functions compare.
+        For numbers that are not finite or out of range, shapes that do not fit, ``log_states``
+        beside ``reference``, and rungs whose energies do not overlap at all, so that nothing says
+        how their partition functions compare.
     TypeError
         For arguments that are not real numbers, or traced arrays.
 
@@ -240,9 +244,13 @@ def reweight(
     if rungs.ndim != 1 or not rungs.size:
         raise ValueError(f"coldness must have shape (R,) with R ≥ 1, got shape {rungs.shape}")
     wanted = _finite(to, "to")
-    anchor, base = rungs[0], 0.0
+    anchor, base = float(rungs[0]), 0.0
     if log_states is not None:
+        if reference is not None:
+            raise ValueError("reference must be None beside log_states, which sets log Z at 0")
         anchor, base = 0.0, float(checks.number(log_states, "log_states", "(-inf, inf)"))
+    elif reference is not None:
+        anchor = float(checks.number(reference, "reference", "(-inf, inf)"))
     pool = _pooled(energies, len(rungs), blocks)
     points = np.append(wanted.ravel(), anchor)
     log_z = np.empty((1 + pool.blocks, len(rungs)))
