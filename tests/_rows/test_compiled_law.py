@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 pytest.importorskip("numba", reason="the engine of kernels needs numba")
 
+from softargmax._rows.compiled import answers, inversion
 from softargmax._rows.compiled.law import Compiled
 from softargmax._rows.compiled.prepared import Prepared
 from softargmax._rows.engine import use
@@ -76,6 +77,19 @@ def test_one_row_draws_what_it_draws_in_a_batch(kind):
     for u in (0.0, 0.3, 0.9, np.nextafter(1, 0)):
         assert law.draw(u) == law.draw_few(np.array([[u]]))[0, 0]
         assert law.log_prob(law.draw(u)) == law.log_probs[law.draw(u)]
+
+
+def test_every_kind_of_temperature_is_served_by_one_compilation():
+    """A kernel is compiled for each kind of array that it meets, which takes seconds."""
+    kernels = [answers.numbers, answers.fill_d, inversion.invert_short]
+    z, given, found = rows(np.float64, 30), np.array([0.5, 1.0, 2.0, 3.0, 4.0]), []
+    shared = np.broadcast_to(0.5, 5)
+    for heat in (0.5, 1.0, given, given[::-1], shared):
+        for prior in (None, np.ones(30)):
+            law = Compiled(rows_of(z, Temperature(1 / heat, heat), prior, (5,)), (5,))
+            law.entropy, law.d, law.draw_few(np.full((3, 5), 0.5))
+            found.append([{str(own) for own in one.signatures} for one in kernels])
+    assert all(own == found[0] for own in found)
 
 
 def test_rows_of_hidden_faults_are_nan_alone():

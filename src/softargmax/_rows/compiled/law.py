@@ -37,7 +37,7 @@ _SHARED = 2**15  # elements of a block of rows that a worker takes
 
 
 class _Ways(NamedTuple):
-    """How d follows from the gaps of all rows, or of each: carefully and quickly."""
+    """How d follows from the gaps of all rows, or of each: carefully and quickly, frozen."""
 
     way: Any
     scale: Any  # β or T
@@ -154,8 +154,8 @@ class Compiled(Law):
         share(lambda rows: answer(rows.start, rows.stop, *args), parts, workers)
 
 
-_PLAIN_WAY = np.array([PLAIN], np.int8)
-_ONE = _Ways(_PLAIN_WAY, np.ones(1), _PLAIN_WAY, np.ones(1))
+_PLAIN_WAY, _FACTOR = frozen(np.array([PLAIN], np.int8)), frozen(np.ones(1))
+_ONE = _Ways(_PLAIN_WAY, _FACTOR, _PLAIN_WAY, _FACTOR)
 
 
 def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any = None) -> Law:
@@ -191,7 +191,8 @@ def _ways(dtype: Any, temperature: Temperature) -> _Ways | None:
     quick = np.where(coldness == 1, PLAIN, quick)
     way = np.where(limit | (coldness == 1), quick, way)
     rising = not (coldness < 0).any()
-    return _Ways(way.astype(np.int8), scale, quick.astype(np.int8), coldness, rising)
+    way, quick = frozen(way.astype(np.int8)), frozen(quick.astype(np.int8))
+    return _Ways(way, frozen(scale), quick, frozen(coldness), rising)
 
 
 _ways_of_one = lru_cache(_ways)  # ten array calls cost as much as some kernels
