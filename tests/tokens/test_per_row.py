@@ -222,8 +222,35 @@ def test_a_row_does_not_depend_on_its_neighbours(width):
     dist = Categorical(np.random.default_rng(0).normal(size=(2, width)), 2.0)
     penalty = FrequencyPenalty(1.0, on="logits")
     history = [[int(dist.mode()[0])], [0]]
-    both = [
-        chain(per_row([TopK(5), other]), penalty)(dist, history) for other in (TopK(5), chain())
-    ]
-    assert [found.temperature for found in both] == [1.0, 1.0]
-    np.testing.assert_allclose(both[0][0].probs, both[1][0].probs, rtol=1e-12)
+    alone = chain(TopK(5), penalty)(dist[0], history[0])
+    for other in (TopK(5), chain(), Temperature(0.5), FrequencyPenalty(0.5)):
+        found = chain(per_row([TopK(5), other]), penalty)(dist, history)
+        assert_allclose(found[0].probs, alone.probs, rtol=1e-13)
+        assert found[0].temperature == 2.0
+
+
+@pytest.mark.parametrize("width", [9, 2000])
+def test_rows_keep_their_logits_and_temperatures(width):
+    z = np.random.default_rng(0).normal(size=(4, width))
+    z[2, 1] = -np.inf
+    stages = [TopK(5), chain(), TopP(0.5), FrequencyPenalty(0.5)]
+    dist, history = Categorical(z, [2.0, 0.0, np.inf, 0.5]), [[0]] * 4
+    found = per_row(stages)(dist, history)
+    assert_array_equal(found.temperature, [2.0, 0.0, np.inf, 1.0])
+    for i in range(3):
+        assert_array_equal(found.probs[i], stages[i](dist[i]).probs)
+        own = found.probs[i] > 0
+        assert_array_equal(found.logits[i][own], z[i][own])
+    assert_allclose(found.logits[3], found.log_probs[3], rtol=1e-12)
+    assert per_row([TopK(5)] * 4)(dist[[0] * 4]).temperature == 2.0
+    for other in (
+        Categorical(z, coldness=[1.0, -1.0, np.inf, 0.0]),
+        Categorical(z, 2.0, prior=1 + np.arange(width)),
+    ):
+        found = per_row(stages)(other, history)
+        assert found.temperature == 1.0
+        for i in range(4):
+            assert_allclose(found.probs[i], stages[i](other[i], [0]).probs, rtol=1e-12)
+    masked = Categorical(z, 2.0, mask=np.arange(width) > 3)
+    assert_array_equal(per_row(stages[:1] * 4)(masked).temperature, 2.0)
+    assert_allclose(per_row(stages[:1] * 4)(masked).probs, TopK(5)(masked).probs, rtol=1e-14)

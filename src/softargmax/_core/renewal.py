@@ -2,7 +2,7 @@
 
 The new state has them as its logits, at temperature 1 and without a prior; or its logits are
 edited, and temperature and prior stay. Long rows of NumPy arrays, and of CPU tensors without
-gradient, stay sparse where categories are dropped from log-probabilities.
+gradient, stay sparse where categories are dropped from log-probabilities. Single rows make a batch.
 """
 
 import math
@@ -20,6 +20,7 @@ from softargmax._arrays.namespaces import (
     read_only,
     to_namespace,
     to_numpy,
+    widest_float,
 )
 from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import checked_temperature
@@ -190,31 +191,60 @@ def of_rows(
 
 
 def stacked(state: State, rows: list[State]) -> State:
-    """Log-probabilities of distributions without batch axes, as the rows of such a batch."""
+    """Distributions without batch axes as the rows of such a batch.
+
+    A row keeps its logits and temperature, with -inf for what a mask leaves out. Log-probabilities
+    at temperature 1 stand for a row with a prior, or with β given in place of a temperature.
+    """
     if not rows:
         return state
-    if not all(map(goes_row_by_row, rows)):
-        z = state.xp.stack([log_probs(row) for row in rows])
-        return lost(of_logits(z, state.xp)).named(state)
-    found = [_living(*scored(row, "log_probs")[0]) for row in rows]
-    return _joined_rows(state, found, state.batch_shape)
+    plain = all(map(goes_row_by_row, rows))
+    found, heats = zip(*(_logits_of(row, plain) for row in rows), strict=True)
+    heat = _of_each(state, heats)
+    if plain:
+        return _joined_rows(state, [_living(*row) for row in found], state.batch_shape, heat)
+    return lost(of_logits(state.xp.stack([z for _, z in found]), state.xp, heat)).named(state)
 
 
-def _living(indices: Any, log_p: Any) -> Scored:
-    """The categories with p > 0 and their log-probabilities."""
-    alive = log_p > -math.inf
+def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature]:
+    """The categories of a row, None where they are all, their logits, and its temperature."""
+    host = row.host() if plain else row
+    kept = host.kept if plain else None
+    indices, z, prior = (
+        (None, host.z, host.prior) if kept is None else (kept.indices, kept.z, kept.prior)
+    )
+    if row.temperature.value is None or not (prior is None or prior.dtype == host.xp.bool):
+        return (scored(row, "log_probs")[0] if plain else (None, log_probs(row))), ONE
+    return (indices, z if prior is None else host.xp.where(prior, z, -math.inf)), row.temperature
+
+
+def _of_each(state: State, heats: tuple[Temperature, ...]) -> Temperature:
+    """The temperature of a batch from those of its rows; a number where it is one."""
+    if all(type(heat.value) is float and heat == heats[0] for heat in heats):
+        return heats[0]
+    xp, like = state.xp, state.like
+    columns = (
+        [to_namespace(x, xp, like, widest_float(xp)) for x in own]
+        for own in zip(*heats, strict=True)
+    )
+    return Temperature(*map(xp.stack, columns))
+
+
+def _living(indices: Any, scores: Any) -> Scored:
+    """The categories with scores above -inf, and these."""
+    alive = scores > -math.inf
     if alive.all():
-        return indices, log_p
-    return (np.flatnonzero(alive) if indices is None else indices[alive]), log_p[alive]
+        return indices, scores
+    return (np.flatnonzero(alive) if indices is None else indices[alive]), scores[alive]
 
 
-def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
-    """Rows of log-probabilities as a batch, in the library of ``state``."""
+def _joined_rows(state: State, found: list[Scored], batch: Shape, heat: Temperature = ONE) -> State:
+    """Rows of scores as a batch, in the library of ``state``."""
     width = state.num_categories
     if all(indices is None for indices, _ in found):
         z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
         z = state.at_home(z.reshape(*batch, width))
-        return lost(of_logits(z, state.xp)).named(state)
+        return lost(of_logits(z, state.xp, heat)).named(state)
     everything = np.arange(width)
     places = [everything if own is None else own for own, _ in found]
     kept = Kept(
@@ -224,4 +254,4 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape) -> State:
         None,
         width,
     )
-    return lost(State.of_survivors(state.xp, ONE, batch, kept)).named(state)
+    return lost(State.of_survivors(state.xp, heat, batch, kept)).named(state)

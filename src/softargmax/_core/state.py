@@ -240,7 +240,9 @@ class State:
         if type(self.coldness) is float:
             return self.temperature
         shape = self.batch_shape
-        return self.temperature.mapped(lambda x: float(np.broadcast_to(x, shape).flat[i]))
+        return self.temperature.mapped(
+            lambda x: x.item(i) if x.shape == shape else float(np.broadcast_to(x, shape).flat[i])
+        )
 
     def host(self) -> "State":
         """This state over NumPy arrays, without a copy where the library allows it."""
