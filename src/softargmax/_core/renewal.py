@@ -202,7 +202,7 @@ def stacked(state: State, rows: list[State]) -> State:
     found, heats = zip(*(_logits_of(row, plain) for row in rows), strict=True)
     heat = _of_each(state, heats)
     if plain:
-        return _joined_rows(state, [_living(*row) for row in found], state.batch_shape, heat)
+        return _joined_rows(state, [*found], state.batch_shape, heat)
     return lost(of_logits(state.xp.stack([z for _, z in found]), state.xp, heat)).named(state)
 
 
@@ -210,12 +210,13 @@ def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature]:
     """The categories of a row, None where they are all, their logits, and its temperature."""
     host = row.host() if plain else row
     kept = host.kept if plain else None
-    indices, z, prior = (
-        (None, host.z, host.prior) if kept is None else (kept.indices, kept.z, kept.prior)
-    )
+    prior = host.prior if kept is None else kept.prior
     if row.temperature.value is None or not (prior is None or prior.dtype == host.xp.bool):
-        return (scored(row, "log_probs")[0] if plain else (None, log_probs(row))), ONE
-    return (indices, z if prior is None else host.xp.where(prior, z, -math.inf)), row.temperature
+        return (_living(*scored(row, "log_probs")[0]) if plain else (None, log_probs(row))), ONE
+    if kept is not None:  # what a mask leaves out has not survived
+        return (kept.indices, kept.z), row.temperature
+    z = host.z if prior is None else host.xp.where(prior, host.z, -math.inf)
+    return (_living(None, z) if plain else (None, z)), row.temperature
 
 
 def _of_each(state: State, heats: tuple[Temperature, ...]) -> Temperature:

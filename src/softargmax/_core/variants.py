@@ -68,7 +68,11 @@ def _row(state: State, i: int, *, copy: bool) -> State:
     z = own(state.z)
     logits = z if state.logits is state.z else own(state.logits)
     prior = None if state.prior is None else own(state.prior)
-    return State(np, logits, z, state.row_temperature(i), prior, ())
+    made = State(np, logits, z, state.row_temperature(i), prior, ())
+    if "top" in state.memo:
+        tops = state.memo["top"].reshape(-1)
+        made.memo["top"] = tops[i if len(tops) > 1 else 0]
+    return made
 
 
 def _indexed_by_hidden(state: State, index: Any) -> State:
