@@ -26,6 +26,18 @@ DIST = Categorical(Z)
 
 
 @pytest.mark.parametrize(
+    ("call", "name"),
+    [(Linear, "Linear"), (TopK, "TopK"), (Categorical, "Categorical"), (law, "softargmax")],
+)
+def test_too_few_and_too_many_name_the_public_call(call, name):
+    with pytest.raises(TypeError, match=rf"^{name}\(\) missing \d required positional argument"):
+        call()
+    with pytest.raises(TypeError, match=rf"^{name}\(\) takes .* positional arguments? but"):
+        call(*range(9))
+
+
+
+@pytest.mark.parametrize(
     ("call", "given", "name", "meant"),
     [
         (Categorical, {"probs": Z}, "Categorical", "Categorical.from_weights(probs)?"),

@@ -63,3 +63,10 @@ def test_exp3_is_the_formula_and_its_estimates_are_unbiased():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_ucb_of_a_strict_array_library():
+    xp = pytest.importorskip("array_api_strict")
+    q, n = np.array([[0.6, 0.5, 0.0], [0.6, 0.5, 0.5]]), np.array([[100, 4, 0], [100, 4, 4]])
+    found = ucb(xp.asarray(q), xp.asarray(n), mask=xp.asarray([True, True, True]))
+    assert_array_equal(np.from_dlpack(found.probs), ucb(q, n).probs)

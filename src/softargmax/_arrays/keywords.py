@@ -79,8 +79,8 @@ def explained(function: F) -> F:
     def call(*args: Any, **named: Any) -> Any:
         try:
             return function(*args, **named)
-        except TypeError:
-            _explain(function, named, function.__qualname__.removesuffix(".__init__"))
+        except TypeError as error:
+            _explain(error, function, named, function.__qualname__.removesuffix(".__init__"))
             raise
 
     made: Any = call
@@ -96,8 +96,8 @@ class Explained(ABCMeta):
         def __call__(cls, *args: Any, **named: Any) -> Any:
             try:
                 return super().__call__(*args, **named)
-            except TypeError:
-                _explain(cls.__init__, named, cls.__name__)
+            except TypeError as error:
+                _explain(error, cls.__init__, named, cls.__name__)
                 raise
 
     @property
@@ -107,16 +107,23 @@ class Explained(ABCMeta):
         return found.replace(parameters=list(found.parameters.values())[1:])
 
 
-def _explain(function: Callable[..., Any], named: Mapping[str, Any], call: str) -> None:
-    """Raise Python's error for an unknown keyword, if there is one, with what was meant."""
-    known = signature(function).parameters
-    if any(one.kind is one.VAR_KEYWORD for one in known.values()):
-        return
-    for name in named:
-        if name not in known:
-            raise TypeError(
-                f"{call}() got an unexpected keyword argument {name!r}: {_meant(function, name)}"
-            ) from None
+def _explain(
+    error: TypeError, function: Callable[..., Any], named: Mapping[str, Any], call: str
+) -> None:
+    """Raise Python's error for the arguments, if it is one, with the name of the public call.
+
+    For an unknown keyword it says what was meant.
+    """
+    known, own = signature(function).parameters, f"{function.__qualname__}()"
+    if not any(one.kind is one.VAR_KEYWORD for one in known.values()):
+        for name in named:
+            if name not in known:
+                meant = _meant(function, name)
+                raise TypeError(
+                    f"{call}() got an unexpected keyword argument {name!r}: {meant}"
+                ) from None
+    if str(error).startswith(own):  # too few or too many
+        raise TypeError(f"{call}(){str(error).removeprefix(own)}") from None
 
 
 def _meant(function: Callable[..., Any], name: str) -> str:

@@ -107,7 +107,8 @@ def ucb(
     beyond = xp.any(xp.abs(score) == math.inf, axis=-1, keepdims=True)
     score = xp.where(beyond, own / 64 + width / 64 * spread, score)  # the root is below 27
     first = xp.any(fresh, axis=-1, keepdims=True)
-    score = xp.where(first, xp.where(fresh, 0.0, -math.inf), xp.where(legal, score, -math.inf))
+    score = xp.where(first & fresh, xp.zeros_like(score), score)
+    score = xp.where(fresh | (legal & ~first), score, -math.inf)
     return policy_of(xp.where(bad, math.nan, score), z, xp, temperature=0.0)
 
 
