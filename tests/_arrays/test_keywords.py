@@ -36,7 +36,6 @@ def test_too_few_and_too_many_name_the_public_call(call, name):
         call(*range(9))
 
 
-
 @pytest.mark.parametrize(
     ("call", "given", "name", "meant"),
     [
