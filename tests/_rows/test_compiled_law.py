@@ -79,6 +79,28 @@ def test_one_row_draws_what_it_draws_in_a_batch(kind):
         assert law.log_prob(law.draw(u)) == law.log_probs[law.draw(u)]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [257, 512, 1000])
+def test_log_probabilities_of_a_row_in_any_batch(dtype, width):
+    """A row is written while the next is read, whatever the two are."""
+    rng = np.random.default_rng(width)
+    heats = np.array([1.0, 0.5, 0.0, 2.0, 2.0, np.inf, 1e-4, 3.0, 1.0])
+    z = rng.normal(size=(9, width)).astype(dtype)
+    z[4, : width // 2], z[8, 1:] = -np.inf, -300  # sums below what needs no care
+    with np.errstate(divide="ignore"):
+        cold = 1 / heats
+    for _ in range(4):
+        order = rng.permutation(9)
+        some = rows_of(z[order], Temperature(cold[order], heats[order]), None, (9,))
+        law = Compiled(some, (9,))
+        for i, own in enumerate(order):
+            heat = Temperature(cold[own], heats[own])
+            alone = Compiled(rows_of(z[own], heat, None, ()), ())
+            assert_array_equal(law.log_probs[i], alone.log_probs)
+            assert np.isfinite(law.log_probs[i]).any()
+        assert_array_equal(law.make_log_probs(2), law.log_probs)
+
+
 def test_every_kind_of_temperature_is_served_by_one_compilation():
     """A kernel is compiled for each kind of array that it meets, which takes seconds."""
     kernels = [answers.numbers, answers.fill_d, inversion.invert_short]

@@ -13,7 +13,7 @@ from softargmax._rows.compiled.gaps import (
     ties_but_one,
     total_of,
 )
-from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p, weight
+from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p, part, weight
 
 
 @kernel
@@ -75,8 +75,12 @@ def fill_d(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: A
 
 @kernel
 def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
-    """log p = d - log1p(s)."""
-    width = z.shape[1]
+    """log p = d - log1p(s).
+
+    A row whose d is a product is written while the weights of the next one are formed: these take
+    arithmetic, and that memory.
+    """
+    width, known, waiting = z.shape[1], np.empty(3, z.dtype), 0
     d, e, ties = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
@@ -86,8 +90,11 @@ def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out
             s, first_block = 0.0, 0
             ties[:lanes] = 0
             if simple and not careful:
-                first_block = width // BLOCK
-                s = rest_of(row_of(z, i), first_block, top[i], scale[own], e, ties)
+                row, first_block, before = row_of(z, i), width // BLOCK, max(i - 1, 0)
+                old, into = row_of(z, before)[:waiting], out[before, :waiting]
+                s = rest_of(row, first_block, top[i], scale[own], e, ties, old, known, into)
+                write(old, min(first_block * BLOCK, waiting), known, into)
+                waiting = 0
             for start in range(first_block * BLOCK, width, BLOCK):
                 n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
                 below(d, n, e, ties, careful)
@@ -95,25 +102,37 @@ def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out
             s += ties_but_one(ties, lanes)
             if is_enough(s, width, d):
                 break
-        e[0], e[1], e[2] = log1p(s), top[i], scale[own]
-        level, own_top, factor = e[0], e[1], e[2]
-        for start in range(0, width, BLOCK):
-            some, into = row_of(z, i)[start : start + BLOCK], out[i, start : start + BLOCK]
-            if simple:  # twice as fast as by way of d
-                for j in range(len(into)):
-                    into[j] = (some[j] - own_top) * factor - level
-            else:
-                fill(some, top[i], way[own], scale[own], d)
-                for j in range(len(into)):
-                    into[j] = d[j] - level
+        if waiting:
+            write(row_of(z, i - 1), 0, known, out[i - 1])
+        known[0], known[1], known[2] = top[i], scale[own], log1p(s)
+        waiting = width if simple else 0
+        for start in range(waiting, width, BLOCK):
+            into = out[i, start : start + BLOCK]
+            fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
+            for j in range(len(into)):
+                into[j] = d[j] - known[2]
+    if waiting:
+        write(row_of(z, last - 1), 0, known, out[last - 1])
+
+
+@part
+def write(row: Any, start: Any, known: Any, out: Any) -> None:
+    """log p of a row, from a place on, where d is a product: twice as fast as by way of d."""
+    top, factor, level = known[0], known[1], known[2]
+    for j in range(start, len(row)):
+        k = np.uint64(j)
+        out[k] = (row[k] - top) * factor - level
 
 
 @kernel
-def rest_of(row: Any, blocks: Any, top: Any, scale: Any, e: Any, ties: Any) -> Any:
+def rest_of(
+    row: Any, blocks: Any, top: Any, scale: Any, e: Any, ties: Any, old: Any, known: Any, out: Any
+) -> Any:
     """The weight of what is below the top in the first blocks of a row; ``ties`` counts the rest.
 
     Where d is a product this is 1.4 times as fast as ``fill`` and ``below``: one loop, over
-    unsigned places, which need no look at their sign.
+    unsigned places, which need no look at their sign. Meanwhile the blocks of an ``old`` row are
+    written, unless that is empty.
     """
     e[0], e[1], e[2], e[3] = scale, top, 0.0, 1.0
     factor, own_top, zero, one = e[0], e[1], e[2], e[3]
@@ -127,6 +146,8 @@ def rest_of(row: Any, blocks: Any, top: Any, scale: Any, e: Any, ties: Any) -> A
             e[j] = weight(d) - tie
             ties[j] += tie
         total += total_of(e, BLOCK)
+        if len(old):
+            write(old[b * BLOCK : (b + 1) * BLOCK], 0, known, out[b * BLOCK : (b + 1) * BLOCK])
     return total
 
 
