@@ -33,7 +33,8 @@ from softargmax._rows.memory import blocks, kept
 from softargmax._rows.rows import LIMITS, Rows, Temperature, rows_of
 from softargmax._rows.threads import share
 
-_SHARED = 2**15  # elements of a block of rows that a worker takes
+_SHARED = 2**15  # elements of a block of rows that a worker takes, at least
+_TOGETHER = 8  # long rows that it takes, of which one is written while the next is read
 
 
 class _Ways(NamedTuple):
@@ -150,7 +151,8 @@ class Compiled(Law):
         if workers == 1:
             answer(0, self.count, *args)
             return
-        parts = blocks(self.count, self.width, _SHARED)
+        together = min(_TOGETHER, self.count // (4 * workers)) * self.width
+        parts = blocks(self.count, self.width, max(_SHARED, together))
         share(lambda rows: answer(rows.start, rows.stop, *args), parts, workers)
 
 
