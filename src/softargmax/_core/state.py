@@ -228,6 +228,9 @@ class State:
         kept, batch = self.kept, self.batch_shape
         if kept is None:
             return law_of(self.z, self.temperature, self.prior, batch, self.memo.get("top"))
+        if not batch:
+            law = law_of(kept.z, self.temperature, kept.prior)
+            return Sparse([law], [kept.indices], kept.width, kept.z.dtype, batch)
         laws, indices = [], []
         for i, row in enumerate(kept.rows()):
             prior = None if kept.prior is None else kept.prior[row]
@@ -291,6 +294,9 @@ class State:
 
     def named(self, *others: "State") -> "State":
         """This state with the labels of the states it was made of, where these agree on them."""
+        if len(others) == 1:
+            self.labels = others[0].labels
+            return self
         known = [other.labels for other in others if other.labels is not None]
         same = known and all(labels is known[0] or labels == known[0] for labels in known)
         self.labels = known[0] if same else None

@@ -199,9 +199,8 @@ def truncated(state: State, *rules: Rule) -> State:
         for rule in rules:
             state = _masked_by(rule, state)
         return state
-    each = zip(*(_each(rule, state) for rule in rules), strict=False)
-    positions = [surviving(row, own) for row, own in zip(_rows(state), each, strict=False)]
-    return survivors(state, positions)
+    pairs = zip(_rows(state), _of_each_row(rules, state), strict=False)
+    return survivors(state, [surviving(row, own) for row, own in pairs])
 
 
 def _masked_by(rule: Rule, state: State) -> State:
@@ -224,6 +223,14 @@ def _column(x: Any, state: State) -> Any:
     return found[..., None] if found.ndim else found
 
 
+def _of_each_row(rules: tuple[Rule, ...], state: State) -> Iterable[tuple[Rule, ...]]:
+    """The rules for each row, whose parameters and least counts are numbers."""
+    for rule in rules:
+        if hasattr(rule.parameter, "shape") or hasattr(rule.least, "shape"):
+            return zip(*(_each(own, state) for own in rules), strict=False)
+    return repeat(rules)
+
+
 def _each(rule: Rule, state: State) -> Iterable[Rule]:
     """A rule for each row, whose parameter and least are numbers."""
     arrays = {
@@ -243,6 +250,8 @@ def _rows(state: State) -> list[Row]:
     """The rows of a state that goes row by row."""
     state = state.host()
     kept, batch, memo = state.kept, state.batch_shape, state.memo
+    if kept is None and not batch:
+        return [Row(state.z, state.temperature, state.prior, memo.get("top"), memo.get("heads"))]
     if kept is not None:
         rows = kept.rows()
         priors = repeat(None) if kept.prior is None else map(kept.prior.__getitem__, rows)
@@ -286,4 +295,6 @@ def survivors(state: State, positions: list[Any]) -> State:
 
 
 def _gathered(rows: Any, positions: list[Any]) -> Any:
+    if len(positions) == 1:
+        return rows[0].take(positions[0])
     return joined([row.take(found) for row, found in zip(rows, positions, strict=True)], rows.dtype)

@@ -86,6 +86,8 @@ def rows_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any
 
 def as_rows(x: Any, batch: Shape) -> Any:
     """An array whose last axis is the categories, as a (rows, K) array over the batch."""
+    if not batch:
+        return x.reshape(1, -1)
     full = batch + x.shape[-1:]
     return (x if x.shape == full else np.broadcast_to(x, full)).reshape(-1, full[-1])
 

@@ -152,9 +152,10 @@ class Chain(Stage):
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         check_instance(dist, Categorical, "dist")
+        batch = dist.batch_shape
         rules: list[Rule] = []  # of truncations in a row, which make no distribution between them
         for stage in self.stages:
-            rule = stage._rule(dist.batch_shape)
+            rule = stage._rule(batch)
             if rule is not None:
                 rules.append(rule)
             else:

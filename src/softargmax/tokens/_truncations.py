@@ -42,6 +42,8 @@ class Truncation(Stage):
         return self._own(batch) if type(self).__call__ is Truncation.__call__ else None
 
     def _own(self, batch: Shape) -> Rule:
+        if "_fixed" in self.__dict__:
+            return self._fixed
         name = next(iter(self._intervals), None)
         if name is None or not hasattr(getattr(self, name), "shape"):
             return self._fixed
