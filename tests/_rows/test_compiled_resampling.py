@@ -13,6 +13,7 @@ ENGINES = ("numba",)
 LAST = 1 - 2.0**-53
 SCHEMES = ("multinomial", "stratified", "systematic", "residual", "ssp", "killing")
 SHAPES = [(1, 1, 1), (3, 1, 7), (4, 2, 3), (50, 13, 4), (50, 5, 200), (2, 300, 300), (2, 5000, 10)]
+SHAPES += [(3, 255, 40), (3, 256, 256), (3, 257, 1000), (3, 512, 511)]  # beside whole blocks
 
 
 def parents(scheme, p, n, u, slack):
@@ -54,6 +55,13 @@ def test_parents_are_equal(scheme, rows, k, n, luck):
     p /= p.sum(axis=-1, keepdims=True)
     u = rng.random((rows, max(n, k) + k)) if luck is None else np.full((rows, max(n, k) + k), luck)
     assert_equal(scheme, p, n, u)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_parents_of_nan_are_categories(scheme):
+    """Nothing is written elsewhere, which would end the process."""
+    found = parents(scheme, np.full((2, 300), np.nan), 200, np.full((2, 700), 0.3), 1e-15)
+    assert ((found >= 0) & (found < 300)).all()
 
 
 @given(

@@ -242,6 +242,8 @@ def test_rows_keep_their_logits_and_temperatures(width):
         own = found.probs[i] > 0
         assert_array_equal(found.logits[i][own], z[i][own])
     assert_allclose(found.logits[3], found.log_probs[3], rtol=1e-12)
+    assert not found.temperature.flags.writeable
+    assert not found.coldness.flags.writeable
     assert per_row([TopK(5)] * 4)(dist[[0] * 4]).temperature == 2.0
     for other in (
         Categorical(z, coldness=[1.0, -1.0, np.inf, 0.0]),

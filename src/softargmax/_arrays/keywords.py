@@ -73,7 +73,7 @@ _OTHER_ATTRIBUTES = {
 
 
 def explained(function: F) -> F:
-    """The function, whose error for an unknown keyword says which one was meant."""
+    """The function, whose errors for its arguments name the public call and the keyword meant."""
 
     @wraps(function)
     def call(*args: Any, **named: Any) -> Any:
@@ -89,7 +89,7 @@ def explained(function: F) -> F:
 
 
 class Explained(ABCMeta):
-    """The type of dataclasses whose errors for unknown keywords say which one was meant."""
+    """The type of dataclasses whose errors for their arguments are those of ``explained``."""
 
     if not TYPE_CHECKING:
 
@@ -110,7 +110,7 @@ class Explained(ABCMeta):
 def _explain(
     error: TypeError, function: Callable[..., Any], named: Mapping[str, Any], call: str
 ) -> None:
-    """Raise Python's error for the arguments, if it is one, with the name of the public call.
+    """If the error is Python's about the arguments, raise it under the name of the public call.
 
     For an unknown keyword it says what was meant.
     """
@@ -122,7 +122,8 @@ def _explain(
                 raise TypeError(
                     f"{call}() got an unexpected keyword argument {name!r}: {meant}"
                 ) from None
-    if str(error).startswith(own):  # too few or too many
+    outside = error.__traceback__ is not None and error.__traceback__.tb_next is None
+    if outside and str(error).startswith(f"{own} missing"):
         raise TypeError(f"{call}(){str(error).removeprefix(own)}") from None
 
 

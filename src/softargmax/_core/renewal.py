@@ -2,7 +2,8 @@
 
 The new state has them as its logits, at temperature 1 and without a prior; or its logits are
 edited, and temperature and prior stay. Long rows of NumPy arrays, and of CPU tensors without
-gradient, stay sparse where categories are dropped from log-probabilities. Single rows make a batch.
+gradient, stay sparse where categories are dropped from log-probabilities. ``stacked`` makes a batch
+of single rows.
 """
 
 import math
@@ -74,7 +75,7 @@ def edited_logits(state: State, changes: list[Change], stage: str) -> State:
     else:
         z = _changed(xp.broadcast_to(state.z, full), changes)
     prior = state.prior
-    _checked(z if prior is None else xp.where(prior > 0, z, -math.inf), stage)
+    _checked(z if prior is None else xp.where(xp.astype(prior, xp.bool), z, -math.inf), stage)
     return lost(state.replace(logits=read_only(z), z=z))
 
 
@@ -193,8 +194,8 @@ def of_rows(
 def stacked(state: State, rows: list[State]) -> State:
     """Distributions without batch axes as the rows of such a batch.
 
-    A row keeps its logits and temperature, with -inf for what a mask leaves out. Log-probabilities
-    at temperature 1 stand for a row with a prior, or with β given in place of a temperature.
+    A row keeps its logits and temperature, with -inf for what a mask leaves out. One with a prior,
+    or with β in place of a temperature, is replaced by its log-probabilities at temperature 1.
     """
     if not rows:
         return state
@@ -207,11 +208,15 @@ def stacked(state: State, rows: list[State]) -> State:
 
 
 def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature]:
-    """The categories of a row, None where they are all, their logits, and its temperature."""
+    """The categories of a row, None where they are all, their logits, and its temperature.
+
+    With ``plain`` all rows of the batch go row by row, in NumPy.
+    """
     host = row.host() if plain else row
     kept = host.kept if plain else None
     prior = host.prior if kept is None else kept.prior
-    if row.temperature.value is None or not (prior is None or prior.dtype == host.xp.bool):
+    weighted = prior is not None and prior.dtype != host.xp.bool
+    if weighted or row.temperature.value is None:
         return (_living(*scored(row, "log_probs")[0]) if plain else (None, log_probs(row))), ONE
     if kept is not None:  # what a mask leaves out has not survived
         return (kept.indices, kept.z), row.temperature
@@ -228,7 +233,7 @@ def _of_each(state: State, heats: tuple[Temperature, ...]) -> Temperature:
         [to_namespace(x, xp, like, widest_float(xp)) for x in own]
         for own in zip(*heats, strict=True)
     )
-    return Temperature(*map(xp.stack, columns))
+    return Temperature(*(read_only(xp.stack(column)) for column in columns))
 
 
 def _living(indices: Any, scores: Any) -> Scored:

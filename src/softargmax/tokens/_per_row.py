@@ -130,10 +130,10 @@ def per_row(stages: Sequence[Stage]) -> PerRow:
     PerRow
         It returns a batch of what its stages return: rows of logits, each at a temperature of its
         own, with -inf for what a mask leaves out. (A row with a prior is one of log-probabilities
-        at temperature 1, and so is one whose coldness was given.) For requests that join or leave,
-        make another one: ``per_row([*stage.stages[1:], new])``. An adaptive stage, such as
-        :class:`Mirostat`, holds its state and so takes it along. Where a row ends with
-        :class:`XTC`, no stage may follow.
+        at temperature 1, on which a later stage with ``on="logits"`` then acts, and so is a row
+        whose coldness was given.) For requests that join or leave, make another one:
+        ``per_row([*stage.stages[1:], new])``. An adaptive stage, such as :class:`Mirostat`, holds
+        its state and so takes it along. Where a row ends with :class:`XTC`, no stage may follow.
 
     Raises
     ------

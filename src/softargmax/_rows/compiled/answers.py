@@ -77,10 +77,11 @@ def fill_d(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: A
 def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
     """log p = d - log1p(s).
 
-    A row whose d is a product is written while the weights of the next one are formed: these take
-    arithmetic, and that memory.
+    A row whose d is a product waits until the weights of the next one are formed: arithmetic bounds
+    these, memory bounds writing, so that the two overlap.
     """
-    width, known, waiting = z.shape[1], np.empty(3, z.dtype), 0
+    width, known = z.shape[1], np.empty(3, z.dtype)  # top, scale and log1p(s) of the waiting row
+    waiting = 0  # its categories, or none
     d, e, ties = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
@@ -90,7 +91,8 @@ def log_probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out
             s, first_block = 0.0, 0
             ties[:lanes] = 0
             if simple and not careful:
-                row, first_block, before = row_of(z, i), width // BLOCK, max(i - 1, 0)
+                row, first_block = row_of(z, i), width // BLOCK
+                before = max(i - 1, 0)  # at the first row nothing waits
                 old, into = row_of(z, before)[:waiting], out[before, :waiting]
                 s = rest_of(row, first_block, top[i], scale[own], e, ties, old, known, into)
                 write(old, min(first_block * BLOCK, waiting), known, into)
@@ -131,8 +133,8 @@ def rest_of(
     """The weight of what is below the top in the first blocks of a row; ``ties`` counts the rest.
 
     Where d is a product this is 1.4 times as fast as ``fill`` and ``below``: one loop, over
-    unsigned places, which need no look at their sign. Meanwhile the blocks of an ``old`` row are
-    written, unless that is empty.
+    unsigned places, which need no look at their sign. In between, the same blocks of ``old``, the
+    row before, which may be empty, are written to ``out``.
     """
     e[0], e[1], e[2], e[3] = scale, top, 0.0, 1.0
     factor, own_top, zero, one = e[0], e[1], e[2], e[3]

@@ -38,7 +38,10 @@ _TOGETHER = 8  # long rows that it takes, of which one is written while the next
 
 
 class _Ways(NamedTuple):
-    """How d follows from the gaps of all rows, or of each: carefully and quickly, frozen."""
+    """How d follows from the gaps of all rows, or of each: carefully and quickly.
+
+    Its arrays are frozen, so that kernels are compiled once.
+    """
 
     way: Any
     scale: Any  # β or T
@@ -156,8 +159,8 @@ class Compiled(Law):
         share(lambda rows: answer(rows.start, rows.stop, *args), parts, workers)
 
 
-_PLAIN_WAY, _FACTOR = frozen(np.array([PLAIN], np.int8)), frozen(np.ones(1))
-_ONE = _Ways(_PLAIN_WAY, _FACTOR, _PLAIN_WAY, _FACTOR)
+_PLAIN_WAY, _UNIT = frozen(np.array([PLAIN], np.int8)), frozen(np.ones(1))
+_ONE = _Ways(_PLAIN_WAY, _UNIT, _PLAIN_WAY, _UNIT)
 
 
 def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any = None) -> Law:

@@ -73,14 +73,25 @@ def remainders(p: Any, n: Any, slack: Any, left: Any, slacks: Any) -> None:
 
 
 @part
-def teeth(row: Any, n: Any, u: Any, slack: Any, left: Any, late: Any, first: Any, out: Any) -> Any:
+def teeth(
+    row: Any,
+    n: Any,
+    u: Any,
+    slack: Any,
+    left: Any,
+    late: Any,
+    first: Any,
+    out: Any,
+    ends: Any,
+    levels: Any,
+) -> Any:
     """Write what one row's comb meets, and one more at category ``late``; count what it met.
 
-    Of a block each step is done for all before the next, so that most of them are vectorised: 1.35
-    times as fast as one after the other.
+    Each step is done for a whole block before the next step, so that most of the loops vectorise:
+    of a million categories 1.35 times as fast as one category after the other. ``ends`` and
+    ``levels`` are memory.
     """
     whole, level, most, full, place = 0.0, 0.0, np.float64(left), np.float64(n), first
-    ends, levels = np.empty(BLOCK), np.empty(BLOCK)
     for start in range(0, len(row), BLOCK):
         some = row[start : start + BLOCK]
         for j in range(len(some)):
@@ -94,7 +105,10 @@ def teeth(row: Any, n: Any, u: Any, slack: Any, left: Any, late: Any, first: Any
         for j in range(max(late - start, 0), len(some)):
             ends[j] += 1
         for j in range(len(some)):
-            ends[j] = min(max(ends[j], 0.0), full)
+            end = (
+                ends[j] if ends[j] > 0 else 0.0
+            )  # 0 for NaN, which would be a place beyond ``out``
+            ends[j] = end if end < full else full
         for j in range(len(some)):
             last = first + np.int64(ends[at(j)])
             repeat(start + j, place, last, out)
@@ -121,10 +135,11 @@ def last_free(row: Any, n: Any, u: Any, slack: Any, left: Any) -> Any:
 def comb(p: Any, n: Any, u: Any, slacks: Any, left: Any, out: Any) -> None:
     """Equally spaced draws with an offset a row, beyond the whole numbers."""
     rows, width = p.shape
+    ends, levels = np.empty(BLOCK), np.empty(BLOCK)
     for i in range(rows):
         late = width
         for _ in range(2):
-            met = teeth(p[i], n, u[i], slacks[i], left[i], late, i * n, out)
+            met = teeth(p[i], n, u[i], slacks[i], left[i], late, i * n, out, ends, levels)
             if met >= left[i]:
                 break
             late = last_free(p[i], n, u[i], slacks[i], left[i])  # rounding has lost one
