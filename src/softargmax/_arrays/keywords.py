@@ -84,7 +84,9 @@ def explained(function: F) -> F:
             raise
 
     made: Any = call
-    made._torchdynamo_inline = function  # which torch.compile traces in its place
+    # torch.compile traces the function in its place, but looks for the defaults here.
+    made._torchdynamo_inline = function
+    made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
     return made
 
 
