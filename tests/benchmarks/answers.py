@@ -74,11 +74,14 @@ def bitmask() -> Job:
 def rows() -> Job:
     z, rng = logits(16, 32_000), np.random.default_rng(1)
     chains = [TopP(p) for p in np.linspace(0.5, 0.95, 16)]
-    together = per_row(chains)
+    together, whole = per_row(chains), Categorical(z)
 
     def one_by_one() -> Any:
         pairs = zip(chains, z, strict=True)
         return np.array([stage(Categorical(row)).sample(rng=rng) for stage, row in pairs])
+
+    def at_hand() -> Any:
+        return np.array([stage(whole[i]).sample(rng=rng) for i, stage in enumerate(chains)])
 
     with np.errstate(invalid="ignore"):
         check = draws_of(together(Categorical(z.astype(np.float64))).log_probs)
@@ -87,6 +90,8 @@ def rows() -> Job:
         {
             "softargmax": lambda: together(Categorical(z)).sample(rng=rng),
             "row by row": one_by_one,
+            "the stages and the draws alone": lambda: together(whole).sample(rng=rng),
+            "the stages and the draws alone, row by row": at_hand,
         },
         check,
     )

@@ -247,6 +247,11 @@ class State:
             lambda x: x.item(i) if x.shape == shape else float(np.broadcast_to(x, shape).flat[i])
         )
 
+    def known(self, name: str) -> Any:
+        """What the memo knows of every row of the logits, (rows, ...); None where it does not."""
+        x = self.memo.get(name)
+        return None if x is None else x.reshape(-1, *x.shape[x.ndim - SEEN[name] :])
+
     def host(self) -> "State":
         """This state over NumPy arrays, without a copy where the library allows it."""
         if self.xp is np:
@@ -279,7 +284,7 @@ class State:
         parts = {name: getattr(self, name) for name in _PARTS if name not in changes}
         made = State(**parts, **changes)
         if made.z is self.z:
-            made.memo.update({name: self.memo[name] for name in _SEEN if name in self.memo})
+            made.memo.update({name: self.memo[name] for name in SEEN if name in self.memo})
         return made.after(self)
 
     def after(self, other: "State") -> "State":
@@ -311,7 +316,7 @@ class State:
         return State(self.xp, logits, z, temperature, prior, self.batch_shape)
 
 
-_SEEN = ("heads", "top")  # what the memo knows of the logits alone
+SEEN = {"top": 0, "heads": 1}  # what the memo knows of the logits alone, and its axes for a row
 _PARTS = ("xp", "logits", "z", "temperature", "prior", "batch_shape")
 
 

@@ -26,7 +26,7 @@ from softargmax._arrays.namespaces import (
     widest_float,
 )
 from softargmax._core.information import ranking
-from softargmax._core.state import Kept, State, Whole, joined, starts_of
+from softargmax._core.state import SEEN, Kept, State, Whole, joined, starts_of
 from softargmax._core.variants import masked
 from softargmax._rows.bounds import by_mass, by_rank, by_ratio
 from softargmax._rows.few import MANY
@@ -227,11 +227,11 @@ def _of_each_row(rules: tuple[Rule, ...], state: State) -> Iterable[tuple[Rule, 
     """The rules for each row, whose parameters and least counts are numbers."""
     for rule in rules:
         if hasattr(rule.parameter, "shape") or hasattr(rule.least, "shape"):
-            return zip(*(_each(own, state) for own in rules), strict=False)
+            return zip(*(_numbers(own, state) for own in rules), strict=False)
     return repeat(rules)
 
 
-def _each(rule: Rule, state: State) -> Iterable[Rule]:
+def _numbers(rule: Rule, state: State) -> Iterable[Rule]:
     """A rule for each row, whose parameter and least are numbers."""
     arrays = {
         name: np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
@@ -255,17 +255,21 @@ def _rows(state: State) -> list[Row]:
     if kept is not None:
         rows = kept.rows()
         priors = repeat(None) if kept.prior is None else map(kept.prior.__getitem__, rows)
-        tops, heads, z = repeat(None), None, map(kept.z.__getitem__, rows)
+        z = map(kept.z.__getitem__, rows)
+        tops, heads = (_each(None, len(rows)) for _ in SEEN)
     else:
         z = as_rows(state.z, batch)
         priors = repeat(None) if state.prior is None else as_rows(state.prior, batch)
-        seen = "top" in memo and memo["top"].size == len(z)
-        tops, heads = memo["top"].reshape(-1) if seen else repeat(None), memo.get("heads")
-    each = zip(z, priors, tops, strict=False)
-    return [
-        Row(row, state.row_temperature(i), prior, top, heads)
-        for i, (row, prior, top) in enumerate(each)
-    ]
+        tops, heads = (_each(state.known(name), len(z)) for name in SEEN)
+    each = zip(z, priors, tops, heads, strict=False)
+    return [Row(row, state.row_temperature(i), *known) for i, (row, *known) in enumerate(each)]
+
+
+def _each(known: Any, count: int) -> Iterable[Any]:
+    """What is known of so many rows, if it is of each, or of the one row that all are."""
+    if known is not None and len(known) == 1:
+        return repeat(known[0])
+    return repeat(None) if known is None or len(known) != count else known
 
 
 def survivors(state: State, positions: list[Any]) -> State:

@@ -26,7 +26,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._arrays.weights import checked_mask
 from softargmax._core.inputs import batch_shape, check_one, checked_state, checked_temperature
-from softargmax._core.state import State, Whole
+from softargmax._core.state import SEEN, State, Whole
 from softargmax._core.support import check_support, masked_prior, meet_categories
 
 
@@ -69,9 +69,10 @@ def _row(state: State, i: int, *, copy: bool) -> State:
     logits = z if state.logits is state.z else own(state.logits)
     prior = None if state.prior is None else own(state.prior)
     made = State(np, logits, z, state.row_temperature(i), prior, ())
-    if "top" in state.memo:
-        tops = state.memo["top"].reshape(-1)
-        made.memo["top"] = tops[i if len(tops) > 1 else 0]
+    for name in SEEN:
+        known = state.known(name)
+        if known is not None:
+            made.memo[name] = known[i if len(known) > 1 else 0]
     return made
 
 

@@ -15,6 +15,9 @@ from softargmax._rows.threads import share
 
 # From here on the maximum of every row costs no more than that of the whole array.
 LONG_ROW = 256
+# From here on the rows of a batch are grouped while they are copied: a copy and a truncation take
+# 0.8 times as long, a copy and a draw 1.1 times.
+GROUPED = 8192
 
 
 class Copy(NamedTuple):
@@ -23,7 +26,7 @@ class Copy(NamedTuple):
     z: Any
     law: Law | None = None  # where it is made in the same breath
     top: Any = None  # the largest of every row
-    heads: Any = None  # of one long row the largest of groups, for thresholds
+    heads: Any = None  # of every long row the largest of groups, for thresholds
 
 
 def copy_of(x: Any, temperature: Temperature) -> Copy | None:
@@ -84,7 +87,12 @@ def _copied(x: Any, fast: Any) -> Copy:
     top = np.empty(x.shape[:-1], x.dtype)
     given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
     rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
+    grouped = fast is not None and rows.ndim == 2 and rows.shape[1] >= GROUPED
+    heads = fast.space_for_heads(rows) if grouped else None
     for block in blocks(len(rows), rows[0].size):
         np.copyto(rows[block], given[block])
-        rows[block].max(axis=-1, out=tops[block])
-    return Copy(z, None, top)
+        if heads is None:
+            rows[block].max(axis=-1, out=tops[block])
+        else:  # of what is still in the cache
+            fast.find_heads(rows[block], heads[block], tops[block])
+    return Copy(z, None, top, heads)

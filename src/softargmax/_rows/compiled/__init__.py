@@ -9,7 +9,12 @@ from softargmax._rows.compiled import resampling, solver, tables
 from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
-from softargmax._rows.compiled.thresholds import CompiledScores, heads_and_top
+from softargmax._rows.compiled.thresholds import (
+    CompiledScores,
+    find_heads,
+    heads_and_top,
+    space_for_heads,
+)
 
 __all__ = [
     "SIZE",
@@ -17,9 +22,11 @@ __all__ = [
     "CompiledScores",
     "Prepared",
     "copied",
+    "find_heads",
     "heads_and_top",
     "law_of",
     "resampling",
     "solver",
+    "space_for_heads",
     "tables",
 ]

@@ -83,6 +83,13 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
     return np.float64(top) if fine else np.nan
 
 
+@kernel
+def heads_of_rows(x: Any, heads: Any, tops: Any) -> None:
+    """``heads_of`` every row."""
+    for i in range(len(x)):
+        tops[i] = heads_of(x[i], heads[i, :0], heads[i])
+
+
 @part
 def heads_of_block(
     x: Any, b: Any, z: Any, e: Any, odd: Any, heads: Any, best: Any, own: Any

@@ -74,24 +74,16 @@ def remainders(p: Any, n: Any, slack: Any, left: Any, slacks: Any) -> None:
 
 @part
 def teeth(
-    row: Any,
-    n: Any,
-    u: Any,
-    slack: Any,
-    left: Any,
-    late: Any,
-    first: Any,
-    out: Any,
-    ends: Any,
-    levels: Any,
+    row: Any, n: Any, u: Any, slack: Any, left: Any, late: Any, first: Any, out: Any, space: Any
 ) -> Any:
     """Write what one row's comb meets, and one more at category ``late``; count what it met.
 
     Each step is done for a whole block before the next step, so that most of the loops vectorise:
-    of a million categories 1.35 times as fast as one category after the other. ``ends`` and
-    ``levels`` are memory.
+    of 300 categories and more 1.1 to 1.4 times as fast as one category after the other. ``space`` is
+    memory for two blocks.
     """
     whole, level, most, full, place = 0.0, 0.0, np.float64(left), np.float64(n), first
+    ends, levels = space[0], space[1]
     for start in range(0, len(row), BLOCK):
         some = row[start : start + BLOCK]
         for j in range(len(some)):
@@ -135,11 +127,11 @@ def last_free(row: Any, n: Any, u: Any, slack: Any, left: Any) -> Any:
 def comb(p: Any, n: Any, u: Any, slacks: Any, left: Any, out: Any) -> None:
     """Equally spaced draws with an offset a row, beyond the whole numbers."""
     rows, width = p.shape
-    ends, levels = np.empty(BLOCK), np.empty(BLOCK)
+    space = np.empty((2, BLOCK))
     for i in range(rows):
         late = width
         for _ in range(2):
-            met = teeth(p[i], n, u[i], slacks[i], left[i], late, i * n, out, ends, levels)
+            met = teeth(p[i], n, u[i], slacks[i], left[i], late, i * n, out, space)
             if met >= left[i]:
                 break
             late = last_free(p[i], n, u[i], slacks[i], left[i])  # rounding has lost one

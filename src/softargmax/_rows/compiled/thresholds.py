@@ -7,7 +7,7 @@ import numpy as np
 
 from softargmax._rows.bounds import BY_MASS
 from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
-from softargmax._rows.compiled.heads import between, heads_of, largest, reaching
+from softargmax._rows.compiled.heads import between, heads_of, heads_of_rows, largest, reaching
 from softargmax._rows.compiled.masses import crossing, measure, spread, weigh
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
 from softargmax._rows.compiled.surviving import surviving
@@ -153,6 +153,18 @@ def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:
 
 def heads_and_top(x: Any, z: Any = None) -> tuple[Any, Any]:
     """The largest scores of groups of a contiguous row, and of all; ``z`` becomes a copy."""
-    heads = np.empty(-(-len(x) // BLOCK) * LANE, x.dtype)
+    heads = space_for_heads(x[None])[0]
     top = heads_of(frozen(x), heads[:0] if z is None else z, heads)
     return heads, x.max() if top != top else x.dtype.type(top)
+
+
+def space_for_heads(rows: Any) -> Any:
+    """Memory for the largest scores of groups of every row."""
+    return np.empty((len(rows), -(-rows.shape[1] // BLOCK) * LANE), rows.dtype)
+
+
+def find_heads(rows: Any, heads: Any, tops: Any) -> None:
+    """Write the largest scores of groups of contiguous rows, and of all of a row."""
+    heads_of_rows(frozen(rows), heads, tops)
+    if np.isnan(tops).any():
+        rows.max(axis=-1, out=tops)
