@@ -79,8 +79,8 @@ def teeth(
     """Write what one row's comb meets, and one more at category ``late``; count what it met.
 
     Each step is done for a whole block before the next step, so that most of the loops vectorise:
-    of 300 categories and more 1.1 to 1.4 times as fast as one category after the other. ``space`` is
-    memory for two blocks.
+    of 300 categories and more 1.1 to 1.4 times as fast as one category after the other. There is
+    ``space`` for two blocks.
     """
     whole, level, most, full, place = 0.0, 0.0, np.float64(left), np.float64(n), first
     ends, levels = space[0], space[1]
