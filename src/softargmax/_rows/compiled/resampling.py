@@ -149,7 +149,7 @@ def strata(p: Any, u: Any, out: Any) -> None:
         for j in range(width - 1):
             level += row[j]
             part = level / total * n
-            stratum = min(np.int64(part), n - 1)
+            stratum = max(min(np.int64(part), n - 1), 0)  # NaN is the lowest of integers
             last = begin + stratum + (own[at(stratum)] < part - stratum)
             last = min(max(last, place), end)
             repeat(j, place, last, out)
@@ -247,7 +247,7 @@ def knockout(
                 a, b = rest[k + k], rest[k + k + at(1)]
                 both = a + b
                 whole = np.floor(both)
-                full = np.int64(whole)
+                full = np.int64(both >= 1)  # of NaN too 0 or 1
                 # Unnormalised probability that the first becomes 1 (full), or goes on as the second
                 # is 0, which a product with subnormal numbers may miss.
                 chosen = np.int64(luck[at(used + j)] * min(both, 2 - both) < min(a, 1 - b))
