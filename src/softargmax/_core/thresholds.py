@@ -250,13 +250,15 @@ def _rows(state: State) -> list[Row]:
     """The rows of a state that goes row by row."""
     state = state.host()
     kept, batch, memo = state.kept, state.batch_shape, state.memo
+    tops: Iterable[Any]
+    heads: Iterable[Any]
     if kept is None and not batch:
         return [Row(state.z, state.temperature, state.prior, memo.get("top"), memo.get("heads"))]
     if kept is not None:
         rows = kept.rows()
         priors = repeat(None) if kept.prior is None else map(kept.prior.__getitem__, rows)
         z = map(kept.z.__getitem__, rows)
-        tops, heads = (_each(None, len(rows)) for _ in SEEN)
+        tops = heads = repeat(None)
     else:
         z = as_rows(state.z, batch)
         priors = repeat(None) if state.prior is None else as_rows(state.prior, batch)

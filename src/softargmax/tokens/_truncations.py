@@ -42,7 +42,7 @@ class Truncation(Stage):
         return self._own(batch) if type(self).__call__ is Truncation.__call__ else None
 
     def _own(self, batch: Shape) -> Rule:
-        if "_fixed" in self.__dict__:
+        if "_fixed" in self.__dict__:  # made before, so that the parameter is a number
             return self._fixed
         name = next(iter(self._intervals), None)
         if name is None or not hasattr(getattr(self, name), "shape"):

@@ -96,10 +96,8 @@ def teeth(
             ends[j] += min(np.ceil(levels[j] - u), most)
         for j in range(max(late - start, 0), len(some)):
             ends[j] += 1
-        for j in range(len(some)):
-            end = (
-                ends[j] if ends[j] > 0 else 0.0
-            )  # 0 for NaN, which would be a place beyond ``out``
+        for j in range(len(some)):  # NaN becomes 0; as an integer it would be no place of ``out``
+            end = ends[j] if ends[j] > 0 else 0.0
             ends[j] = end if end < full else full
         for j in range(len(some)):
             last = first + np.int64(ends[at(j)])
