@@ -68,6 +68,22 @@ def test_a_broken_numba_is_reported_once_and_numpy_serves(tmp_path):
     assert "ImportError: SOFTARGMAX_ENGINE=numba, but numba does not work: no LLVM" in asked.stderr
 
 
+@needs_numba
+def test_a_processor_without_fused_multiply_add():
+    """Where numba would imitate it, NumPy serves, quietly, unless numba is asked for."""
+    code = """
+    from llvmlite import binding
+    features = binding.get_host_cpu_features()
+    features["fma"] = False
+    binding.get_host_cpu_features = lambda: features
+    import softargmax
+    print(softargmax.engine())
+    """
+    for wanted, served in ("", "numpy"), ("numba", "numba"):
+        done = in_a_process(code, SOFTARGMAX_ENGINE=wanted)
+        assert (done.stdout, done.stderr) == (f"{served}\n", "")
+
+
 def test_numba_that_is_asked_for_and_not_there(tmp_path):
     code = """
     import importlib.util

@@ -24,7 +24,8 @@ def engine() -> Engine:
     The environment variable ``SOFTARGMAX_ENGINE`` chooses one, "numba" or "numpy", for the process.
     Both sample the same distribution; compiled rows are faster, and equal seeds give equal draws on
     every machine. A numba that cannot be imported is reported by one warning, and NumPy serves
-    instead.
+    instead. NumPy also serves where numba is not asked for and the processor has no fused
+    multiply-add, which kernels would have to imitate (x86 without AVX2).
 
     Returns
     -------
@@ -75,7 +76,7 @@ def _chosen() -> Engine:
             )
         return "numpy"
     try:
-        importlib.import_module(_KERNELS)
+        fast = importlib.import_module(_KERNELS).has_fma()
     except Exception as error:
         if wanted:
             raise ImportError(f"{_VARIABLE}=numba, but numba does not work: {error}") from error
@@ -85,4 +86,4 @@ def _chosen() -> Engine:
             stacklevel=2,
         )
         return "numpy"
-    return "numba"
+    return "numba" if fast or wanted else "numpy"

@@ -2,12 +2,14 @@
 
 Nothing outside imports from here but ``_rows``, and only where numba is at hand. All arithmetic is
 of IEEE operations in an order that the code fixes, so that every machine finds the same bits: exp
-and log are polynomials of our own, sums are trees of a fixed shape, and nothing is contracted.
+and log are polynomials of our own, sums are trees of a fixed shape, and a product is fused with a
+sum only where the code says so.
 """
 
 from softargmax._rows.compiled import resampling, solver, tables
 from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of
+from softargmax._rows.compiled.maths import has_fma
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
 from softargmax._rows.compiled.thresholds import (
     CompiledScores,
@@ -23,6 +25,7 @@ __all__ = [
     "Prepared",
     "copied",
     "find_heads",
+    "has_fma",
     "heads_and_top",
     "law_of",
     "resampling",

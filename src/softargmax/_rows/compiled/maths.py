@@ -1,4 +1,4 @@
-"""What kernels are made of: how they are compiled, exp, log, log1p, and sums as trees."""
+"""What kernels are made of: how they are compiled, exp, log and log1p."""
 
 from collections.abc import Callable
 from hashlib import blake2b
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from llvmlite import binding
 from numba import njit, types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +28,8 @@ _DIGEST = _digest()
 def kernel(function: F) -> F:
     """Compile on first use for each dtype, without the GIL, and keep the code on disk if possible.
 
-    What is divided by zero is inf or NaN, as in NumPy. Nothing is reordered or contracted.
+    What is divided by zero is inf or NaN, as in NumPy. Nothing is reordered, and nothing contracted
+    but what calls ``fma``.
     """
     options = {"nogil": True, "error_model": "numpy"}
     function.__qualname__ += f"-{_DIGEST}"  # which names the file
@@ -52,12 +54,34 @@ def frozen(x: Any) -> Any:
     return x
 
 
+# ---------------------------------------------------------------------------- a·b + c
+
+
+def has_fma() -> bool:
+    """Whether the processor has ``fma`` as an instruction: without, each call takes 10 ns.
+
+    Only those of x86 may lack it: most before 2013, and some of the cheapest up to 2021.
+    """
+    return bool(binding.get_host_cpu_features().get("fma", True))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """a·b + c, rounded once."""
+
+    def code(_context: Any, builder: Any, _signature: Any, numbers: Any) -> Any:
+        return builder.fma(*numbers)
+
+    return a(a, b, c), code
+
+
 # ---------------------------------------------------------------------------- exp
 #
 # exp(x) = 2^n·exp(r), n the nearest whole number to x/ln 2 and |r| ≤ ln 2 / 2, which is left when
 # n·ln 2 is taken away in two parts. exp(r) = 1 + r + r²·P(r), where P is the polynomial that meets
 # (exp(r) - 1 - r)/r² at Chebyshev's nodes; its own error is below a fifth of a rounding. Adding
-# 1.5·2^23 (or 2^52) leaves n in the lowest bits, from where a shift makes it an exponent.
+# 1.5·2^23 (or 2^52) leaves n in the lowest bits, from where a shift brings it to the exponent's.
+# Every product is fused with the sum after it, which takes a third off the time.
 
 _f4, _i4 = np.float32, np.int32
 _LOW4 = _f4(-87.33654)  # the logarithms of the smallest normal numbers
@@ -76,25 +100,37 @@ _ROOT8 = np.int64(0x3FE6A09E667F3BCD)  # the bits of √½
 _ONE4, _ZERO4 = _f4(1), _f4(0)
 
 
+@part
+def _power4(c: Any, n: Any) -> Any:
+    """exp(c)/2^n."""
+    r = fma(n, -_REST4, fma(n, -_HIGH4, c))
+    p = fma(fma(fma(fma(_A4, r, _A3), r, _A2), r, _A1), r, _A0)
+    return fma(fma(p, r, _ONE4), r, _ONE4)
+
+
+@part
+def _power8(c: Any, n: Any) -> Any:
+    """exp(c)/2^n."""
+    r = fma(n, -_REST8, fma(n, -_HIGH8, c))
+    p = fma(fma(fma(fma(fma(_B9, r, _B8), r, _B7), r, _B6), r, _B5), r, _B4)
+    p = fma(fma(fma(fma(p, r, _B3), r, _B2), r, _B1), r, _B0)
+    return fma(fma(p, r, 1.0), r, 1.0)
+
+
 def _weight4(x: Any) -> Any:
     c = x if x > _LOW4 else _LOW4
-    t = c * _LN4 + _MAGIC4
-    n = t - _MAGIC4
-    r = (c - n * _HIGH4) - n * _REST4
-    p = ((((_A4 * r + _A3) * r + _A2) * r + _A1) * r + _A0) * (r * r) + r + _ONE4
-    power = _i4((_i4(_f4(t).view(np.int32)) + _i4(127)) << _i4(23))
-    return p * _i4(power).view(np.float32) if x >= _LOW4 else _ZERO4
+    t = fma(c, _LN4, _MAGIC4)
+    p = _power4(c, t - _MAGIC4)
+    bits = _i4(_i4(_f4(p).view(np.int32)) + _i4(_i4(_f4(t).view(np.int32)) << _i4(23)))
+    return bits.view(np.float32) if x >= _LOW4 else _ZERO4
 
 
 def _weight8(x: Any) -> Any:
     c = x if x > _LOW8 else _LOW8
-    t = c * _LN8 + _MAGIC8
-    n = t - _MAGIC8
-    r = (c - n * _HIGH8) - n * _REST8
-    p = ((((_B9 * r + _B8) * r + _B7) * r + _B6) * r + _B5) * r + _B4
-    p = ((((p * r + _B3) * r + _B2) * r + _B1) * r + _B0) * (r * r) + r + 1.0
-    power = (np.int64(np.float64(t).view(np.int64)) + np.int64(1023)) << np.int64(52)
-    return p * np.int64(power).view(np.float64) if x >= _LOW8 else 0.0
+    t = fma(c, _LN8, _MAGIC8)
+    p = _power8(c, t - _MAGIC8)
+    bits = np.float64(p).view(np.int64) + (np.float64(t).view(np.int64) << np.int64(52))
+    return np.int64(bits).view(np.float64) if x >= _LOW8 else 0.0
 
 
 # Beyond the normal numbers one power of two would be none: it takes two, of half the exponent.
@@ -104,10 +140,8 @@ _BITS4, _BITS8 = np.int32(0x4B400000), np.int64(0x4338000000000000)  # of the ma
 
 def _exp4(x: Any) -> Any:
     c = x if x > _DEEP4 else _DEEP4
-    t = c * _LN4 + _MAGIC4
-    n = t - _MAGIC4
-    r = (c - n * _HIGH4) - n * _REST4
-    p = ((((_A4 * r + _A3) * r + _A2) * r + _A1) * r + _A0) * (r * r) + r + _ONE4
+    t = fma(c, _LN4, _MAGIC4)
+    p = _power4(c, t - _MAGIC4)
     whole = _i4(_i4(_f4(t).view(np.int32)) - _BITS4)
     half = _i4(whole >> _i4(1))
     first, second = _i4((half + _i4(127)) << _i4(23)), _i4((whole - half + _i4(127)) << _i4(23))
@@ -116,11 +150,8 @@ def _exp4(x: Any) -> Any:
 
 def _exp8(x: Any) -> Any:
     c = x if x > _DEEP8 else _DEEP8
-    t = c * _LN8 + _MAGIC8
-    n = t - _MAGIC8
-    r = (c - n * _HIGH8) - n * _REST8
-    p = ((((_B9 * r + _B8) * r + _B7) * r + _B6) * r + _B5) * r + _B4
-    p = ((((p * r + _B3) * r + _B2) * r + _B1) * r + _B0) * (r * r) + r + 1.0
+    t = fma(c, _LN8, _MAGIC8)
+    p = _power8(c, t - _MAGIC8)
     whole = np.int64(np.float64(t).view(np.int64)) - _BITS8
     half = whole >> np.int64(1)
     first, second = (
