@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._rows.bounds import BY_MASS
 from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
 from softargmax._rows.compiled.heads import between, heads_of, heads_of_rows, largest, reaching
-from softargmax._rows.compiled.masses import crossing, measure, spread, weigh
+from softargmax._rows.compiled.masses import crossing, measure, spread, squares, weigh
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
 from softargmax._rows.compiled.surviving import surviving
 from softargmax._rows.few import MANY
@@ -56,7 +56,7 @@ class CompiledScores(RowScores):
     @kept
     def _measured(self) -> list[float]:
         """Sums over the row; d and the weights stay as well."""
-        d, w, sums = self._memory(self.q.dtype), self._memory(self.q.dtype), np.empty(3)
+        d, w, sums = self._memory(self.q.dtype), self._memory(self.q.dtype), np.empty(2)
         measure(self.q, *self._way, d, w, sums)
         self.__dict__["_weighed"] = d, w, 1 + float(sums[0])
         return sums.tolist()
@@ -85,7 +85,7 @@ class CompiledScores(RowScores):
 
     @property
     def log_collision(self) -> float:
-        return math.log(self._measured[2]) - self.log_total
+        return math.log(squares(self.weights)) - self.log_total
 
     @property
     def deviation(self) -> float:
