@@ -70,9 +70,7 @@ class _Ladder(NamedTuple):
         rows, width = z.shape
         fast = kernels()
         if fast is not None:
-            step = fast.solver.STEP
-            d = np.full((rows, -(-width // step) * step), -math.inf)
-            np.copyto(d[:, :width], z, where=True if keep is None else keep)
+            d = z if keep is None else np.where(keep, z, -math.inf)
             unit, span, tied, legal, mean, variance = np.empty((6, rows))
             fast.solver.ladder(d, unit, span, tied, legal, mean, variance)
             return cls(d, unit, span, tied, legal, mean, variance, False)
