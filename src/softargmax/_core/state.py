@@ -229,7 +229,7 @@ class State:
         if kept is None:
             return law_of(self.z, self.temperature, self.prior, batch, self.memo.get("top"))
         if not batch:
-            law = law_of(kept.z, self.temperature, kept.prior)
+            law = law_of(kept.z, self.temperature, kept.prior, (), self.memo.get("top"))
             return Sparse([law], [kept.indices], kept.width, kept.z.dtype, batch)
         laws, indices = [], []
         for i, row in enumerate(kept.rows()):

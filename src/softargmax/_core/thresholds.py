@@ -200,7 +200,11 @@ def truncated(state: State, *rules: Rule) -> State:
             state = _masked_by(rule, state)
         return state
     pairs = zip(_rows(state), _of_each_row(rules, state), strict=False)
-    return survivors(state, [surviving(row, own) for row, own in pairs])
+    made = survivors(state, [surviving(row, own) for row, own in pairs])
+    dense = state.kept is None and state.prior is None
+    if dense and "top" in state.memo and all(rule.key is None for rule in rules):
+        made.memo["top"] = state.memo["top"]  # it stays, unless β < 0, where nobody asks
+    return made
 
 
 def _masked_by(rule: Rule, state: State) -> State:
