@@ -34,7 +34,7 @@ from softargmax.schedules import Geometric, Linear, LinearColdness
 mpl.use("Agg")  # a file, no window
 from matplotlib import pyplot as plt
 
-SEEDS, ENVS, STEPS = (0, 1, 2, 3), 16, 4_000
+SEEDS, ENVS, STEPS = (0, 1, 2), 16, 4_000
 STATES, ACTIONS = 500, 6
 RATE, DISCOUNT = 0.3, 0.99
 BIN = 200  # steps of a point of the curves
