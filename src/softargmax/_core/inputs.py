@@ -34,6 +34,7 @@ from softargmax._core.support import check_support, masked_prior, meet_categorie
 from softargmax._rows.copies import LONG_ROW, copy_of, is_fine
 from softargmax._rows.rows import ONE, Temperature
 
+_NATIVE = (np.dtype(np.float64), np.dtype(np.float32))  # big-endian floats are others
 _SCALARS = (float, int, np.float64, np.float32)
 
 
@@ -129,7 +130,7 @@ def plain_state(
     the results of bad ones will be NaN (at the limits of the temperature they would not be, and
     these are left to the careful way).
     """
-    if type(logits) is not np.ndarray or logits.dtype.char not in "fd" or not logits.dtype.isnative:
+    if type(logits) is not np.ndarray or logits.dtype not in _NATIVE:
         return None
     if not logits.size or not logits.ndim:
         return None
@@ -153,12 +154,12 @@ def plain_state(
     found = copy_of(logits, checked)
     if found is None:
         return None
-    z, law, top, heads = found
+    z, law, seen = found
     state = State(np, z, z, checked, None, z.shape[:-1])
-    if law is not None:
-        state.law = law
+    if law is None:
+        state.memo = seen
     else:
-        state.memo = {name: x for name, x in (("top", top), ("heads", heads)) if x is not None}
+        state.law = law
     return state
 
 

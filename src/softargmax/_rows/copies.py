@@ -1,7 +1,7 @@
 """Logits as distributions keep them: a copy, and what is cheaply seen while it is made."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,13 +20,10 @@ LONG_ROW = 256
 GROUPED = 8192
 
 
-class Copy(NamedTuple):
-    """Logits (..., K) that nobody changes, in C order."""
-
-    z: Any
-    law: Law | None = None  # where it is made in the same breath
-    top: Any = None  # the largest of every row
-    heads: Any = None  # of every long row the largest of groups, for thresholds
+# Logits (..., K) in C order that nobody changes; their law, where it is made in the same breath;
+# and what is seen of every row: the largest ("top"), and of a long one the largest of groups
+# ("heads").
+Copy: TypeAlias = tuple[Any, Law | None, dict[str, Any]]
 
 
 def copy_of(x: Any, temperature: Temperature) -> Copy | None:
@@ -37,21 +34,22 @@ def copy_of(x: Any, temperature: Temperature) -> Copy | None:
         z.setflags(False)
         rows = z if z.ndim == 2 else z.reshape(-1, width)
         law = fast.Prepared.of(rows, temperature, z.shape[:-1])
-        return None if law is None else Copy(z, law)
+        return None if law is None else (z, law, {})
     if width >= LONG_ROW:
-        found = _copied(x, fast)
+        z, seen = _copied(x, fast)
         # NaN where the row has one. Of a single row a number, which needs no array call.
-        fine = math.isfinite(found.top) if x.ndim == 1 else bool(np.isfinite(found.top).all())
+        top = seen["top"]
+        fine = math.isfinite(top) if x.ndim == 1 else bool(np.isfinite(top).all())
     elif fast is not None:
-        found = Copy(np.empty(x.shape, x.dtype), top=np.empty(x.shape[:-1], x.dtype))
-        fine = fast.copied(x, found.z, found.top)
+        z, seen = np.empty(x.shape, x.dtype), {"top": np.empty(x.shape[:-1], x.dtype)}
+        fine = fast.copied(x, z, seen["top"])
     else:
-        found = Copy(x.copy())
-        fine = is_fine(found.z)
+        z, seen = x.copy(), {}
+        fine = is_fine(z)
     if not fine:
         return None
-    found.z.flags.writeable = False
-    return found
+    z.flags.writeable = False
+    return z, None, seen
 
 
 def is_fine(z: Any) -> bool:
@@ -76,14 +74,14 @@ def tops_of(z: Any, workers: int) -> Any:
     return top
 
 
-def _copied(x: Any, fast: Any) -> Copy:
+def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
     z = np.empty(x.shape, x.dtype)
     if x.ndim == 1:
         if fast is not None and len(z) >= MANY and x.flags.c_contiguous and x.flags.aligned:
             heads, top = fast.heads_and_top(x, z)
-            return Copy(z, None, top, heads)
+            return z, {"top": top, "heads": heads}
         np.copyto(z, x)
-        return Copy(z, None, z.max())
+        return z, {"top": z.max()}
     top = np.empty(x.shape[:-1], x.dtype)
     given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
     rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
@@ -95,4 +93,4 @@ def _copied(x: Any, fast: Any) -> Copy:
             rows[block].max(axis=-1, out=tops[block])
         else:  # of what is still in the cache
             fast.find_heads(rows[block], heads[block], tops[block])
-    return Copy(z, None, top, heads)
+    return z, {"top": top} if heads is None else {"top": top, "heads": heads}
