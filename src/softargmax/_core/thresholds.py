@@ -203,7 +203,8 @@ def truncated(state: State, *rules: Rule) -> State:
     made = survivors(state, [surviving(row, own) for row, own in pairs])
     dense = state.kept is None and state.prior is None
     if dense and "top" in state.memo and all(rule.key is None for rule in rules):
-        made.memo["top"] = state.memo["top"]  # it stays, unless β < 0, where nobody asks
+        # The largest logit survives every rule on d; where β < 0 the law does not use it.
+        made.memo["top"] = state.memo["top"]
     return made
 
 

@@ -25,7 +25,7 @@ def engine() -> Engine:
     Both sample the same distribution; compiled rows are faster, and equal seeds give equal draws on
     every machine. A numba that cannot be imported is reported by one warning, and NumPy serves
     instead. NumPy also serves where numba is not asked for and the processor has no fused
-    multiply-add, which kernels would have to imitate (x86 without AVX2).
+    multiply-add, which kernels would have to imitate (some of x86).
 
     Returns
     -------

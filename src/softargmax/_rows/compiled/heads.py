@@ -64,26 +64,25 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
     """The largest of every LANE-th score of each block, -inf where there is none, and the largest
     of all; NaN where a score is NaN, and perhaps where one is inf. A ``z`` as long becomes a copy.
     """
-    odd, last = np.zeros(LANE, x.dtype), np.empty(BLOCK, x.dtype)
+    sums, best, last = np.zeros(LANE, x.dtype), np.empty(LANE, x.dtype), np.empty(BLOCK, x.dtype)
     last[:] = -np.inf
     whole = len(x) // BLOCK
     for b in range(whole):
-        heads_of_block(x, b, z, odd, heads, b)
+        heads_of_block(x, b, z, sums, heads, b)
     if whole * BLOCK < len(x):
         last[: len(x) - whole * BLOCK] = x[whole * BLOCK :]
-        heads_of_block(last, 0, z[:0], odd, heads, whole)
+        heads_of_block(last, 0, z[:0], sums, heads, whole)
         if len(z):
             z[whole * BLOCK :] = x[whole * BLOCK :]
-    for j in range(LANE):
-        last[j] = heads[j]
-    for b in range(1, len(heads) // LANE):
+    best[:] = -np.inf
+    for b in range(len(heads) // LANE):
         for j in range(LANE):
             v = heads[b * LANE + j]
-            last[j] = last[j] if last[j] > v else v
-    top, fine = last[0], True
+            best[j] = best[j] if best[j] > v else v
+    top, fine = best[0], True
     for j in range(LANE):
-        top = last[j] if last[j] > top else top
-        fine = fine and odd[j] == odd[j]
+        top = best[j] if best[j] > top else top
+        fine = fine and sums[j] == sums[j]
     return np.float64(top) if fine else np.nan
 
 
@@ -95,9 +94,11 @@ def heads_of_rows(x: Any, heads: Any, tops: Any) -> None:
 
 
 @part
-def heads_of_block(x: Any, b: Any, z: Any, odd: Any, heads: Any, own: Any) -> Any:
-    """One block: into ``odd`` goes a sum that NaN stays in. Unsigned places need no look at their
-    sign, and the inner loop, of a length that is known, is unrolled before the other is vectorised.
+def heads_of_block(x: Any, b: Any, z: Any, sums: Any, heads: Any, own: Any) -> None:
+    """Block b of x, whose place in ``heads`` is ``own``: NaN stays in the ``sums``.
+
+    Unsigned places need no look at their sign, and the inner loop, of a length that is known, is
+    unrolled before the other is vectorised.
     """
     lane, start = np.uint64(LANE), np.uint64(b) * np.uint64(BLOCK)
     for k in range(LANE):
@@ -114,7 +115,7 @@ def heads_of_block(x: Any, b: Any, z: Any, odd: Any, heads: Any, own: Any) -> An
             total += w
             v = v if v > w else w
         heads[np.uint64(own) * lane + j] = v
-        odd[j] += total
+        sums[j] += total
 
 
 @kernel

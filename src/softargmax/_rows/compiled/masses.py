@@ -10,7 +10,7 @@ from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, weight
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 8192  # scores up to which no sample is taken
-_HEAVY = 1024  # of what is heavier than such a part of the goal nothing is left to chance
+_HEAVY = 1024  # a category heavier than this part of the goal is always in the second sample
 _STEPS = 4  # halvings of a bracket before what is outside of it is dropped
 
 
@@ -109,7 +109,7 @@ def measure_blocks(
 
 
 @kernel
-def squares(w: Any) -> Any:
+def sum_of_squares(w: Any) -> Any:
     """Σ exp(d)²."""
     e, total = np.empty(BLOCK, w.dtype), 0.0
     for start in range(0, len(w), BLOCK):
@@ -200,25 +200,25 @@ def mass(key: Any, w: Any, n: Any, bound: Any, e: Any) -> Any:
 def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> None:
     """Write keys between which a sample of the row has the mass below passes the goal.
 
-    All categories of at least the weight ``heavy`` are part of it.
+    All categories of at least the weight ``heavy`` are part of the sample.
     """
-    step, kind = len(d) // _SAMPLE, np.zeros(2, d.dtype)
-    kind[0] = np.inf
-    every = (
-        between(w, d[:0], w.dtype.type(heavy), kind[0]) if heavy < np.inf else np.empty(0, np.int64)
-    )
+    step, numbers = len(d) // _SAMPLE, np.empty(3, d.dtype)
+    numbers[0], numbers[1], numbers[2] = 0, heavy, np.inf  # in the dtype
+    zero, least, full = numbers[0], numbers[1], numbers[2]
+    chosen = np.empty(0, np.int64)
+    if least < full:
+        chosen = between(w, d[:0], least, full)
     light = len(d) // step
-    size = light + len(every)
+    size = light + len(chosen)
     key, own, some = np.empty(size, d.dtype), np.empty(size, d.dtype), np.empty(size, d.dtype)
-    zero = kind[1]  # less a distance of 0 is no -0, which has a place of its own
-    for i in range(light):
+    for i in range(light):  # zero less a distance of 0 is no -0, which has a place of its own
         v = w[i * step]
-        key[i], own[i] = zero - abs(d[i * step] - level), v if v < heavy else zero
-    for i in range(len(every)):
-        p = every[i]
+        key[i], own[i] = zero - abs(d[i * step] - level), v if v < least else zero
+    for i in range(len(chosen)):  # each stands for itself, where the others stand for ``step``
+        p = chosen[i]
         key[light + i], own[light + i] = zero - abs(d[p] - level), w[p] / step
     some[:] = key
-    found = settle(some, own, -kind[0], kind[0], 0.0, goal / step)
+    found = settle(some, own, -full, full, 0.0, goal / step)
     above = 0
     for i in range(size):
         above += key[i] >= found
@@ -232,7 +232,12 @@ def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> Non
 
 @kernel
 def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
-    """The largest key -|d - level| such that what has a smaller one weighs at most the goal."""
+    """The largest key -|d - level| such that what has a smaller one weighs at most the goal.
+
+    It is looked for between two keys, which come from a sample of the row; where it is not there,
+    from a sample with all heavy categories; then from what is known by now; and at last, since sums
+    in another order may disagree by a rounding, among all keys.
+    """
     width, ends = len(d), np.empty(2, d.dtype)
     ends[0], ends[1] = -np.inf, np.inf
     void, full = ends[0], ends[1]
@@ -244,7 +249,7 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
             ends[0], ends[1] = max(ends[0], low), min(ends[1], high)
         if attempt == 2 or not ends[0] < ends[1]:
             ends[0], ends[1] = low, high
-        if attempt == 3:  # where sums of another order disagree
+        if attempt == 3:
             ends[0], ends[1] = void, full
         under, at = within(d, w, level, ends[0], ends[1], near, inside)
         if under > goal and attempt < 3:

@@ -58,9 +58,10 @@ def frozen(x: Any) -> Any:
 
 
 def has_fma() -> bool:
-    """Whether the processor has ``fma`` as an instruction: without, each call takes 10 ns.
+    """Whether the processor has ``fma`` as an instruction: without, each takes a function call.
 
-    Only those of x86 may lack it: most before 2013, and some of the cheapest up to 2021.
+    Only those of x86 may lack it: most before 2013, and some of the cheapest up to 2021. What
+    ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` ask for instead of the processor does not count.
     """
     return bool(binding.get_host_cpu_features().get("fma", True))
 
@@ -80,8 +81,9 @@ def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
 # exp(x) = 2^n·exp(r), n the nearest whole number to x/ln 2 and |r| ≤ ln 2 / 2, which is left when
 # n·ln 2 is taken away in two parts. exp(r) = 1 + r + r²·P(r), where P is the polynomial that meets
 # (exp(r) - 1 - r)/r² at Chebyshev's nodes; its own error is below a fifth of a rounding. Adding
-# 1.5·2^23 (or 2^52) leaves n in the lowest bits, from where a shift brings it to the exponent's.
-# Every product is fused with the sum after it, which takes a third off the time.
+# 1.5·2^23 (or 2^52) leaves n in the lowest bits, from where a shift brings it to the exponent's, to
+# which it is added: from ``_LOW`` on exp(r)·2^n is a normal number, and so has an exponent. Every
+# product is fused with the sum after it, which takes a third off the time.
 
 _f4, _i4 = np.float32, np.int32
 _LOW4 = _f4(-87.33654)  # the logarithms of the smallest normal numbers

@@ -120,6 +120,11 @@ def _prepared(z: Any, temperature: Temperature, memory: Any) -> bool:
     return fine
 
 
+@ignore_fp_errors
+def _cast(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype)
+
+
 class Prepared(Law):
     """A few short rows, in float64 whatever the dtype."""
 
@@ -161,9 +166,9 @@ class Prepared(Law):
     def _d(self) -> Any:
         return self._memory[:, : self.width]
 
-    @ignore_fp_errors
     def _home(self, x: Any) -> Any:
-        return x.astype(self.dtype).reshape((*self.batch, *x.shape[1:]))
+        made = x.copy() if x.dtype == self.dtype else _cast(x, self.dtype)
+        return made.reshape((*self.batch, *x.shape[1:]))
 
     # ------------------------------------------------------------------ numbers of a row
 

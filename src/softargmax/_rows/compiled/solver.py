@@ -11,7 +11,8 @@ from softargmax._rows.rows import LIFT
 _DEEP = -800.0  # where exp is 0, and no square overflows
 _EPS = 2.0**-52
 _LIFT = float(LIFT)
-_S, _T, _B = 2 * LANE, 3 * LANE, 4 * LANE  # where the third and fourth moment stand, and β
+# Where the moments of ``LANE`` rows stand in one array, after those of Σ e, and at last their β.
+_FIRST, _SECOND, _THIRD, _BETA = LANE, 2 * LANE, 3 * LANE, 4 * LANE
 ENTROPY, ESS, MAX_PROB = 1, 2, 0  # Rényi entropies of order 1, 2 and infinity
 
 
@@ -29,7 +30,7 @@ def ladder(z: Any, unit: Any, span: Any, tied: Any, legal: Any, mean: Any, varia
             count += x > -np.inf
         unit[i] = 2.0**64 if top - low > 1e280 else 1.0  # lest a difference overflow
         ties, total, squares, nearest, scale = 0, 0.0, 0.0, -np.inf, 1 / unit[i]
-        top *= scale  # which is exact
+        top *= scale
         for j in range(width):
             gap = row[j] * scale - top
             inside = gap > -np.inf
@@ -51,26 +52,27 @@ def ladder(z: Any, unit: Any, span: Any, tied: Any, legal: Any, mean: Any, varia
 @kernel
 def moments_side_by_side(columns: Any, order: Any, sums: Any) -> None:
     """Σ e and Σ e·x of ``LANE`` rows, with x = β·gap and e = exp(x); then Σ e·x² for the entropy,
-    else Σ e², and Σ e²·x.
+    else Σ e², and Σ e²·x, which the ESS needs.
 
-    These and the β stand one after another in one array, of which the compiler sees that no place
-    is two things at once: half the time of five arrays.
+    They stand in one array, of which the compiler sees that no place is two things at once: half
+    the time of five arrays.
     """
-    one, two, three, four = np.uint64(LANE), np.uint64(_S), np.uint64(_T), np.uint64(_B)
-    sums[:_B] = 0
+    first, second, third = np.uint64(_FIRST), np.uint64(_SECOND), np.uint64(_THIRD)
+    beta = np.uint64(_BETA)
+    sums[:_BETA] = 0
     for k in range(len(columns)):
         d = columns[k]
         for lane in range(LANE):
             j = np.uint64(lane)
-            y = d[j] * sums[j + four]
+            y = d[j] * sums[j + beta]
             x = y if y > _DEEP else _DEEP
             e = exp(x)
             f = e * x
             g = f * x if order == ENTROPY else e * e
             sums[j] += e
-            sums[j + one] += f
-            sums[j + two] += g
-            sums[j + three] += g * x
+            sums[j + first] += f
+            sums[j + second] += g
+            sums[j + third] += g * x
 
 
 @kernel
@@ -78,7 +80,7 @@ def moments_of_long(row: Any, order: Any, sums: Any, lane: Any) -> None:
     """The moments of one row, whose sums are trees."""
     x, e, f, g = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     s, mean, other, last = 0.0, 0.0, 0.0, 0.0
-    b = sums[_B + lane]
+    b = sums[_BETA + lane]
     for start in range(0, len(row), BLOCK):
         some = row[start : start + BLOCK]
         width = (len(some) + LANE - 1) // LANE * LANE
@@ -96,7 +98,8 @@ def moments_of_long(row: Any, order: Any, sums: Any, lane: Any) -> None:
         mean += total_of(f, width)
         other += total_of(g, width)
         last += total_of(x, width)
-    sums[lane], sums[LANE + lane], sums[_S + lane], sums[_T + lane] = s, mean, other, last
+    sums[lane], sums[_FIRST + lane] = s, mean
+    sums[_SECOND + lane], sums[_THIRD + lane] = other, last
 
 
 @part
@@ -105,14 +108,14 @@ def measured(sums: Any, k: Any, order: Any, excess: Any, slope: Any) -> None:
     for j in range(LANE):
         excess[j] = log1p(sums[j] / k[j])
     for j in range(LANE):
-        mean, other = sums[LANE + j] / (k[j] + sums[j]), sums[_S + j]
+        mean, other = sums[_FIRST + j] / (k[j] + sums[j]), sums[_SECOND + j]
         slope[j] = mean
         if order == ENTROPY:
             excess[j] -= mean
             slope[j] = mean * mean - other / (k[j] + sums[j])
         elif order == ESS:
             excess[j] = 2 * excess[j] - log1p(other / k[j])
-            slope[j] = 2 * (mean - sums[_T + j] / (k[j] + other))
+            slope[j] = 2 * (mean - sums[_THIRD + j] / (k[j] + other))
 
 
 @kernel
@@ -134,12 +137,14 @@ def newton(
     width, columns, sums = d.shape[1], np.zeros((0, LANE)), np.ones(5 * LANE)
     if width <= BLOCK:
         columns = np.zeros((width, LANE))
-    b, low, high, k = sums[_B:], np.empty(LANE), np.empty(LANE), np.empty(LANE)
+    b = sums[_BETA:]  # what is written here is what the next moments are taken at
+    low, high, k = np.empty(LANE), np.empty(LANE), np.empty(LANE)
     most, aim, target, y = np.empty(LANE), np.empty(LANE), np.empty(LANE), np.empty(LANE)
     excess, slope, delta, factor = np.empty(LANE), np.empty(LANE), np.empty(LANE), np.empty(LANE)
     done = np.empty(LANE, np.bool_)
     for first in range(0, len(d), LANE):
         count = min(LANE, len(d) - first)
+        # Lanes without a row compute with these, to no effect.
         done[:], columns[:], b[:], k[:], most[:], aim[:] = False, 0, 1, 1, 2, 1
         for j in range(count):
             i = first + j

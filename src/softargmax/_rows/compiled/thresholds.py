@@ -8,7 +8,7 @@ import numpy as np
 from softargmax._rows.bounds import BY_MASS
 from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
 from softargmax._rows.compiled.heads import between, heads_of, heads_of_rows, largest, reaching
-from softargmax._rows.compiled.masses import crossing, measure, spread, squares, weigh
+from softargmax._rows.compiled.masses import crossing, measure, spread, sum_of_squares, weigh
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
 from softargmax._rows.compiled.surviving import surviving
 from softargmax._rows.few import MANY
@@ -85,7 +85,7 @@ class CompiledScores(RowScores):
 
     @property
     def log_collision(self) -> float:
-        return math.log(squares(self.weights)) - self.log_total
+        return math.log(sum_of_squares(self.weights)) - self.log_total
 
     @property
     def deviation(self) -> float:
