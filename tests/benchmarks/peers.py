@@ -112,8 +112,11 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():
-        found = re.search(r"model name\s*: (.*)", information.read_text())
+        told = information.read_text()
+        found = re.search(r"model name\s*: (.*)", told)
         model = found[1] if found else model
+        vectors = next((name for name in ("avx512f", "avx2") if name in told), None)
+        model += f" ({vectors.upper().removesuffix('F')})" if vectors else ""
     names = [
         "numpy",
         "scipy",
