@@ -61,23 +61,36 @@ def fill(z: Any, top: Any, way: Any, scale: Any, d: Any) -> Any:
 @part
 def total_of(e: Any, width: Any) -> Any:
     """The sum of whole lanes of e, as a tree whose shape depends on the width alone; e is lost."""
-    if width == BLOCK:  # in registers, which takes a quarter off the sums of a long row
-        for j in range(LANE):
-            e[j] = (
-                ((e[j] + e[j + 128]) + (e[j + 64] + e[j + 192]))
-                + ((e[j + 32] + e[j + 160]) + (e[j + 96] + e[j + 224]))
-            ) + (
-                ((e[j + 16] + e[j + 144]) + (e[j + 80] + e[j + 208]))
-                + ((e[j + 48] + e[j + 176]) + (e[j + 112] + e[j + 240]))
-            )
-        n = 1
-    else:
-        n = width // LANE
+    if width == BLOCK:
+        fold(e, e)
+    n = 1 if width == BLOCK else width // LANE
     while n > 1:
         half = (n + 1) // 2
         for j in range((n - half) * LANE):
             e[j] += e[half * LANE + j]
         n = half
+    return total_of_lanes(e)
+
+
+@part
+def fold(e: Any, out: Any) -> None:
+    """What is left of the tree of a whole block when it comes to ``LANE`` numbers.
+
+    In one expression it stays in registers, which takes a quarter off the sums of a long row.
+    """
+    for j in range(LANE):
+        out[j] = (
+            ((e[j] + e[j + 128]) + (e[j + 64] + e[j + 192]))
+            + ((e[j + 32] + e[j + 160]) + (e[j + 96] + e[j + 224]))
+        ) + (
+            ((e[j + 16] + e[j + 144]) + (e[j + 80] + e[j + 208]))
+            + ((e[j + 48] + e[j + 176]) + (e[j + 112] + e[j + 240]))
+        )
+
+
+@part
+def total_of_lanes(e: Any) -> Any:
+    """The sum of ``LANE`` numbers, as the end of the tree."""
     first = ((e[0] + e[8]) + (e[4] + e[12])) + ((e[2] + e[10]) + (e[6] + e[14]))
     last = ((e[1] + e[9]) + (e[5] + e[13])) + ((e[3] + e[11]) + (e[7] + e[15]))
     return np.float64(first + last)

@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 
 from softargmax._rows.blocks import BELOW_ONE
-from softargmax._rows.compiled.gaps import TIMES, fill, first_above, row_of, total_of
+from softargmax._rows.compiled.gaps import (
+    TIMES,
+    fill,
+    first_above,
+    fold,
+    row_of,
+    total_of,
+    total_of_lanes,
+)
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part, weight
 
 
@@ -13,7 +21,7 @@ from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part, weight
 def sums(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
     """The running sums (rows, ⌈K/BLOCK⌉) of blocks of weights, in float64."""
     width = z.shape[1]
-    d = np.empty(BLOCK, z.dtype)
+    d, lanes = np.empty(BLOCK, z.dtype), np.empty((width // BLOCK, LANE), z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
         row, total, whole = row_of(z, i), 0.0, 0
@@ -26,7 +34,9 @@ def sums(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any
                 for k in range(BLOCK):
                     j = np.uint64(k)
                     d[j] = weight((row[start + j] - own_top) * factor)
-                total += total_of(d, BLOCK)
+                fold(d, lanes[b])
+            for b in range(whole):  # later, when the additions do not wait for the blocks
+                total += total_of_lanes(lanes[b])
                 out[i, b] = total
         for b in range(whole, out.shape[1]):
             some = row[b * BLOCK : (b + 1) * BLOCK]
@@ -108,6 +118,15 @@ def invert_one(z: Any, top: Any, way: Any, scale: Any, running: Any, tiny: Any, 
     """The category of one uniform and one row, by the running sums of blocks."""
     d = np.empty(BLOCK, z.dtype)
     return pick(z[0], top[0], way[0], scale[0], running[0], tiny, u, d)
+
+
+@kernel
+def sum_and_invert_one(
+    z: Any, top: Any, way: Any, scale: Any, running: Any, tiny: Any, u: Any
+) -> Any:
+    """``sums`` of one row and ``invert_one``, in one call."""
+    sums(0, 1, z, top, way, scale, running)
+    return invert_one(z, top, way, scale, running, tiny, u)
 
 
 @kernel

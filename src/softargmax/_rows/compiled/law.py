@@ -24,6 +24,7 @@ from softargmax._rows.compiled.inversion import (
     invert_one_short,
     invert_short,
     invert_together,
+    sum_and_invert_one,
     sums,
 )
 from softargmax._rows.compiled.maths import BLOCK, frozen
@@ -138,16 +139,25 @@ class Compiled(Law):
     def draw(self, u: float) -> Any:
         if self.width <= BLOCK:
             return np.int64(invert_one_short(*self._quick, self._tiny, u))
-        return np.int64(invert_one(*self._quick, self._running(), self._tiny, u))
+        found = self.__dict__.get("_sums")
+        if found is not None:
+            return np.int64(invert_one(*self._quick, found, self._tiny, u))
+        found = self._space_for_sums()
+        drawn = np.int64(sum_and_invert_one(*self._quick, found, self._tiny, u))
+        self.__dict__["_sums"] = found
+        return drawn
 
     def _running(self, workers: int = 1) -> Any:
         """The running sums of blocks, which are kept, since they are few."""
         found = self.__dict__.get("_sums")
         if found is None:
-            found = np.empty((self.count, -(-self.width // BLOCK)))
+            found = self._space_for_sums()
             self._call(sums, *self._quick, found, workers=workers)
             self.__dict__["_sums"] = found
         return found
+
+    def _space_for_sums(self) -> Any:
+        return np.empty((self.count, -(-self.width // BLOCK)))
 
     def _call(self, answer: Callable[..., None], *args: Any, workers: int) -> None:
         """Call a kernel for all rows, or for a few of them at a time."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from llvmlite import binding
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
@@ -63,6 +62,8 @@ def has_fma() -> bool:
     Only those of x86 may lack it: most before 2013, and some of the cheapest up to 2021. What
     ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` ask for instead of the processor does not count.
     """
+    from llvmlite import binding  # after numba, whose error says more where it is broken
+
     return bool(binding.get_host_cpu_features().get("fma", True))
 
 
