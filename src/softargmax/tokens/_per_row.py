@@ -10,7 +10,7 @@ from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import is_foreign, to_numpy
 from softargmax._arrays.types import A
 from softargmax._core import renewal
-from softargmax._core.variants import rows_of
+from softargmax._core.variants import rows_of_batch
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._history import tokens_of
 from softargmax.tokens._stage import History, Stage
@@ -112,7 +112,7 @@ class PerRow(Stage):
                 f"dist must have one row for each of {n} stages, got batch {state.batch_shape}"
             )
         histories = [None] * n if history is None else tokens_of(history, state, "per_row")
-        rows = map(of_state, rows_of(state))
+        rows = map(of_state, rows_of_batch(state))
         return zip(self.stages, rows, histories, strict=True)
 
 

@@ -87,10 +87,10 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
 
 
 @kernel
-def heads_of_rows(x: Any, heads: Any, tops: Any) -> None:
+def heads_of_rows(x: Any, z: Any, heads: Any, tops: Any) -> None:
     """``heads_of`` every row."""
     for i in range(len(x)):
-        tops[i] = heads_of(x[i], heads[i, :0], heads[i])
+        tops[i] = heads_of(x[i], z[i], heads[i])
 
 
 @part

@@ -163,8 +163,8 @@ def space_for_heads(rows: Any) -> Any:
     return np.empty((len(rows), -(-rows.shape[1] // BLOCK) * LANE), rows.dtype)
 
 
-def find_heads(rows: Any, heads: Any, tops: Any) -> None:
-    """Write the largest scores of groups of contiguous rows, and of all of a row."""
-    heads_of_rows(frozen(rows), heads, tops)
+def find_heads(x: Any, rows: Any, heads: Any, tops: Any) -> None:
+    """Write the largest scores of groups of rows, and of each; ``rows``, if as long, are copies."""
+    heads_of_rows(frozen(x), rows, heads, tops)
     if np.isnan(tops).any():
-        rows.max(axis=-1, out=tops)
+        x.max(axis=-1, out=tops)

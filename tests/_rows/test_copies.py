@@ -1,0 +1,48 @@
+"""Copies of logits, and what is seen of them on the way."""
+
+import math
+
+import numpy as np
+import pytest
+
+from softargmax._rows import copies
+from softargmax._rows.engine import kernels
+from softargmax._rows.rows import ONE
+
+WIDTHS = [257, 1023, 1024, 5000]
+
+
+def shapes(x):
+    """The same numbers as a batch that is contiguous, as every second column, and backwards."""
+    wide = np.repeat(x, 2, axis=-1)
+    return [x, wide[..., ::2], x[..., ::-1].copy()[..., ::-1], np.asfortranarray(x)]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("rows", [(), (1,), (7,), (2, 3)])
+def test_long_rows_are_copied_with_their_maxima(width, rows, monkeypatch):
+    monkeypatch.setattr(copies, "GROUPED", 1024)
+    x = np.random.default_rng(width).normal(size=(*rows, width)).astype(np.float32)
+    for given in shapes(x):
+        z, law, seen = copies.copy_of(given, ONE)
+        assert law is None
+        assert not np.shares_memory(z, given)
+        np.testing.assert_array_equal(z, x)
+        np.testing.assert_array_equal(seen["top"], x.max(axis=-1))
+        assert "heads" not in seen or seen["heads"].max() == x.max()
+        if kernels() is not None and width >= 1024 and len(rows) == 1:
+            assert len(seen["heads"]) == rows[0]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_bad_row_is_found_wherever_it_stands(width, bad, monkeypatch):
+    monkeypatch.setattr(copies, "GROUPED", 1024)
+    for place in (0, 17, width // 2, width - 1):
+        x = np.zeros((3, width))
+        x[1, place] = bad
+        if bad < 0:
+            x[1] = bad
+        for given in shapes(x):
+            assert copies.copy_of(given, ONE) is None
+        assert copies.copy_of(np.delete(x, 1, axis=0), ONE) is not None
