@@ -13,9 +13,11 @@ WIDTHS = [257, 1023, 1024, 5000]
 
 
 def shapes(x):
-    """The same numbers as a batch that is contiguous, as every second column, and backwards."""
+    """The same numbers in memory of every kind: contiguous, strided, backwards, not aligned."""
     wide = np.repeat(x, 2, axis=-1)
-    return [x, wide[..., ::2], x[..., ::-1].copy()[..., ::-1], np.asfortranarray(x)]
+    odd = np.empty(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape)
+    odd[...] = x
+    return [x, wide[..., ::2], x[..., ::-1].copy()[..., ::-1], np.asfortranarray(x), odd]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -85,11 +85,12 @@ def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
     top = np.empty(x.shape[:-1], x.dtype)
     given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
     rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
+    direct = given.flags.c_contiguous and given.flags.aligned  # as kernels take arrays
     grouped = fast is not None and rows.ndim == 2 and rows.shape[1] >= GROUPED
     heads = fast.space_for_heads(rows) if grouped else None
     for block in blocks(len(rows), rows[0].size):
         own, source = rows[block], given[block]
-        if heads is not None and source.flags.c_contiguous:
+        if heads is not None and direct:
             fast.find_heads(source, own, heads[block], tops[block])
             continue
         np.copyto(own, source)
