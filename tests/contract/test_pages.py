@@ -22,6 +22,7 @@ LOCAL = ("file:", "data:", "chrome:")  # the last is the empty tab that a browse
 # What is wrong with the open page, in words. The theme lets the whole article scroll; a reader
 # should not have to, so only what is in a box of its own may be wider than it.
 LOOK = r"""
+for (const transition of document.getAnimations()) transition.finish();  // a sidebar slides in
 const wrong = [], article = document.querySelector(".bd-article-container");
 const name = e => `<${e.tagName.toLowerCase()} class="${e.getAttribute("class") ?? ""}"> ` +
                   e.textContent.trim().slice(0, 60);
