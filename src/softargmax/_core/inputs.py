@@ -155,7 +155,7 @@ def plain_state(
     if found is None:
         return None
     z, law, seen = found
-    state = State(np, z, z, checked, None, z.shape[:-1])
+    state = State(np, z, z, checked, None, z.shape[:-1] if law is None else law.batch)
     if law is None:
         state.memo = seen
     else:

@@ -9,21 +9,24 @@ from softargmax._arrays.namespaces import Shape, ignore_fp_errors
 from softargmax._rows.compiled.gaps import first_above
 from softargmax._rows.compiled.maths import exp, kernel, log1p
 from softargmax._rows.law import Law
-from softargmax._rows.rows import LIMITS, Temperature
+from softargmax._rows.rows import Temperature
 
-_TINY = {char: limits.tiny for char, limits in LIMITS.items()}
 WIDTH = 256  # categories, and elements of all rows, up to which they are prepared
 SIZE = 4096
+_CATEGORIES = [np.int64(i) for i in range(WIDTH)]  # making one takes as long as a draw
 
 
 @kernel
-def prepare(z: Any, coldness: Any, value: Any, tiny: Any, memory: Any) -> Any:
+def prepare(z: Any, coldness: Any, value: Any, memory: Any) -> Any:
     """Write d, the running sums of weights, log1p(s) and the entropy of each row, in float64.
 
     ``value`` is the temperature, NaN where β was given. Weights that are no normal part of the sum
     are left out of the running sums. False is returned where d needs more care than here.
     """
-    width, cold = z.shape[1], abs(coldness)
+    width, cold, tiny = z.shape[1], abs(coldness), np.float64(np.finfo(z.dtype).tiny)
+    limit = cold == 0 or (cold == np.inf and not value > 0)  # where 1/T has not overflowed
+    if not (limit or 1e-30 < cold < 1e30):
+        return False
     for i in range(len(z)):
         row, d, weights = z[i], memory[i, :width], memory[i, width : 2 * width]
         top, bad = -np.inf, False
@@ -110,16 +113,6 @@ def look_up(memory: Any, x: Any, out: Any) -> Any:
     return True
 
 
-def _prepared(z: Any, temperature: Temperature, memory: Any) -> bool:
-    """Whether rows of one temperature could be prepared."""
-    coldness, value = temperature
-    if not (1e-30 < abs(coldness) < 1e30 or coldness == 0 or temperature.infinite):
-        return False
-    value = math.nan if value is None else value
-    fine: bool = prepare(z, coldness, value, _TINY[z.dtype.char], memory)
-    return fine
-
-
 @ignore_fp_errors
 def _cast(x: Any, dtype: Any) -> Any:
     return x.astype(dtype)
@@ -139,13 +132,15 @@ class Prepared(Law):
         """The law of read-only rows (rows, K); None where they need more care than here."""
         rows, width = z.shape
         memory = np.empty((rows, 2 * width + 2))
-        if type(temperature[0]) is float:
-            fine = _prepared(z, temperature, memory)
+        coldness, value = temperature
+        value = math.nan if value is None else value
+        if type(coldness) is float:
+            fine = prepare(z, coldness, value, memory)
         else:
-            each = zip(*(np.broadcast_to(x, rows).tolist() for x in temperature), strict=True)
+            each = zip(*(np.broadcast_to(x, rows).tolist() for x in (coldness, value)), strict=True)
             fine = all(
-                _prepared(z[i : i + 1], Temperature(*own), memory[i : i + 1])
-                for i, own in enumerate(each)
+                prepare(z[i : i + 1], cold, own, memory[i : i + 1])
+                for i, (cold, own) in enumerate(each)
             )
         return cls(z.dtype, batch, width, memory) if fine else None
 
@@ -196,4 +191,4 @@ class Prepared(Law):
         return out
 
     def draw(self, u: float) -> Any:
-        return np.int64(pick(self._memory, 0, u))
+        return _CATEGORIES[pick(self._memory, 0, u)]
