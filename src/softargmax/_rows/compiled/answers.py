@@ -62,15 +62,19 @@ def numbers(
 @kernel
 def fill_d(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
     """d."""
-    width = z.shape[1]
+    width, known = z.shape[1], np.empty(3, z.dtype)
     d = np.empty(BLOCK, z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
+        if way[own] <= TIMES and scale[own] > 0:
+            known[0], known[1], known[2] = top[i], scale[own], 0
+            write(row_of(z, i), 0, known, out[i])
+            continue
         for start in range(0, width, BLOCK):
-            count = min(BLOCK, width - start)
+            into = out[i, start : start + BLOCK]
             fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
-            for j in range(count):
-                out[i, start + j] = d[j]
+            for j in range(len(into)):
+                into[j] = d[j]
 
 
 @kernel
@@ -160,19 +164,37 @@ def probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: An
     d, e = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
-        total = 0.0
-        for start in range(0, width, BLOCK):
-            count = min(BLOCK, width - start)
+        total, blocks = 0.0, 0
+        if way[own] <= TIMES and scale[own] > 0:
+            blocks = width // BLOCK
+            total = exp_of_blocks(row_of(z, i), blocks, top[i], scale[own], e, out[i])
+        for start in range(blocks * BLOCK, width, BLOCK):
+            into = out[i, start : start + BLOCK]
             n = fill(row_of(z, i)[start : start + BLOCK], top[i], way[own], scale[own], d)
             for j in range(n):
                 e[j] = exp(d[j])
-            for j in range(count):
-                out[i, start + j] = e[j]
+            for j in range(len(into)):
+                into[j] = e[j]
             total += total_of(e, n)
         e[0] = total if total >= 1 else np.nan
-        divisor = e[0]
+        divisor, into = e[0], out[i]
         for j in range(width):
-            out[i, j] /= divisor
+            into[np.uint64(j)] /= divisor
+
+
+@kernel
+def exp_of_blocks(row: Any, blocks: Any, top: Any, scale: Any, e: Any, out: Any) -> Any:
+    """exp(d) of the first blocks of a row, where d is a product, and their sum."""
+    e[0], e[1] = scale, top
+    factor, own_top, total = e[0], e[1], 0.0
+    for b in range(blocks):
+        start = np.uint64(b) * np.uint64(BLOCK)
+        for k in range(BLOCK):
+            j = np.uint64(k)
+            v = exp((row[start + j] - own_top) * factor)
+            e[j], out[start + j] = v, v
+        total += total_of(e, BLOCK)
+    return total
 
 
 @kernel
