@@ -103,8 +103,8 @@ def cast(x: Array, xp: Namespace) -> Array:
 
 def any_of(mask: Any) -> bool:
     """Whether a check fails anywhere; hidden values are not checked."""
-    if isinstance(mask, bool):
-        return mask
+    if isinstance(mask, bool | np.bool_):
+        return bool(mask)
     return not is_traced(mask) and bool(namespace_of(mask).any(mask))
 
 

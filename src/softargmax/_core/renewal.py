@@ -27,7 +27,7 @@ from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import checked_temperature
 from softargmax._core.state import LOST, Kept, State, joined, of_logits, starts_of
 from softargmax._core.thresholds import goes_row_by_row
-from softargmax._rows.rows import ONE, Temperature, as_rows
+from softargmax._rows.rows import LIMITS, ONE, Temperature, as_rows
 from softargmax._rows.sparse import Sparse
 from softargmax._rows.ways import law_of
 
@@ -38,7 +38,7 @@ Scored: TypeAlias = tuple[Any, Any]
 class Change(NamedTuple):
     """New scores of some categories of a row, log-probabilities or logits: score·factor + shift."""
 
-    ids: Any  # distinct, ascending
+    ids: Any  # one may come more than once, with equal changes; not where they are ``forced``
     factor: Any  # of each, or None for 1
     shift: Any  # of each, or None for 0
     forced: bool = False  # whether these alone are left, with the shift for a score
@@ -64,7 +64,9 @@ def edited_logits(state: State, changes: list[Change], stage: str) -> State:
     """The state with other logits, after a change for each row of the batch."""
     xp, full = state.xp, (*state.batch_shape, state.num_categories)
     if xp is np or goes_row_by_row(state):
-        z = np.array(np.broadcast_to(to_numpy(state.z), full))
+        given = to_numpy(state.z)
+        z = np.empty(full, given.dtype)
+        z[...] = given
         for change, row in zip(changes, as_rows(z, state.batch_shape), strict=True):
             if change.forced:
                 row[:] = -math.inf
@@ -114,14 +116,15 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
         place = np.minimum(indices.searchsorted(change.ids), len(indices) - 1)
         hit = indices[place] == change.ids
         place = place[hit]
+    old = new = scores[place]
     if change.factor is not None:
-        old, factor = scores[place], change.factor[hit]
+        factor = change.factor[hit]
         if change.above is not None:
             factor = np.where(old > 0, change.above[hit], factor)
-        scores[place] = np.where(old > -math.inf, old * factor, -math.inf)
+        new = np.where(old > -math.inf, old * factor, -math.inf)
     if change.shift is not None:
-        scores[place] += change.shift[hit]
-    scores[place] = np.minimum(scores[place], np.finfo(scores.dtype).max)
+        new = new + change.shift[hit]
+    scores[place] = np.minimum(new, LIMITS[scores.dtype.char].max)
 
 
 @ignore_fp_errors
@@ -149,7 +152,7 @@ def lost(state: State) -> State:
 
 
 def _checked(scores: Array, stage: str) -> Array:
-    empty = ~namespace_of(scores).any(scores > -math.inf, axis=-1)
+    empty = namespace_of(scores).max(scores, axis=-1) == -math.inf
     if any_of(empty):
         raise ValueError(f"{stage} must leave a token, got none{in_row(empty)}")
     return scores

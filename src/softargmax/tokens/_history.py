@@ -31,7 +31,7 @@ def tokens_of(history: Any, state: State, stage: str) -> list[Any]:
         if row.size and row.max() >= width:
             place = f" in row {i}" if batch else ""
             raise ValueError(f"history must be ids below {width}, got {row.max()}{place}")
-    return [row[row >= 0] for row in found]
+    return [row[row >= 0] if row.size and row.min() < 0 else row for row in found]
 
 
 def texts_of(tokens: Any, name: str) -> tuple[list[Any], Shape]:

@@ -13,13 +13,6 @@ from softargmax.tokens._history import ids_of
 from softargmax.tokens._reader import Part, Reader, Seen
 
 
-def _distinct(ids: Any) -> Any:
-    """Each of some ids once, ascending: for a thousand, five times as fast as ``np.unique``."""
-    ids, first = np.sort(ids), np.ones(len(ids), bool)
-    np.not_equal(ids[1:], ids[:-1], out=first[1:])
-    return ids[first]
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Penalty(Reader):
     """An edit that depends on the history, or on its latest ``last`` tokens."""
@@ -91,7 +84,7 @@ class RepetitionPenalty(Penalty):
     _intervals: ClassVar[dict[str, str]] = {"theta": "(0, inf)"}
 
     def _change(self, seen: Seen, *, theta: float) -> Change:  # type: ignore[override]
-        ids = _distinct(seen.counted)
+        ids = seen.counted
         return Change(ids, np.full(len(ids), theta), None, above=np.full(len(ids), 1 / theta))
 
 
@@ -175,7 +168,7 @@ class PresencePenalty(Penalty):
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
     def _change(self, seen: Seen, *, alpha: float) -> Change:  # type: ignore[override]
-        ids = _distinct(seen.counted)
+        ids = seen.counted
         return Change(ids, None, np.full(len(ids), -alpha))
 
 
@@ -221,9 +214,9 @@ class NoRepeatNgram(Penalty):
     def _change(self, seen: Seen) -> Change:  # type: ignore[override]
         tokens = seen.counted
         if self.n == 1:
-            return banned(_distinct(tokens))
+            return banned(tokens)
         copied = common_suffixes(seen.latest, tokens)[:-1] >= self.n - 1
-        return banned(_distinct(tokens[1:][copied]))
+        return banned(tokens[1:][copied])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
