@@ -85,13 +85,17 @@ def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
 # 1.5·2^23 (or 2^52) leaves n in the lowest bits, from where a shift brings it to the exponent's, to
 # which it is added: from ``_LOW`` on exp(r)·2^n is a normal number, and so has an exponent. Every
 # product is fused with the sum after it, which takes a third off the time.
+#
+# Weights, which are only added up, take n·ln 2 away in one part where they are float32: for each
+# factor of 2 this adds a thirtieth of a unit to their error, which is less than the rounding of x
+# itself does, and it takes a tenth off the time of a draw.
 
 _f4, _i4 = np.float32, np.int32
 _LOW4 = _f4(-87.33654)  # the logarithms of the smallest normal numbers
 _LOW8 = -708.3964185322641
 _LN4, _MAGIC4 = _f4(1.4426950408889634), _f4(1.5 * 2**23)
 _LN8, _MAGIC8 = 1.4426950408889634, 1.5 * 2.0**52
-_HIGH4, _REST4 = _f4(0.693359375), _f4(-2.1219444e-4)
+_LOG4, _HIGH4, _REST4 = _f4(0.6931471805599453), _f4(0.693359375), _f4(-2.1219444e-4)
 _HIGH8, _REST8 = 0.69314718036912382, 1.9082149292705877e-10
 _A0, _A1, _A2 = _f4(0.5), _f4(0.16666576674557561), _f4(0.041666554223524584)
 _A3, _A4 = _f4(0.0083632314812165317), _f4(0.0013926249079586229)
@@ -104,9 +108,8 @@ _ONE4, _ZERO4 = _f4(1), _f4(0)
 
 
 @part
-def _power4(c: Any, n: Any) -> Any:
-    """exp(c)/2^n."""
-    r = fma(n, -_REST4, fma(n, -_HIGH4, c))
+def _power4(r: Any) -> Any:
+    """exp(r)."""
     p = fma(fma(fma(fma(_A4, r, _A3), r, _A2), r, _A1), r, _A0)
     return fma(fma(p, r, _ONE4), r, _ONE4)
 
@@ -121,17 +124,15 @@ def _power8(c: Any, n: Any) -> Any:
 
 
 def _weight4(x: Any) -> Any:
-    c = x if x > _LOW4 else _LOW4
-    t = fma(c, _LN4, _MAGIC4)
-    p = _power4(c, t - _MAGIC4)
+    t = fma(x, _LN4, _MAGIC4)  # of no use below ``_LOW4``
+    p = _power4(fma(t - _MAGIC4, -_LOG4, x))
     bits = _i4(_i4(_f4(p).view(np.int32)) + _i4(_i4(_f4(t).view(np.int32)) << _i4(23)))
     return bits.view(np.float32) if x >= _LOW4 else _ZERO4
 
 
 def _weight8(x: Any) -> Any:
-    c = x if x > _LOW8 else _LOW8
-    t = fma(c, _LN8, _MAGIC8)
-    p = _power8(c, t - _MAGIC8)
+    t = fma(x, _LN8, _MAGIC8)  # of no use below ``_LOW8``
+    p = _power8(x, t - _MAGIC8)
     bits = np.float64(p).view(np.int64) + (np.float64(t).view(np.int64) << np.int64(52))
     return np.int64(bits).view(np.float64) if x >= _LOW8 else 0.0
 
@@ -144,7 +145,8 @@ _BITS4, _BITS8 = np.int32(0x4B400000), np.int64(0x4338000000000000)  # of the ma
 def _exp4(x: Any) -> Any:
     c = x if x > _DEEP4 else _DEEP4
     t = fma(c, _LN4, _MAGIC4)
-    p = _power4(c, t - _MAGIC4)
+    n = t - _MAGIC4
+    p = _power4(fma(n, -_REST4, fma(n, -_HIGH4, c)))
     whole = _i4(_i4(_f4(t).view(np.int32)) - _BITS4)
     half = _i4(whole >> _i4(1))
     first, second = _i4((half + _i4(127)) << _i4(23)), _i4((whole - half + _i4(127)) << _i4(23))
@@ -165,7 +167,7 @@ def _exp8(x: Any) -> Any:
 
 
 def weight(x: Any) -> Any:
-    """exp(x) for x ≤ 0, and 0 where that is no normal number."""
+    """exp(x) for x ≤ 0, to be added up; 0 where that is no normal number."""
     raise NotImplementedError
 
 
