@@ -200,7 +200,8 @@ def truncated(state: State, *rules: Rule) -> State:
             state = _masked_by(rule, state)
         return state
     pairs = zip(_rows(state), _of_each_row(rules, state), strict=False)
-    made = survivors(state, [surviving(row, own) for row, own in pairs])
+    found = [surviving(row, own) for row, own in pairs]
+    made = survivors(state, [positions for positions, _ in found], [z for _, z in found])
     dense = state.kept is None and state.prior is None
     if dense and "top" in state.memo and all(rule.key is None for rule in rules):
         # The largest logit survives every rule on d; where β < 0 the law does not use it.
@@ -279,8 +280,11 @@ def _each(known: Any, count: int) -> Iterable[Any]:
     return repeat(None) if known is None or len(known) != count else known
 
 
-def survivors(state: State, positions: list[Any]) -> State:
-    """The state on some categories of every row, by their ascending positions among the present."""
+def survivors(state: State, positions: list[Any], logits: list[Any] | None = None) -> State:
+    """The state on some categories of every row, by their ascending positions among the present.
+
+    Where their logits are at hand they need not be gathered.
+    """
     batch = state.batch_shape
     if state.kept is not None:
         starts = state.kept.starts
@@ -292,12 +296,11 @@ def survivors(state: State, positions: list[Any]) -> State:
         made = State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
         return made.after(state)
     host = state.host()
-    z = as_rows(host.z, batch)
     prior = None if host.prior is None else as_rows(host.prior, batch)
     kept = Kept(
         joined(positions, np.int64),
         starts_of(positions),
-        _gathered(z, positions),
+        joined(logits, host.dtype) if logits else _gathered(as_rows(host.z, batch), positions),
         None if prior is None else _gathered(prior, positions),
         state.num_categories,
         Whole(state.logits, state.z, state.prior),

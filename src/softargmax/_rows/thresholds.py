@@ -35,6 +35,7 @@ class RowScores:
         self.temperature = temperature
         self.top = q.max() if top is None else top
         self.own_key: Any = None  # what is compared with bounds in place of d
+        self.are_logits = True  # rather than d
         self._taken: list[Scratch] = []
 
     @classmethod
@@ -48,11 +49,13 @@ class RowScores:
         d = np.empty((1, len(z)), z.dtype)
         weights = None if prior is None else prior[None]
         centre(Rows(z[None], temperature, weights), d)
-        return cls(d[0])
+        made = cls(d[0])
+        made.are_logits = False
+        return made
 
-    def among(self, positions: Any) -> Self:
-        """The scores of some of these categories."""
-        return type(self)(self.q[positions], self.temperature)
+    def among(self, scores: Any) -> Self:
+        """Of some of these categories, from their scores."""
+        return type(self)(scores, self.temperature)
 
     def __enter__(self) -> Self:
         return self
@@ -222,12 +225,17 @@ class RowScores:
 
     # ------------------------------------------------------------------ which are kept
 
-    def keep(self, bound: float, least: int, *, exact: bool) -> Any:
-        """Positions of the keys ≥ bound, and of the ``least`` largest, ties with the last included.
+    def keep(self, bound: float, least: int, *, exact: bool) -> tuple[Any, Any]:
+        """Positions and scores of the keys ≥ bound and of the ``least`` largest, ties with the last
+        included.
 
         A bound that is not ``exact`` has been computed, and a key within a few units of its last
         place is on it.
         """
+        stay = self._places(bound, least, exact=exact)
+        return stay, self.q[stay]
+
+    def _places(self, bound: float, least: int, *, exact: bool) -> Any:
         key = self.own_key
         if bound == -math.inf:
             return np.flatnonzero(self.q > -math.inf)
@@ -297,26 +305,31 @@ class Row(NamedTuple):
     heads: Any = None  # the largest of groups
 
 
-def surviving(row: Row, rules: tuple[Any, ...]) -> Any:
-    """The ascending positions of what survives rules, one after another."""
+def surviving(row: Row, rules: tuple[Any, ...]) -> tuple[Any, Any]:
+    """The ascending positions of what survives rules, one after another, and its logits."""
     fast = kernels()
     if fast is None:
-        scores = RowScores.of(*row[:4])
+        scores: Any = RowScores.of(*row[:4])
+        table = None
     else:
         scores, table = fast.CompiledScores.of(*row), table_of(rules)
-        if table is not None:
-            return scores.surviving(table)
-    found = stay = None
+    found, some = _staying(scores, rules) if table is None else scores.surviving(table)
+    return found, some if scores.are_logits else row.z.take(found)
+
+
+def _staying(scores: RowScores, rules: tuple[Any, ...]) -> tuple[Any, Any]:
+    """The ascending positions of what survives rules, and its scores."""
+    found = some = None
     for rule in rules:
-        if stay is not None:
-            scores = scores.among(stay)
+        if found is not None:
+            scores = scores.among(some)
         with scores:
             if rule.key is not None:
                 scores.own_key = rule.key(scores)
             bound = rule.bound(scores, rule.parameter)
-            stay = scores.keep(bound, rule.least, exact=rule.exact)
+            stay, some = scores.keep(bound, rule.least, exact=rule.exact)
         found = stay if found is None else found[stay]
-    return found
+    return found, some
 
 
 def _kth(x: Any, k: int) -> Any:

@@ -11,9 +11,7 @@ from numba import types
 from numba.extending import overload
 
 from softargmax._rows.compiled.gaps import fill
-from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
-
-_ROOM = 2**15  # positions that are found without being counted first
+from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, low_zeros, part
 
 # ---------------------------------------------------------------------------- floats in order
 
@@ -120,9 +118,12 @@ def heads_of_block(x: Any, b: Any, z: Any, sums: Any, heads: Any, own: Any) -> N
 
 @kernel
 def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
-    """The positions of the scores in [low, high], ascending; ``heads`` may be empty."""
+    """The positions of the scores in [low, high], ascending, and these scores.
+
+    ``heads`` may be empty.
+    """
     blocks, room = (len(z) + BLOCK - 1) // BLOCK, np.int64(len(z))
-    counts, marks = np.ones(blocks, np.int32), np.zeros(BLOCK, np.uint8)
+    some_reach, marks = np.ones(blocks, np.bool_), np.zeros(BLOCK, np.uint8)
     words = marks.view(np.uint64)
     if len(heads):
         reach, hits = np.empty(len(heads), np.uint8), np.int32(0)
@@ -131,39 +132,27 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
             hits = np.int32(hits + np.int32(reach[i]))
         room, eights = np.int64(hits) * (BLOCK // LANE), reach.view(np.uint64)
         for b in range(blocks):
-            counts[b] = (eights[2 * b] | eights[2 * b + 1]) != 0
-    if room > _ROOM:  # else there is memory for all that there can be
-        room = np.int64(0)
-        for b in range(blocks):
-            if counts[b]:
-                some, hits = z[b * BLOCK : (b + 1) * BLOCK], np.int32(0)
-                for j in range(len(some)):
-                    hits = np.int32(hits + np.int32((some[j] >= low) & (some[j] <= high)))
-                counts[b] = hits
-                room += hits
-    found = np.empty(room + 1, np.int64)  # one more, since what does not stay is written over
-    at, one = np.uint64(0), np.uint64(1)
+            some_reach[b] = (eights[2 * b] | eights[2 * b + 1]) != 0
+    found, scores = np.empty(room, np.int64), np.empty(room, z.dtype)
+    at = np.uint64(0)
     for b in range(blocks):
-        if counts[b] == 0:
+        if not some_reach[b]:
             continue
         first = b * BLOCK
         some = z[first : first + BLOCK]
         for j in range(len(some)):
             marks[j] = (some[j] >= low) & (some[j] <= high)
-        if counts[b] > BLOCK // 4:
-            for j in range(len(some)):
-                found[at] = first + j
-                at += np.uint64(marks[j])
-        else:  # few: eight that do not stay are passed over at once
-            marks[len(some) :] = 0
-            for k in range(BLOCK // 8):
-                word = words[k]
-                if word:
-                    for j in range(8):
-                        found[at] = first + 8 * k + j
-                        at += word & one
-                        word >>= np.uint64(8)
-    return found[:at]
+        marks[len(some) :] = 0
+        for k in range(BLOCK // 8):
+            word = words[k]
+            while word:
+                j = np.uint64(8 * k) + (low_zeros(word) >> np.uint64(3))
+                found[at], scores[at] = np.uint64(first) + j, some[j]
+                at += np.uint64(1)
+                word &= word - np.uint64(1)
+    if 2 * at < room:  # what is kept takes no more memory than it has to
+        return found[:at].copy(), scores[:at].copy()
+    return found[:at], scores[:at]
 
 
 @kernel
@@ -183,7 +172,7 @@ def kth(x: Any, k: Any) -> Any:
 
 @kernel
 def largest(z: Any, heads: Any, k: Any) -> Any:
-    """The positions of the k largest scores, and of ties with the last.
+    """The positions of the k largest scores, and of ties with the last, and these scores.
 
     Where there are heads, and far more of them than k, these scores are among those that reach the
     k-th largest head.
@@ -201,15 +190,15 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
             some = heads[start : start + width]
             for j in range(len(some)):
                 groups[j] = groups[j] if groups[j] > some[j] else some[j]
-    found = between(z, heads, max(kth(groups, k), least), ends[1])
+    found, scores = between(z, heads, max(kth(groups, k), least), ends[1])
     if len(found) <= k:
-        return found
-    level = kth(z[found], k)
+        return found, scores
+    level = kth(scores, k)
     count = 0
     for j in range(len(found)):
-        found[count] = found[j]
-        count += z[found[j]] >= level
-    return found[:count]
+        found[count], scores[count] = found[j], scores[j]
+        count += scores[j] >= level
+    return found[:count], scores[:count]
 
 
 # ---------------------------------------------------------------------------- bounds on d
@@ -217,7 +206,7 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
 
 @kernel
 def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bound: Any) -> Any:
-    """The positions of the scores with -|d - level| at or above a bound, ascending."""
+    """The positions of the scores with -|d - level| at or above a bound, and these scores."""
     probe, d, ends = np.empty(1, z.dtype), np.empty(LANE, z.dtype), np.empty(2, np.int64)
     probe[0] = -np.inf
     void = probe[0]

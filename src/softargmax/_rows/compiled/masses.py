@@ -6,7 +6,7 @@ import numpy as np
 
 from softargmax._rows.compiled.gaps import TIMES, below, fill, is_enough, ties_but_one, total_of
 from softargmax._rows.compiled.heads import between, kth, rank, unrank
-from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, weight
+from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, low_zeros, weight
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 8192  # scores up to which no sample is taken
@@ -207,7 +207,7 @@ def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> Non
     zero, least, full = numbers[0], numbers[1], numbers[2]
     chosen = np.empty(0, np.int64)
     if least < full:
-        chosen = between(w, d[:0], least, full)
+        chosen = between(w, d[:0], least, full)[0]
     light = len(d) // step
     size = light + len(chosen)
     key, own, some = np.empty(size, d.dtype), np.empty(size, d.dtype), np.empty(size, d.dtype)
@@ -288,9 +288,9 @@ def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: A
             marks[j] = (key[j] >= low) & (key[j] < high)
         for k in range(BLOCK // 8):
             word = words[k]
-            if word:
-                for j in range(8 * k, 8 * k + 8):
-                    near[at], inside[at] = key[j], v[j]
-                    at += word & one
-                    word >>= np.uint64(8)
+            while word:
+                j = np.uint64(8 * k) + (low_zeros(word) >> np.uint64(3))
+                near[at], inside[at] = key[j], v[j]
+                at += one
+                word &= word - one
     return under, np.int64(at)

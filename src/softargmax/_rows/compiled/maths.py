@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,6 +76,16 @@ def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.fma(*numbers)
 
     return a(a, b, c), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def low_zeros(_context: Any, word: Any) -> Any:
+    """How many of the lowest bits of a word, not 0, are 0."""
+
+    def code(_context: Any, builder: Any, _signature: Any, numbers: Any) -> Any:
+        return builder.cttz(*numbers, cgutils.true_bit)
+
+    return word(word), code
 
 
 # ---------------------------------------------------------------------------- exp

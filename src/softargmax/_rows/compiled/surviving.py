@@ -15,24 +15,25 @@ from softargmax._rows.thresholds import EPS, SLACK
 def surviving(
     z: Any, heads: Any, top: Any, way: Any, scale: Any, rules: Any, d: Any, w: Any
 ) -> Any:
-    """The ascending positions of what survives rules (kind, parameter, least), one after another.
+    """The ascending positions of what survives rules (kind, parameter, least), one after another,
+    and its scores.
 
     ``d`` and ``w`` are memory as long as the row where the first rule is one of mass.
     """
     some, found = z, np.empty(0, np.int64)  # one type for all rules, for which ``staying`` is made
     for r in range(len(rules)):
-        stay = staying(some, heads, top, way, scale, rules[r], d, w)
+        stay, some = staying(some, heads, top, way, scale, rules[r], d, w)
         found = found[stay] if r else stay
         if r + 1 < len(rules):
-            some, heads = z[found], heads[:0]
+            heads = heads[:0]
             size = len(some) if rules[r + 1, 0] == BY_MASS else 0
             d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
-    return found
+    return found, some
 
 
 @part
 def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, d: Any, w: Any) -> Any:
-    """The ascending positions of what one rule keeps; ``heads`` may be empty."""
+    """The ascending positions of what one rule keeps, and its scores; ``heads`` may be empty."""
     kind, parameter, least = rule[0], rule[1], np.int64(min(rule[2], np.float64(len(z))))
     ends = np.empty(3, z.dtype)
     ends[0], ends[1], ends[2] = -np.inf, np.inf, 0
@@ -49,7 +50,7 @@ def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, d: An
         return between(z, heads, np.nextafter(ends[0], ends[2]), ends[1])
     if bound < np.inf:
         ends[0] = bound
-        found = reaching(z, heads, top, way, scale, ends[2], ends[0])
+        found, scores = reaching(z, heads, top, way, scale, ends[2], ends[0])
         if len(found) >= least:
-            return found
+            return found, scores
     return largest(z, heads, least)

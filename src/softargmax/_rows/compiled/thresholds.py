@@ -36,10 +36,9 @@ class CompiledScores(RowScores):
         self._way = (self.top, *_way_of(q.dtype, temperature))
         self._zero = q.dtype.type(0)
 
-    def among(self, positions: Any) -> Self:
+    def among(self, scores: Any) -> Self:
         some = object.__new__(type(self))
-        some.q = q = self.q[positions]
-        q.flags.writeable = False
+        some.q = q = frozen(scores)
         some.temperature, some.top, some.own_key, some._taken = self.temperature, q.max(), None, []
         some._way, some._zero = (some.top, *self._way[1:]), self._zero
         return some
@@ -108,18 +107,17 @@ class CompiledScores(RowScores):
 
     # ------------------------------------------------------------------ which are kept
 
-    def keep(self, bound: float, least: int, *, exact: bool) -> Any:
+    def keep(self, bound: float, least: int, *, exact: bool) -> tuple[Any, Any]:
         if not isinstance(self.own_key, Nearness | None):
             return super().keep(bound, least, exact=exact)
         dtype = self.q.dtype
         if bound == -math.inf:
             return between(self.q, self.heads, -np.finfo(dtype).max, dtype.type(math.inf))
-        stay: Any = ()
         if bound < math.inf:
             bound = float(bound) if exact else self._with_slack(float(bound))
-            stay = reaching(self.q, self.heads, *self._way, self._level, dtype.type(bound))
-        if len(stay) >= least:
-            return stay
+            found = reaching(self.q, self.heads, *self._way, self._level, dtype.type(bound))
+            if len(found[0]) >= least:
+                return found
         if self.own_key is None:
             return largest(self.q, self.heads, min(least, len(self.q)))
         self.own_key = super().nearness(self.own_key.level)
@@ -128,7 +126,7 @@ class CompiledScores(RowScores):
     # ------------------------------------------------------------------ rules at once
 
     def surviving(self, rules: Any) -> Any:
-        """The positions of what survives rules (kind, parameter, least), by one kernel.
+        """What survives rules (kind, parameter, least), by one kernel.
 
         What Python does between two kernels takes longer than the kernels themselves where few
         scores survive the first.
