@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import overload
 
 from softargmax._rows.compiled.gaps import fill
-from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, low_zeros, part
+from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, part
 
 # ---------------------------------------------------------------------------- floats in order
 
@@ -118,13 +118,12 @@ def heads_of_block(x: Any, b: Any, z: Any, sums: Any, heads: Any, own: Any) -> N
 
 @kernel
 def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
-    """The positions of the scores in [low, high], ascending, and these scores.
+    """The positions of the scores in [low, high), ascending, and these scores.
 
     ``heads`` may be empty.
     """
     blocks, room = (len(z) + BLOCK - 1) // BLOCK, np.int64(len(z))
-    some_reach, marks = np.ones(blocks, np.bool_), np.zeros(BLOCK, np.uint8)
-    words = marks.view(np.uint64)
+    reached, last = np.ones(blocks, np.bool_), np.empty(BLOCK, z.dtype)
     if len(heads):
         reach, hits = np.empty(len(heads), np.uint8), np.int32(0)
         for i in range(len(heads)):
@@ -132,24 +131,23 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
             hits = np.int32(hits + np.int32(reach[i]))
         room, eights = np.int64(hits) * (BLOCK // LANE), reach.view(np.uint64)
         for b in range(blocks):
-            some_reach[b] = (eights[2 * b] | eights[2 * b + 1]) != 0
-    found, scores = np.empty(room, np.int64), np.empty(room, z.dtype)
-    at = np.uint64(0)
+            reached[b] = (eights[2 * b] | eights[2 * b + 1]) != 0
+    found, scores, at = np.empty(room, np.int64), np.empty(room, z.dtype), np.uint64(0)
     for b in range(blocks):
-        if not some_reach[b]:
+        if not reached[b]:
             continue
-        first = b * BLOCK
-        some = z[first : first + BLOCK]
-        for j in range(len(some)):
-            marks[j] = (some[j] >= low) & (some[j] <= high)
-        marks[len(some) :] = 0
-        for k in range(BLOCK // 8):
-            word = words[k]
-            while word:
-                j = np.uint64(8 * k) + (low_zeros(word) >> np.uint64(3))
-                found[at], scores[at] = np.uint64(first) + j, some[j]
+        first, some = np.uint64(b * BLOCK), z[b * BLOCK : (b + 1) * BLOCK]
+        if len(some) < BLOCK:
+            last[: len(some)] = some
+            last[len(some) :] = np.nan
+            some = last
+        for k in range(0, BLOCK, 64):
+            bits = bits_between(some, np.uint64(k), low, high)
+            while bits:
+                j = np.uint64(k) + low_zeros(bits)
+                found[at], scores[at] = first + j, some[j]
                 at += np.uint64(1)
-                word &= word - np.uint64(1)
+                bits &= bits - np.uint64(1)
     if 2 * at < room:  # what is kept takes no more memory than it has to
         return found[:at].copy(), scores[:at].copy()
     return found[:at], scores[:at]
@@ -221,4 +219,4 @@ def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bou
             fill(probe, top, way, scale, d)
             low, high = (low, middle) if d[0] - level >= goal else (middle, high)
         ends[side] = high
-    return between(z, heads, unrank(ends[0], top), unrank(ends[1] - 1, top))
+    return between(z, heads, unrank(ends[0], top), unrank(ends[1], top))

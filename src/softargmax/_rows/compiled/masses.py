@@ -6,7 +6,7 @@ import numpy as np
 
 from softargmax._rows.compiled.gaps import TIMES, below, fill, is_enough, ties_but_one, total_of
 from softargmax._rows.compiled.heads import between, kth, rank, unrank
-from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, low_zeros, weight
+from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, weight
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 8192  # scores up to which no sample is taken
@@ -268,8 +268,6 @@ def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: A
     with their weights.
     """
     key, v, e = np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype)
-    marks = np.zeros(BLOCK, np.uint8)
-    words, one = marks.view(np.uint64), np.uint64(1)
     under, at, zero = 0.0, np.uint64(0), np.zeros(1, d.dtype)[0]
     for start in range(0, len(d), BLOCK):
         count, first = min(BLOCK, len(d) - start), np.uint64(start)
@@ -284,13 +282,11 @@ def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: A
                 key[k], v[k] = zero - abs(d[start + k] - level), w[start + k]
                 e[k] = v[k] if key[k] < low else zero
         under += total_of(e, BLOCK)
-        for j in range(BLOCK):
-            marks[j] = (key[j] >= low) & (key[j] < high)
-        for k in range(BLOCK // 8):
-            word = words[k]
-            while word:
-                j = np.uint64(8 * k) + (low_zeros(word) >> np.uint64(3))
+        for k in range(0, BLOCK, 64):
+            bits = bits_between(key, np.uint64(k), low, high)
+            while bits:
+                j = np.uint64(k) + low_zeros(bits)
                 near[at], inside[at] = key[j], v[j]
-                at += one
-                word &= word - one
+                at += np.uint64(1)
+                bits &= bits - np.uint64(1)
     return under, np.int64(at)
