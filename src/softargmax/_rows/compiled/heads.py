@@ -132,6 +132,11 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
         room, eights = np.int64(hits) * (BLOCK // LANE), reach.view(np.uint64)
         for b in range(blocks):
             reached[b] = (eights[2 * b] | eights[2 * b + 1]) != 0
+    else:
+        hits = np.int32(0)
+        for j in range(len(z)):
+            hits = np.int32(hits + np.int32((z[j] >= low) & (z[j] < high)))
+        room = np.int64(hits)
     found, scores, at = np.empty(room, np.int64), np.empty(room, z.dtype), np.uint64(0)
     for b in range(blocks):
         if not reached[b]:

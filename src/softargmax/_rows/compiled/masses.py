@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._rows.compiled.gaps import TIMES, below, fill, is_enough, ties_but_one, total_of
-from softargmax._rows.compiled.heads import between, kth, rank, unrank
+from softargmax._rows.compiled.heads import between, rank, unrank
 from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, weight
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
@@ -198,9 +198,10 @@ def mass(key: Any, w: Any, n: Any, bound: Any, e: Any) -> Any:
 
 @kernel
 def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> None:
-    """Write keys between which a sample of the row has the mass below passes the goal.
+    """Write keys between which the mass below passes the goal, by a sample of the row.
 
-    All categories of at least the weight ``heavy`` are part of the sample.
+    All categories of at least the weight ``heavy`` are part of the sample. The keys are those at
+    which its mass below is three standard deviations from the goal.
     """
     step, numbers = len(d) // _SAMPLE, np.empty(3, d.dtype)
     numbers[0], numbers[1], numbers[2] = 0, heavy, np.inf  # in the dtype
@@ -210,40 +211,39 @@ def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> Non
         chosen = between(w, d[:0], least, full)[0]
     light = len(d) // step
     size = light + len(chosen)
-    key, own, some = np.empty(size, d.dtype), np.empty(size, d.dtype), np.empty(size, d.dtype)
+    key, own = np.empty(size, d.dtype), np.empty(size, d.dtype)
     for i in range(light):  # zero less a distance of 0 is no -0, which has a place of its own
         v = w[i * step]
         key[i], own[i] = zero - abs(d[i * step] - level), v if v < least else zero
     for i in range(len(chosen)):  # each stands for itself, where the others stand for ``step``
         p = chosen[i]
         key[light + i], own[light + i] = zero - abs(d[p] - level), w[p] / step
-    some[:] = key
-    found = settle(some, own, -full, full, 0.0, goal / step)
-    above = 0
-    for i in range(size):
-        above += key[i] >= found
-    reach = 8 + 2 * int(np.sqrt(min(above, size - above)))
+    middle, variance = settle(key.copy(), own.copy(), -full, full, 0.0, goal / step), 0.0
+    for i in range(light):
+        variance += own[i] * own[i] if key[i] < middle else 0.0
+    reach = 3 * np.sqrt(variance)
     ends[0], ends[1] = -np.inf, np.inf
-    if above + reach <= size:
-        ends[0] = kth(key, above + reach)
-    if above > reach:
-        ends[1] = kth(key, above - reach)
+    if goal / step > reach:
+        ends[0] = settle(key.copy(), own.copy(), -full, full, 0.0, goal / step - reach)
+    ends[1] = settle(key, own, -full, full, 0.0, goal / step + reach)
+    ends[1] = ends[1] if ends[1] == full else unrank(rank(ends[1]) + 1, full)  # with this key
 
 
 @kernel
 def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
     """The largest key -|d - level| such that what has a smaller one weighs at most the goal.
 
-    It is looked for between two keys, which come from a sample of the row; where it is not there,
-    from a sample with all heavy categories; then from what is known by now; and at last, since sums
-    in another order may disagree by a rounding, among all keys.
+    It is looked for between two keys, which come from a sample of the row, if d is the key, so that
+    what is below them is light; where it is not there, from a sample with all heavy categories;
+    then from what is known by now; and at last, since sums in another order may disagree by a
+    rounding, among all keys.
     """
     width, ends = len(d), np.empty(2, d.dtype)
     ends[0], ends[1] = -np.inf, np.inf
     void, full = ends[0], ends[1]
     low, high = void, full  # where the mass below surely passes the goal
     near, inside = np.empty(width + 1, d.dtype), np.empty(width + 1, d.dtype)
-    for attempt in range(4):
+    for attempt in range(0 if level == 0 else 1, 4):
         if attempt < 2 and width > _SHORT:
             bracket(d, w, level, goal, goal / _HEAVY if attempt else np.inf, ends)
             ends[0], ends[1] = max(ends[0], low), min(ends[1], high)

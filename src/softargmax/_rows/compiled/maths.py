@@ -91,7 +91,10 @@ def bits_between(_context: Any, x: Any, _start: Any, _low: Any, _high: Any) -> A
     from llvmlite import ir
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array, (start, low, high) = make_array(signature.args[0])(context, builder, args[0]), args[1:]
+        array, (start, low, high) = (
+            make_array(signature.args[0])(context, builder, args[0]),
+            args[1:],
+        )
         many = ir.VectorType(low.type, 64)
         some = builder.load(builder.bitcast(builder.gep(array.data, [start]), many.as_pointer()))
         some.align = x.dtype.bitwidth // 8
