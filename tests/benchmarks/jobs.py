@@ -21,6 +21,7 @@ class Job(NamedTuple):
     title: str
     contenders: Contenders
     check: Callable[[Any], bool]
+    renew: Callable[[], None] | None = None  # changes the input, untimed, before a call
 
 
 def installed(name: str) -> bool:

@@ -40,9 +40,9 @@ OURS = ("softargmax", "Categorical", "the draw")
 TURN = 0.05  # seconds of a contender's turn, or one call where that is longer
 
 
-def measure(contenders: Contenders, seconds: float, name: str) -> dict[str, list[float]]:
+def measure(job: Job, seconds: float, name: str) -> dict[str, list[float]]:
     """Seconds a call, in turn, in as many rounds as fit (three at least)."""
-    repeats = {}
+    contenders, repeats = job.contenders, {}
     for contender, call in contenders.items():
         serve(contender)
         start = time.perf_counter()
@@ -57,13 +57,25 @@ def measure(contenders: Contenders, seconds: float, name: str) -> dict[str, list
                 # Untimed: a cold cache, and memory that the others have given back.
                 serve(contender)
                 call()
-                begin = time.perf_counter()
-                for _ in range(repeats[contender]):
-                    call()
-                times[contender].append((time.perf_counter() - begin) / repeats[contender])
+                times[contender].append(turn(call, repeats[contender], job.renew))
                 if re.search("thread|workers|jax|transformers", contender):
                     time.sleep(0.3)  # idle threads of a pool spin for up to 0.2 s
     return times
+
+
+def turn(call: Callable[[], object], repeats: int, renew: Callable[[], None] | None) -> float:
+    """Seconds a call."""
+    gone, begin = 0.0, time.perf_counter()
+    if renew is None:
+        for _ in range(repeats):
+            call()
+        return (time.perf_counter() - begin) / repeats
+    for _ in range(repeats):
+        renew()
+        begin = time.perf_counter()
+        call()
+        gone += time.perf_counter() - begin
+    return gone / repeats
 
 
 def serve(contender: str) -> None:
@@ -79,11 +91,18 @@ def with_both_engines(make: Callable[[], Job]) -> Job:
         return job
     serve(BY_NUMPY)
     contenders: Contenders = {}
-    for (name, call), plain in zip(job.contenders.items(), make().contenders.values(), strict=True):
+    plains = make()
+    for (name, call), plain in zip(job.contenders.items(), plains.contenders.values(), strict=True):
         contenders[name] = call
         if name.startswith(OURS):
             contenders[name + BY_NUMPY] = plain
-    return job._replace(contenders=contenders)
+
+    def renew() -> None:
+        for own in (job, plains):
+            if own.renew is not None:
+                own.renew()
+
+    return job._replace(contenders=contenders, renew=job.renew and renew)
 
 
 def table_rows(times: dict[str, list[float]]) -> Iterator[str]:
@@ -150,7 +169,7 @@ def peers(names: list[str], seconds: float) -> Iterator[str]:
             if not contender.startswith("floor") and not job.check(call()):
                 raise SystemExit(f"{name}: {contender} gives another answer")
         yield f"| **{job.title}** | | |"
-        yield from table_rows(measure(job.contenders, seconds, name))
+        yield from table_rows(measure(job, seconds, name))
 
 
 def engines(names: list[str], seconds: float) -> Iterator[str]:
@@ -162,7 +181,7 @@ def engines(names: list[str], seconds: float) -> Iterator[str]:
     for name in names:
         job = with_both_engines(JOBS[name])
         pair = {key: job.contenders[key] for key in ("softargmax", "softargmax" + BY_NUMPY)}
-        times = measure(pair, seconds, name)
+        times = measure(job._replace(contenders=pair), seconds, name)
         ratios = np.array(times["softargmax" + BY_NUMPY]) / np.array(times["softargmax"])
         yield f"| {job.title} | {show(np.median(times['softargmax']))} | {np.median(ratios):.2f} |"
 

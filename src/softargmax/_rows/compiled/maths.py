@@ -91,10 +91,8 @@ def bits_between(_context: Any, x: Any, _start: Any, _low: Any, _high: Any) -> A
     from llvmlite import ir
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array, (start, low, high) = (
-            make_array(signature.args[0])(context, builder, args[0]),
-            args[1:],
-        )
+        given, start, low, high = args
+        array = make_array(signature.args[0])(context, builder, given)
         many = ir.VectorType(low.type, 64)
         some = builder.load(builder.bitcast(builder.gep(array.data, [start]), many.as_pointer()))
         some.align = x.dtype.bitwidth // 8
