@@ -16,6 +16,8 @@ from softargmax._rows.compiled.gaps import (
 )
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part, weight
 
+_COLUMN = 64  # rows whose sums are formed side by side: with 16 each waits for the one before
+
 
 @kernel
 def sums(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
@@ -150,47 +152,59 @@ def invert_short(
 def invert_together(
     first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, tiny: Any, u: Any, out: Any
 ) -> Any:
-    """As ``invert_short`` for one uniform a row, by columns of LANE rows, summed together."""
-    width = z.shape[1]
-    d = np.empty(BLOCK, z.dtype)
-    d[0] = tiny * width
+    """As ``invert_short`` for one uniform a row, by columns of rows that are summed side by side.
+
+    Places are unsigned, which need no look at their sign.
+    """
+    width, step = np.uint64(z.shape[1]), np.uint64(z.shape[1] if len(z) > 1 else 0)
+    d, tops, flat = np.empty(BLOCK, z.dtype), np.zeros(_COLUMN, z.dtype), z.reshape(-1)
+    d[0] = tiny * z.shape[1]
     # One product for all rows at once: a third of the time of ``fill`` row by row.
     simple = len(way) == 1 and way[0] <= TIMES and scale[0] > 0
     d[1] = scale[0] if simple else 1.0
-    least, factor = d[0], d[1]
-    flat, total, passed = np.zeros(width * LANE, z.dtype), np.empty(LANE), np.empty(LANE)
-    weights = flat.reshape(width, LANE)
-    for start in range(first, last, LANE):
-        rows = min(LANE, last - start)
-        for r in range(rows):
-            i = start + r
-            if simple:
-                row, own_top = row_of(z, i), top[i]
-                for j in range(width):
-                    weights[j, r] = row[j] - own_top
-            else:
+    least, factor, column = d[0], d[1], np.uint64(_COLUMN)
+    weights, lane = np.zeros(z.shape[1] * _COLUMN, z.dtype), np.empty(3 * _COLUMN)
+    for start in range(first, last, _COLUMN):
+        rows = min(_COLUMN, last - start)
+        lanes = (rows + LANE - 1) // LANE * LANE
+        if simple:
+            for r in range(rows):
+                tops[r] = top[start + r]
+            for j in range(width):
+                at, to = np.uint64(start) * step + np.uint64(j), np.uint64(j) * column
+                for r in range(rows):
+                    k = np.uint64(r)
+                    weights[to + k] = flat[at + k * step] - tops[k]
+        else:
+            for r in range(rows):
+                i = start + r
                 own = i if len(way) > 1 else 0
                 fill(row_of(z, i), top[i], way[own], scale[own], d)
                 for j in range(width):
-                    weights[j, r] = d[j]
-        for j in range(len(flat)):
-            w = weight(flat[j] * factor)
-            flat[j] = w if w >= least else w - w
-        for r in range(LANE):
-            whole = 0.0
-            for j in range(width):
-                whole += weights[j, r]
-            total[r] = whole
+                    weights[np.uint64(j) * column + np.uint64(r)] = d[j]
+        lane[:] = 0  # of each row: its total, then its level; what is reached; what is passed
+        for j in range(width):
+            to = np.uint64(j) * column
+            for r in range(lanes):
+                k = np.uint64(r)
+                w = weight(weights[to + k] * factor)
+                weights[to + k] = w if w >= least else w - w
+        for j in range(width):
+            to = np.uint64(j) * column
+            for r in range(lanes):
+                k = np.uint64(r)
+                lane[k] += weights[to + k]
         for r in range(rows):
-            total[r] *= u[0, start + r]
-        for r in range(LANE):
-            level, reached, found = total[r], 0.0, 0
-            for j in range(width):
-                reached += weights[j, r]
-                found += reached <= level
-            passed[r] = found
+            lane[r] *= u[0, start + r]
+        for j in range(width):
+            to = np.uint64(j) * column
+            for r in range(lanes):
+                k = np.uint64(r)
+                reached = lane[column + k] + weights[to + k]
+                lane[column + k] = reached
+                lane[column + column + k] += 1.0 if reached <= lane[k] else 0.0
         for r in range(rows):
-            out[0, start + r] = np.int64(passed[r])
+            out[0, start + r] = np.int64(lane[2 * _COLUMN + r])
 
 
 @kernel
