@@ -58,7 +58,7 @@ def test_exp_of_everything_up_to_zero(dtype, lowest):
     assert units(filled(exps, x), exact, dtype).max() < 1.1
     normal = exact > np.finfo(dtype).tiny * 1.001
     found = filled(weights, x)
-    allowed = 1.1 - (x / np.log(2) / 30 if dtype == np.float32 else 0)  # more far from the top
+    allowed = 1.1 - (x / np.log(2) / 30 if dtype == np.float32 else 0)  # more, the further from 0
     assert (units(found, exact, dtype) < allowed)[normal].all()
     assert (found[exact < np.finfo(dtype).tiny * 0.999] == 0).all()
     ends = np.array([0.0, -0.0, -np.inf, -1e30], dtype)

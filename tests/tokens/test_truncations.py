@@ -309,7 +309,9 @@ def masked_by_whole_arrays(stage, dist):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kind", ["normal", "flat", "sharp", "ties", "masked", "cauchy"])
+@pytest.mark.parametrize(
+    "kind", ["normal", "flat", "sharp", "ties", "masked", "cauchy", "energies"]
+)
 def test_long_rows_as_short_ones(kind, dtype):
     """Rows that are kept compactly lose what the formula for whole arrays takes away."""
     rng = np.random.default_rng(3)
@@ -321,6 +323,7 @@ def test_long_rows_as_short_ones(kind, dtype):
         "ties": lambda: rng.integers(0, 6, shape) * 1.0,
         "masked": lambda: np.where(rng.random(shape) < 0.7, -inf, rng.normal(0, 3, shape)),
         "cauchy": lambda: rng.standard_cauchy(shape),
+        "energies": lambda: -abs(rng.integers(-9, 10, shape) * 1.0),  # the largest are -0.0
     }[kind]().astype(dtype)
     for heat in ({"temperature": t} for t in (0, 0.8, [0.5, 50], inf)):
         for prior in (None, rng.random(LONG) < 0.5, rng.random(LONG)):

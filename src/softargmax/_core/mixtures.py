@@ -34,7 +34,6 @@ from softargmax._core.renewal import Scored, lost, normalised, of_rows, scored
 from softargmax._core.state import State, of_logits
 from softargmax._core.thresholds import goes_row_by_row
 from softargmax._core.variants import moved
-from softargmax._rows.memory import blocks
 from softargmax._rows.rows import Temperature
 
 _FEW = 4096  # survivors whose union is found by sorting
@@ -60,9 +59,13 @@ def mixed(states: Sequence[State], log_weights: Array) -> State:
 
 def _log_sum(x: Array, y: Array, xp: Namespace) -> Array:
     """log(e^x + e^y), either of which may be -inf, where no derivative passes."""
-    if xp is np:  # a tenth of the time of np.logaddexp
-        top, rest = np.maximum(x, y), np.log1p(np.exp(-np.abs(x - y)))
-        return np.where(top > -math.inf, top + rest, -math.inf)
+    if xp is np:  # a fraction of the time of np.logaddexp, which goes from number to number
+        rest, top = x - y, np.maximum(x, y)
+        np.abs(rest, out=rest)
+        np.negative(rest, out=rest)
+        np.log1p(np.exp(rest, out=rest), out=rest)
+        rest += top
+        return np.where(top > -math.inf, rest, top)
     x, y = aligned(xp, x, y)
     here, there = x > -math.inf, y > -math.inf
     zero = xp.zeros_like(x + y)
@@ -88,12 +91,10 @@ def _mixed_row(parts: Sequence[Scored], log_weights: list[float], like: State) -
         total = np.full(len(indices), -math.inf, dtype)
     else:  # a union would sort them
         indices, total = None, np.full(like.num_categories, -math.inf, dtype)
-        places = [own for own, *_ in found]
-    total[slice(None) if places[0] is None else places[0]] = scores + log_w
+        places = [slice(None) if own is None else own for own, *_ in found]
+    total[places[0]] = scores + log_w
     for place, (_, scores, log_w) in zip(places[1:], found[1:], strict=True):
-        for block in blocks(len(scores), 1):  # in the cache: a third of the time
-            there = block if place is None else place[block]
-            total[there] = _log_sum(total[there], scores[block] + log_w, np)
+        total[place] = _log_sum(total[place], scores + log_w, np)
     return indices, total
 
 

@@ -38,7 +38,7 @@ Scored: TypeAlias = tuple[Any, Any]
 class Change(NamedTuple):
     """New scores of some categories of a row, log-probabilities or logits: score·factor + shift."""
 
-    ids: Any  # one may come more than once, with equal changes; not where they are ``forced``
+    ids: Any  # in any order, repeats with equal changes; where ``forced`` distinct and ascending
     factor: Any  # of each, or None for 1
     shift: Any  # of each, or None for 0
     forced: bool = False  # whether these alone are left, with the shift for a score
@@ -110,7 +110,10 @@ def _changed(old: Array, changes: list[Change]) -> Array:
 
 
 def _apply(change: Change, indices: Any, scores: Any) -> None:
-    """Change the scores of categories in place; ``indices`` is None where they are all."""
+    """Change the scores of categories in place; ``indices`` is None where they are all.
+
+    All are read before any is written, so that an id that comes twice is changed once.
+    """
     place, hit = change.ids, slice(None)
     if indices is not None:
         place = np.minimum(indices.searchsorted(change.ids), len(indices) - 1)

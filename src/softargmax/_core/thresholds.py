@@ -283,7 +283,7 @@ def _each(known: Any, count: int) -> Iterable[Any]:
 def survivors(state: State, positions: list[Any], logits: list[Any] | None = None) -> State:
     """The state on some categories of every row, by their ascending positions among the present.
 
-    Where their logits are at hand they need not be gathered.
+    ``logits``, of each row, spare gathering them; those of a sparse state are among what it keeps.
     """
     batch = state.batch_shape
     if state.kept is not None:
@@ -300,7 +300,9 @@ def survivors(state: State, positions: list[Any], logits: list[Any] | None = Non
     kept = Kept(
         joined(positions, np.int64),
         starts_of(positions),
-        joined(logits, host.dtype) if logits else _gathered(as_rows(host.z, batch), positions),
+        _gathered(as_rows(host.z, batch), positions)
+        if logits is None
+        else joined(logits, host.dtype),
         None if prior is None else _gathered(prior, positions),
         state.num_categories,
         Whole(state.logits, state.z, state.prior),

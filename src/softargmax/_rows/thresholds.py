@@ -35,7 +35,6 @@ class RowScores:
         self.temperature = temperature
         self.top = q.max() if top is None else top
         self.own_key: Any = None  # what is compared with bounds in place of d
-        self.are_logits = True  # rather than d
         self._taken: list[Scratch] = []
 
     @classmethod
@@ -49,12 +48,10 @@ class RowScores:
         d = np.empty((1, len(z)), z.dtype)
         weights = None if prior is None else prior[None]
         centre(Rows(z[None], temperature, weights), d)
-        made = cls(d[0])
-        made.are_logits = False
-        return made
+        return cls(d[0])
 
     def among(self, scores: Any) -> Self:
-        """Of some of these categories, from their scores."""
+        """The table of some of these categories, which have these scores."""
         return type(self)(scores, self.temperature)
 
     def __enter__(self) -> Self:
@@ -236,6 +233,7 @@ class RowScores:
         return stay, self.q[stay]
 
     def _places(self, bound: float, least: int, *, exact: bool) -> Any:
+        """The positions of ``keep``."""
         key = self.own_key
         if bound == -math.inf:
             return np.flatnonzero(self.q > -math.inf)
@@ -314,7 +312,8 @@ def surviving(row: Row, rules: tuple[Any, ...]) -> tuple[Any, Any]:
     else:
         scores, table = fast.CompiledScores.of(*row), table_of(rules)
     found, some = _staying(scores, rules) if table is None else scores.surviving(table)
-    return found, some if scores.are_logits else row.z.take(found)
+    # The scores are d where more care was asked for.
+    return found, some if np.may_share_memory(scores.q, row.z) else row.z.take(found)
 
 
 def _staying(scores: RowScores, rules: tuple[Any, ...]) -> tuple[Any, Any]:

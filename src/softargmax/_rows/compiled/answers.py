@@ -68,7 +68,7 @@ def fill_d(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: A
         own = i if len(way) > 1 else 0
         if way[own] <= TIMES and scale[own] > 0:
             known[0], known[1], known[2] = top[i], scale[own], 0
-            write(row_of(z, i), 0, known, out[i])
+            write(row_of(z, i), 0, known, out[i])  # log p, but for a log1p(s) of 0
             continue
         for start in range(0, width, BLOCK):
             into = out[i, start : start + BLOCK]
@@ -137,8 +137,8 @@ def rest_of(
     """The weight of what is below the top in the first blocks of a row; ``ties`` counts the rest.
 
     Where d is a product this is 1.4 times as fast as ``fill`` and ``below``: one loop, over
-    unsigned places, which need no look at their sign. In between, the same blocks of ``old``, the
-    row before, which may be empty, are written to ``out``.
+    unsigned places. In between, the same blocks of ``old``, the row before, which may be empty, are
+    written to ``out``.
     """
     e[0], e[1], e[2], e[3] = scale, top, 0.0, 1.0
     factor, own_top, zero, one = e[0], e[1], e[2], e[3]

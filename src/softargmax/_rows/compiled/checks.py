@@ -1,4 +1,4 @@
-"""What is looked at when logits come in: one pass that copies, finds the tops, and checks."""
+"""What is looked at when logits come in: they are copied, their tops found and checked."""
 
 from typing import Any
 

@@ -95,8 +95,7 @@ def heads_of_rows(x: Any, z: Any, heads: Any, tops: Any) -> None:
 def heads_of_block(x: Any, b: Any, z: Any, sums: Any, heads: Any, own: Any) -> None:
     """Block b of x, whose place in ``heads`` is ``own``: NaN stays in the ``sums``.
 
-    Unsigned places need no look at their sign, and the inner loop, of a length that is known, is
-    unrolled before the other is vectorised.
+    The inner loop, of a length that is known, is unrolled before the other is vectorised.
     """
     lane, start = np.uint64(LANE), np.uint64(b) * np.uint64(BLOCK)
     for k in range(LANE):
@@ -153,7 +152,7 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
                 found[at], scores[at] = first + j, some[j]
                 at += np.uint64(1)
                 bits &= bits - np.uint64(1)
-    if 2 * at < room:  # what is kept takes no more memory than it has to
+    if 2 * np.int64(at) < room:  # not more than twice the memory that is needed is kept
         return found[:at].copy(), scores[:at].copy()
     return found[:at], scores[:at]
 
@@ -210,7 +209,8 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
 @kernel
 def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bound: Any) -> Any:
     """The positions of the scores with -|d - level| at or above a bound, and these scores."""
-    probe, d, ends = np.empty(1, z.dtype), np.empty(LANE, z.dtype), np.empty(2, np.int64)
+    probe, d, ends = np.zeros(1, z.dtype), np.empty(LANE, z.dtype), np.empty(2, np.int64)
+    top += probe[0]  # a top of -0 becomes 0, beyond which no score is equal to it
     probe[0] = -np.inf
     void = probe[0]
     for side in range(2):  # the first score at the bound, and the first beyond that on the far side

@@ -198,10 +198,11 @@ def mass(key: Any, w: Any, n: Any, bound: Any, e: Any) -> Any:
 
 @kernel
 def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> None:
-    """Write keys between which the mass below passes the goal, by a sample of the row.
+    """Write two keys between which the mass below most likely passes the goal.
 
-    All categories of at least the weight ``heavy`` are part of the sample. The keys are those at
-    which its mass below is three standard deviations from the goal.
+    They are those at which the mass below, in a sample of the row, is three standard deviations
+    less and more than the goal. Categories of at least the weight ``heavy`` are all in the sample,
+    and add nothing to the deviation.
     """
     step, numbers = len(d) // _SAMPLE, np.empty(3, d.dtype)
     numbers[0], numbers[1], numbers[2] = 0, heavy, np.inf  # in the dtype
@@ -233,10 +234,10 @@ def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> Non
 def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
     """The largest key -|d - level| such that what has a smaller one weighs at most the goal.
 
-    It is looked for between two keys, which come from a sample of the row, if d is the key, so that
-    what is below them is light; where it is not there, from a sample with all heavy categories;
-    then from what is known by now; and at last, since sums in another order may disagree by a
-    rounding, among all keys.
+    It is looked for between two others. Where d is the key, what lies below is light, and a plain
+    sample of the row gives these two; else, and where that fails, a sample with all heavy
+    categories does. Then come the limits that are known by now; and at last, since sums in another
+    order may disagree by a rounding, all keys.
     """
     width, ends = len(d), np.empty(2, d.dtype)
     ends[0], ends[1] = -np.inf, np.inf
@@ -273,7 +274,7 @@ def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: A
         count, first = min(BLOCK, len(d) - start), np.uint64(start)
         if count == BLOCK:  # of a known length: 1.5 times as fast
             for k in range(BLOCK):
-                i = np.uint64(k)  # without a sign that would be looked at
+                i = np.uint64(k)
                 key[i], v[i] = zero - abs(d[first + i] - level), w[first + i]
                 e[i] = v[i] if key[i] < low else zero
         else:
@@ -282,7 +283,7 @@ def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: A
                 key[k], v[k] = zero - abs(d[start + k] - level), w[start + k]
                 e[k] = v[k] if key[k] < low else zero
         under += total_of(e, BLOCK)
-        for k in range(0, BLOCK, 64):
+        for k in range(0, BLOCK, 64):  # as ``between`` does
             bits = bits_between(key, np.uint64(k), low, high)
             while bits:
                 j = np.uint64(k) + low_zeros(bits)

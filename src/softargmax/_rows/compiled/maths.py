@@ -1,4 +1,8 @@
-"""What kernels are made of: how they are compiled, exp, log and log1p."""
+"""What kernels are made of: how they are compiled, exp, log and log1p.
+
+Where loops are long, places are unsigned: the others may count from the end, and the look at the
+sign of each keeps a loop from being vectorised.
+"""
 
 from collections.abc import Callable
 from hashlib import blake2b
@@ -6,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -14,7 +19,7 @@ from numba.np.arrayobj import make_array
 F = TypeVar("F", bound=Callable[..., Any])
 
 BLOCK = 256  # categories whose weights are formed, summed and searched together
-LANE = 16  # categories to which a block is filled up, so that loops over it are vectorised
+LANE = 16  # what stands side by side in vectors: blocks are filled up to whole lanes
 
 
 def _digest() -> str:
@@ -86,9 +91,9 @@ def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
 def bits_between(_context: Any, x: Any, _start: Any, _low: Any, _high: Any) -> Any:
     """Which of 64 elements of a contiguous array, from a place on, are in [low, high), as bits.
 
-    A loop with a branch for every element, or for every eight, waits for what it mispredicts.
+    Bit i is that of element start + i (on little-endian processors). The array must have 64
+    elements from there on: nothing is checked.
     """
-    from llvmlite import ir
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         given, start, low, high = args
@@ -158,9 +163,8 @@ def _power4(r: Any) -> Any:
 
 
 @part
-def _power8(c: Any, n: Any) -> Any:
-    """exp(c)/2^n."""
-    r = fma(n, -_REST8, fma(n, -_HIGH8, c))
+def _power8(r: Any) -> Any:
+    """exp(r)."""
     p = fma(fma(fma(fma(fma(_B9, r, _B8), r, _B7), r, _B6), r, _B5), r, _B4)
     p = fma(fma(fma(fma(p, r, _B3), r, _B2), r, _B1), r, _B0)
     return fma(fma(p, r, 1.0), r, 1.0)
@@ -175,7 +179,8 @@ def _weight4(x: Any) -> Any:
 
 def _weight8(x: Any) -> Any:
     t = fma(x, _LN8, _MAGIC8)  # of no use below ``_LOW8``
-    p = _power8(x, t - _MAGIC8)
+    n = t - _MAGIC8
+    p = _power8(fma(n, -_REST8, fma(n, -_HIGH8, x)))
     bits = np.float64(p).view(np.int64) + (np.float64(t).view(np.int64) << np.int64(52))
     return np.int64(bits).view(np.float64) if x >= _LOW8 else 0.0
 
@@ -199,7 +204,8 @@ def _exp4(x: Any) -> Any:
 def _exp8(x: Any) -> Any:
     c = x if x > _DEEP8 else _DEEP8
     t = fma(c, _LN8, _MAGIC8)
-    p = _power8(c, t - _MAGIC8)
+    n = t - _MAGIC8
+    p = _power8(fma(n, -_REST8, fma(n, -_HIGH8, c)))
     whole = np.int64(np.float64(t).view(np.int64)) - _BITS8
     half = whole >> np.int64(1)
     first, second = (

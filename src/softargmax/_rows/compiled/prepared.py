@@ -24,8 +24,9 @@ def prepare(z: Any, coldness: Any, value: Any, memory: Any) -> Any:
     are left out of the running sums. False is returned where d needs more care than here.
     """
     width, cold, tiny = z.shape[1], abs(coldness), np.float64(np.finfo(z.dtype).tiny)
-    limit = cold == 0 or (cold == np.inf and not value > 0)  # where 1/T has not overflowed
-    if not (limit or 1e-30 < cold < 1e30):
+    # T = inf, or T = 0 and not a T so small that 1/T overflows.
+    at_limit = cold == 0 or (cold == np.inf and not value > 0)
+    if not (at_limit or 1e-30 < cold < 1e30):
         return False
     for i in range(len(z)):
         row, d, weights = z[i], memory[i, :width], memory[i, width : 2 * width]

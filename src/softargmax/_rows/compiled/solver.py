@@ -86,7 +86,7 @@ def moments_of_long(row: Any, order: Any, sums: Any, lane: Any) -> None:
         width = (len(some) + LANE - 1) // LANE * LANE
         x[len(some) : width], e[len(some) : width], f[len(some) : width] = 0, 0, 0
         for place in range(len(some)):
-            j = np.uint64(place)  # without a sign that would be looked at
+            j = np.uint64(place)
             d = some[j] * b
             y = d if d > _DEEP else _DEEP
             v = exp(y)

@@ -125,8 +125,8 @@ class CompiledScores(RowScores):
 
     # ------------------------------------------------------------------ rules at once
 
-    def surviving(self, rules: Any) -> Any:
-        """What survives rules (kind, parameter, least), by one kernel.
+    def surviving(self, rules: Any) -> tuple[Any, Any]:
+        """Positions and scores of what survives rules (kind, parameter, least), by one kernel.
 
         What Python does between two kernels takes longer than the kernels themselves where few
         scores survive the first.
