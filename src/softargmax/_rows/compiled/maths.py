@@ -1,5 +1,8 @@
 """What kernels are made of: how they are compiled, exp, log and log1p.
 
+llvmlite is imported within functions, so that numba comes first: where it is broken, its own error
+says more.
+
 Where loops are long, places are unsigned: the others may count from the end, and the look at the
 sign of each keeps a loop from being vectorised.
 """
@@ -10,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -69,7 +71,7 @@ def has_fma() -> bool:
     Only those of x86 may lack it: most before 2013, and some of the cheapest up to 2021. What
     ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` ask for instead of the processor does not count.
     """
-    from llvmlite import binding  # after numba, whose error says more where it is broken
+    from llvmlite import binding
 
     return bool(binding.get_host_cpu_features().get("fma", True))
 
@@ -94,6 +96,7 @@ def bits_between(_context: Any, x: Any, _start: Any, _low: Any, _high: Any) -> A
     Bit i is that of element start + i (on little-endian processors). The array must have 64
     elements from there on: nothing is checked.
     """
+    from llvmlite import ir
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         given, start, low, high = args
