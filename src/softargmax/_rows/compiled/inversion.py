@@ -23,7 +23,7 @@ _ROWS = 64  # rows whose sums are formed side by side: with 16 each waits for th
 def sums(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
     """The running sums (rows, ⌈K/BLOCK⌉) of blocks of weights, in float64."""
     width = z.shape[1]
-    d, filled = np.empty(BLOCK, z.dtype), np.empty((width // BLOCK, LANE), z.dtype)
+    d, lanes = np.empty(BLOCK, z.dtype), np.empty((width // BLOCK, LANE), z.dtype)
     for i in range(first, last):
         own = i if len(way) > 1 else 0
         row, total, whole = row_of(z, i), 0.0, 0
@@ -36,9 +36,9 @@ def sums(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any
                 for k in range(BLOCK):
                     j = np.uint64(k)
                     d[j] = weight((row[start + j] - own_top) * factor)
-                fold(d, filled[b])
+                fold(d, lanes[b])
             for b in range(whole):  # later, when the additions do not wait for the blocks
-                total += total_of_lanes(filled[b])
+                total += total_of_lanes(lanes[b])
                 out[i, b] = total
         for b in range(whole, out.shape[1]):
             some = row[b * BLOCK : (b + 1) * BLOCK]
