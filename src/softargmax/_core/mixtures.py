@@ -197,16 +197,15 @@ def _pooled_row(
         if w
     ]
     width = like.num_categories if indices is None else len(indices)
-    total: Any = None
+    terms = []
     for scores, w, share in found:
         if w < 0 and not scores.min() > -math.inf:
             wrong = np.zeros((*row.shape, like.num_categories), bool)
             lost = np.flatnonzero(scores == -math.inf)
             wrong[row, lost if indices is None else indices[lost]] = True
             _check_negative(wrong)
-        term = scores.dtype.type(share) * scores
-        total = term if total is None else total + term
-    return indices, np.zeros(width, like.host().dtype) if total is None else total
+        terms.append(scores.dtype.type(share) * scores)
+    return indices, reduce(add, terms) if terms else np.zeros(width, like.host().dtype)
 
 
 def _scores_of(part: Scored, indices: Any, width: int) -> Any:

@@ -19,18 +19,40 @@ from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p, par
 @kernel
 def tops(z: Any, coldness: Any, top: Any) -> Any:
     """The largest logit of each row; where β < 0 the smallest above -inf. NaN where one is NaN."""
-    width = z.shape[1]
+    if (coldness >= 0).any():
+        highest(z[: len(top)], top)
+    if len(z) == 1:  # at many temperatures
+        top[:] = top[:1]
     for i in range(len(top)):
-        row = row_of(z, i)
-        best = row[0]
-        if coldness[i if len(coldness) > 1 else 0] >= 0:
-            for j in range(width):
-                best = row[j] if row[j] > best or row[j] != row[j] else best
-        else:
-            for j in range(width):
+        if coldness[i if len(coldness) > 1 else 0] < 0:
+            row = row_of(z, i)
+            best = row[0]
+            for j in range(z.shape[1]):
                 lower = best == -np.inf or -np.inf < row[j] < best
                 best = row[j] if lower or row[j] != row[j] else best
-        top[i] = best
+            top[i] = best
+
+
+@kernel
+def highest(z: Any, top: Any) -> None:
+    """The largest logit of each row of z, NaN where one is NaN."""
+    width, flat, whole = np.uint64(z.shape[1]), z.reshape(-1), len(z) // LANE * LANE
+    best = np.empty(LANE, z.dtype)
+    for start in range(0, whole, LANE):  # rows side by side: twice as fast and more
+        best[:] = -np.inf
+        for j in range(width):
+            at = np.uint64(start) * width + np.uint64(j)
+            for r in range(LANE):
+                x, b = flat[at + np.uint64(r) * width], best[r]
+                best[r] = x if x > b or x != x else b
+        for r in range(LANE):
+            top[start + r] = best[r]
+    for i in range(whole, len(z)):
+        b = z[i, 0]
+        for j in range(width):
+            x = z[i, j]
+            b = x if x > b or x != x else b
+        top[i] = b
 
 
 @kernel
