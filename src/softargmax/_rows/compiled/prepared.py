@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
-from softargmax._rows.compiled.gaps import first_above
 from softargmax._rows.compiled.maths import exp, kernel, log1p
 from softargmax._rows.law import Law
 from softargmax._rows.rows import Temperature
@@ -90,10 +89,15 @@ def divide(memory: Any, out: Any) -> Any:
 
 @kernel
 def pick(memory: Any, row: Any, u: Any) -> Any:
-    """The first category of a row whose running sum passes a part of the whole."""
-    width = memory.shape[1] // 2 - 1
-    reached = memory[row, width : 2 * width]
-    return first_above(reached, u * reached[-1])
+    """The first category of a row whose running sum passes a part of the whole, or the last.
+
+    All are compared: branches on random levels, as in a search by halves, cannot be guessed.
+    """
+    width, passed = np.uint64(memory.shape[1] // 2 - 1), np.int64(0)
+    level, last = u * memory[row, 2 * width - np.uint64(1)], width - np.uint64(1)
+    for j in range(last):
+        passed += np.int64(memory[row, width + np.uint64(j)] <= level)
+    return passed
 
 
 @kernel
