@@ -289,7 +289,7 @@ def read_only(x: Any) -> Any:
     """Mark a NumPy array that is ours, and what it is a view of, as read-only."""
     part = x
     while isinstance(part, np.ndarray):
-        part.flags.writeable = False
+        part.setflags(write=False)
         part = part.base
     return x
 

@@ -69,6 +69,8 @@ def _scalar_or_array(x: Array) -> Any:
 
 def starts_of(rows: list[Any]) -> list[int]:
     """Where each of some arrays begins when they are joined, and where the last ends."""
+    if len(rows) == 1:
+        return [0, len(rows[0])]
     return list(accumulate(map(len, rows), initial=0))
 
 

@@ -192,7 +192,6 @@ def goes_row_by_row(state: State) -> bool:
     return state.xp is np or all(map(is_plain, (state.logits, *state.temperature, state.prior)))
 
 
-@ignore_fp_errors
 def truncated(state: State, *rules: Rule) -> State:
     """What survives of a distribution after rules, each of which sees what the last one left."""
     if not goes_row_by_row(state):
@@ -209,6 +208,7 @@ def truncated(state: State, *rules: Rule) -> State:
     return made
 
 
+@ignore_fp_errors
 def _masked_by(rule: Rule, state: State) -> State:
     """One rule for all rows at once."""
     xp, table = state.xp, ArrayScores(state)

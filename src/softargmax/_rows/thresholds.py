@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._rows.bounds import table_of
 from softargmax._rows.centre import FLOOR, centre, multiply
 from softargmax._rows.engine import kernels
@@ -29,6 +30,7 @@ class RowScores:
     """
 
     xp = np
+    of_logits = True  # whether the scores are the logits themselves
 
     def __init__(self, q: Any, temperature: Temperature = ONE, top: Any = None) -> None:
         self.q = q
@@ -48,7 +50,9 @@ class RowScores:
         d = np.empty((1, len(z)), z.dtype)
         weights = None if prior is None else prior[None]
         centre(Rows(z[None], temperature, weights), d)
-        return cls(d[0])
+        made = cls(d[0])
+        made.of_logits = False
+        return made
 
     def among(self, scores: Any) -> Self:
         """The table of some of these categories, which have these scores."""
@@ -312,10 +316,10 @@ def surviving(row: Row, rules: tuple[Any, ...]) -> tuple[Any, Any]:
     else:
         scores, table = fast.CompiledScores.of(*row), table_of(rules)
     found, some = _staying(scores, rules) if table is None else scores.surviving(table)
-    # The scores are d where more care was asked for.
-    return found, some if np.may_share_memory(scores.q, row.z) else row.z.take(found)
+    return found, some if scores.of_logits else row.z.take(found)
 
 
+@ignore_fp_errors
 def _staying(scores: RowScores, rules: tuple[Any, ...]) -> tuple[Any, Any]:
     """The ascending positions of what survives rules, and its scores."""
     found = some = None

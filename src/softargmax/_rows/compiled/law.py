@@ -1,5 +1,6 @@
 """The law of rows by kernels, whatever their shape: one pass or two over the logits."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -175,13 +176,15 @@ _ONE = _Ways(_PLAIN_WAY, _UNIT, _PLAIN_WAY, _UNIT)
 
 def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any = None) -> Law:
     """The law of a batch of logits (..., K)."""
-    rows = rows_of(z, temperature, prior, batch, top)
-    if rows.z.size <= SIZE and z.shape[-1] <= WIDTH and (prior is None or prior.dtype.kind == "b"):
+    width = z.shape[-1]
+    short = width <= WIDTH and width * math.prod(batch) <= SIZE
+    if short and (prior is None or prior.dtype.kind == "b"):
+        rows = rows_of(z, temperature, prior, batch)
         logits = frozen(rows.z) if prior is None else _masked(rows.z, rows.prior)
         law = Prepared.of(logits, rows.temperature, batch)
         if law is not None:
             return law
-    return Compiled(rows, batch)
+    return Compiled(rows_of(z, temperature, prior, batch, top), batch)
 
 
 def _masked(z: Any, mask: Any) -> Any:

@@ -57,8 +57,8 @@ def part(function: F) -> F:
 def frozen(x: Any) -> Any:
     """An array as kernels take it, contiguous and read-only: each kind is compiled for itself."""
     if x.flags.writeable or not x.flags.c_contiguous:
-        x = np.ascontiguousarray(x)[:]
-        x.flags.writeable = False
+        x = np.ascontiguousarray(x).view()
+        x.setflags(write=False)
     return x
 
 

@@ -34,13 +34,12 @@ class CompiledScores(RowScores):
         if heads is not None:
             self.__dict__["heads"] = heads
         self._way = (self.top, *_way_of(q.dtype, temperature))
-        self._zero = q.dtype.type(0)
 
     def among(self, scores: Any) -> Self:
         some = object.__new__(type(self))
         some.q = q = frozen(scores)
         some.temperature, some.top, some.own_key, some._taken = self.temperature, q.max(), None, []
-        some._way, some._zero = (some.top, *self._way[1:]), self._zero
+        some._way = (some.top, *self._way[1:])
         return some
 
     @kept
@@ -103,7 +102,7 @@ class CompiledScores(RowScores):
 
     @property
     def _level(self) -> Any:
-        return self._zero if self.own_key is None else self.own_key.level
+        return self.q.dtype.type(0) if self.own_key is None else self.own_key.level
 
     # ------------------------------------------------------------------ which are kept
 
@@ -151,14 +150,19 @@ def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:
 
 def heads_and_top(x: Any, z: Any = None) -> tuple[Any, Any]:
     """The largest scores of groups of a contiguous row, and of all; ``z`` becomes a copy."""
-    heads = space_for_heads(x[None])[0]
+    heads = np.empty(_groups(len(x)), x.dtype)
     top = heads_of(frozen(x), heads[:0] if z is None else z, heads)
     return heads, x.max() if top != top else x.dtype.type(top)
 
 
 def space_for_heads(rows: Any) -> Any:
     """Memory for the largest scores of groups of every row."""
-    return np.empty((len(rows), -(-rows.shape[1] // BLOCK) * LANE), rows.dtype)
+    return np.empty((len(rows), _groups(rows.shape[1])), rows.dtype)
+
+
+def _groups(width: int) -> int:
+    """How many groups of scores a row has."""
+    return -(-width // BLOCK) * LANE
 
 
 def find_heads(x: Any, rows: Any, heads: Any, tops: Any) -> None:
