@@ -9,9 +9,10 @@ from softargmax._rows.compiled.heads import between, rank, unrank
 from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, weight
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
-_SHORT = 8192  # scores up to which no sample is taken
+_SHORT = 12_288  # scores up to which no sample is taken
 _HEAVY = 1024  # a category heavier than this part of the goal is always in the second sample
 _STEPS = 4  # halvings of a bracket before what is outside of it is dropped
+_VOID = -2048.0  # so far down no key has a weight
 
 
 @kernel
@@ -148,36 +149,63 @@ def spread(z: Any, top: Any, way: Any, scale: Any) -> Any:
 def settle(key: Any, w: Any, low: Any, high: Any, under: Any, goal: Any) -> Any:
     """The largest key in [low, high) such that what is below it weighs at most a goal; inf where
     everything does. ``under`` is the weight below low. Both arrays are lost.
+
+    Keys are halved by value, which leaves few of them, and by place among the floats, which ends.
     """
-    n, e, first, last = len(key), np.empty(BLOCK), rank(low), rank(high)
-    fresh = True
+    n, e, ends = len(key), np.empty(BLOCK), np.empty(3, key.dtype)
+    if not under + mass(key, w, n, high, e) > goal:
+        return np.inf
+    first, last, below = rank(low), rank(high), under
     while True:
-        least, most = high, low
-        if fresh:
-            for i in range(n):
-                least = key[i] if key[i] < least else least
-                most = key[i] if key[i] > most else most
-            if not under + mass(key, w, n, high, e) > goal:
-                return np.inf
-            fresh = False
-        else:  # what is outside of the bracket is dropped
-            low, high, count = unrank(first, low), unrank(last, low), 0
-            for i in range(n):
-                k, v = key[i], w[i]
-                under += v if k < low else 0.0
-                key[count], w[count] = k, v
-                inside = (k >= low) & (k < high)
-                count += inside
-                least = k if inside & (k < least) else least
-                most = k if inside & (k > most) else most
-            n = count
-        first, last = max(first, rank(least)), min(last, rank(most) + 1)
-        for _ in range(_STEPS):
+        write_range(key, n, ends)
+        first, last = max(first, rank(ends[0])), min(last, rank(ends[1]) + 1)
+        for step in range(_STEPS):
             if first + 1 >= last:
                 return np.float64(unrank(first, low))
             middle = (first >> 1) + (last >> 1) + (first & last & 1)
-            enough = under + mass(key, w, n, unrank(middle, low), e) > goal
-            first, last = (first, middle) if enough else (middle, last)
+            if step + 1 < _STEPS:
+                ends[2] = 0.5 * (max(unrank(first, low), _VOID) + unrank(last, low))
+                middle = max(first + 1, min(last - 1, rank(ends[2])))
+            reached = under + mass(key, w, n, unrank(middle, low), e)
+            if reached > goal:
+                last = middle
+            else:
+                first, below = middle, reached
+        n, under = drop_outside(key, w, n, unrank(first, low), unrank(last, low)), below
+
+
+@kernel
+def write_range(key: Any, n: Any, ends: Any) -> None:
+    """The least and the largest of the first n keys."""
+    least, most, lane = np.empty(LANE, key.dtype), np.empty(LANE, key.dtype), np.uint64(LANE)
+    least[:], most[:] = np.inf, -np.inf
+    for b in range(n // LANE):
+        for k in range(LANE):
+            j = np.uint64(k)
+            v = key[np.uint64(b) * lane + j]
+            least[j] = v if v < least[j] else least[j]
+            most[j] = v if v > most[j] else most[j]
+    for i in range(n // LANE * LANE, n):
+        least[0], most[0] = min(least[0], key[i]), max(most[0], key[i])
+    ends[0], ends[1] = least.min(), most.max()
+
+
+@kernel
+def drop_outside(key: Any, w: Any, n: Any, low: Any, high: Any) -> Any:
+    """Move the keys in [low, high), of the first n, and their weights to the front: how many."""
+    at, whole = np.uint64(0), n // 64 * 64
+    for start in range(0, whole, 64):  # as ``between`` does
+        bits = bits_between(key, np.uint64(start), low, high)
+        while bits:
+            j = np.uint64(start) + low_zeros(bits)
+            key[at], w[at] = key[j], w[j]
+            at += np.uint64(1)
+            bits &= bits - np.uint64(1)
+    for i in range(whole, n):
+        k = key[i]
+        key[at], w[at] = k, w[i]
+        at += np.uint64((k >= low) & (k < high))
+    return np.int64(at)
 
 
 @kernel
