@@ -22,8 +22,7 @@ def shapes(x):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("rows", [(), (1,), (7,), (2, 3)])
-def test_long_rows_are_copied_with_their_maxima(width, rows, monkeypatch):
-    monkeypatch.setattr(copies, "GROUPED", 1024)
+def test_long_rows_are_copied_with_their_maxima(width, rows):
     x = np.random.default_rng(width).normal(size=(*rows, width)).astype(np.float32)
     for given in shapes(x):
         z, law, seen = copies.copy_of(given, ONE)
@@ -38,8 +37,7 @@ def test_long_rows_are_copied_with_their_maxima(width, rows, monkeypatch):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_bad_row_is_found_wherever_it_stands(width, bad, monkeypatch):
-    monkeypatch.setattr(copies, "GROUPED", 1024)
+def test_a_bad_row_is_found_wherever_it_stands(width, bad):
     for place in (0, 17, width // 2, width - 1):
         x = np.zeros((3, width))
         x[1, place] = bad
