@@ -176,9 +176,9 @@ def kept_by(rule, p, **setting):
             return {i for i in alive if p[i] >= level}
         case "TopNSigma":
             scores = [math.log(p[i]) for i in alive]
-            return {
-                i for i in alive if math.log(p[i]) >= max(scores) - setting["x"] * np.std(scores)
-            }
+            bound = max(scores) - setting["x"] * np.std(scores)
+            # Of two tokens the other one is on the bound of n = 2, up to rounding.
+            return {i for i in alive if math.log(p[i]) >= bound - 1e-9}
         case "TopH":
             last = max(p)
             ordered = sorted((p[i] for i in alive), reverse=True)
