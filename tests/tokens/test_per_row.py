@@ -37,6 +37,7 @@ HISTORIES = [[], [1, 2], [3, 3, 3], [5], [1, 2, 3, 4, 5, 4, 3], [2]]
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_are_as_alone(width, dtype):
     z = np.random.default_rng(0).normal(0, 2, (6, width)).astype(dtype)
+    z += np.arange(-600, 600, 200, dtype)[:, None]
     z[:, 7] = -np.inf
     dist = Categorical(z, [1.0, 0.5, 1.0, 2.0, 1.0, 1.0])
     for stages in (CHAINS, CHAINS[1:3] * 3, [TopK(3)] * 6):
@@ -51,6 +52,9 @@ def test_rows_are_as_alone(width, dtype):
             assert_array_equal(found.probs[i] > 0, alone.probs > 0)
         drawn = found.sample(rng=list(range(6)))
         assert (found.prob(drawn) > 0).all()
+    plain = Categorical(z)
+    for row, p in zip(plain, per_row([TopP(0.999)] * 6)(plain).probs, strict=True):
+        assert_allclose(p, TopP(0.999)(row).probs, rtol=1e-6 if dtype == np.float32 else 1e-13)
     padded = np.full((6, 7), -1)
     for row, tokens in zip(padded, HISTORIES, strict=True):
         row[7 - len(tokens) :] = tokens

@@ -206,15 +206,19 @@ def stacked(state: State, rows: list[State]) -> State:
     if not rows:
         return state
     plain = all(map(goes_row_by_row, rows))
-    found, heats = zip(*(_logits_of(row, plain) for row in rows), strict=True)
+    found, heats, tops = zip(*(_logits_of(row, plain) for row in rows), strict=True)
     heat = _of_each(state, heats)
     if plain:
-        return _joined_rows(state, [*found], state.batch_shape, heat)
+        made = _joined_rows(state, [*found], state.batch_shape, heat)
+        if all(top is not None for top in tops):
+            made.memo["top"] = np.array(tops)
+        return made
     return lost(of_logits(state.xp.stack([z for _, z in found]), state.xp, heat)).named(state)
 
 
-def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature]:
-    """The categories of a row, None where they are all, their logits, and its temperature.
+def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature, Any]:
+    """The categories of a row, None where they are all, and their logits; its temperature; and the
+    largest logit, where it is known.
 
     With ``plain`` all rows of the batch go row by row, in NumPy.
     """
@@ -223,11 +227,13 @@ def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature]:
     prior = host.prior if kept is None else kept.prior
     weighted = prior is not None and prior.dtype != host.xp.bool
     if weighted or row.temperature.value is None:
-        return (_living(*scored(row, "log_probs")[0]) if plain else (None, log_probs(row))), ONE
+        scores = _living(*scored(row, "log_probs")[0]) if plain else (None, log_probs(row))
+        return scores, ONE, None
+    top = row.memo.get("top") if prior is None else None
     if kept is not None:  # what a mask leaves out has not survived
-        return (kept.indices, kept.z), row.temperature
+        return (kept.indices, kept.z), row.temperature, top
     z = host.z if prior is None else host.xp.where(prior, host.z, -math.inf)
-    return (_living(None, z) if plain else (None, z)), row.temperature
+    return (_living(None, z) if plain else (None, z)), row.temperature, top
 
 
 def _of_each(state: State, heats: tuple[Temperature, ...]) -> Temperature:

@@ -233,10 +233,11 @@ class State:
         if not batch:
             law = law_of(kept.z, self.temperature, kept.prior, (), self.memo.get("top"))
             return Sparse([law], [kept.indices], kept.width, kept.z.dtype, batch)
-        laws, indices = [], []
+        laws, indices, tops = [], [], self.known("top")
         for i, row in enumerate(kept.rows()):
             prior = None if kept.prior is None else kept.prior[row]
-            laws.append(law_of(kept.z[row], self.row_temperature(i), prior))
+            top = None if tops is None else tops[i if len(tops) > 1 else 0]
+            laws.append(law_of(kept.z[row], self.row_temperature(i), prior, top=top))
             indices.append(kept.indices[row])
         return Sparse(laws, indices, kept.width, kept.z.dtype, batch)
 
@@ -252,7 +253,9 @@ class State:
     def known(self, name: str) -> Any:
         """What the memo knows of every row of the logits, (rows, ...); None where it does not."""
         x = self.memo.get(name)
-        return None if x is None else x.reshape(-1, *x.shape[x.ndim - SEEN[name] :])
+        if x is None or x.ndim == SEEN[name] + 1:
+            return x
+        return x.reshape(-1, *x.shape[x.ndim - SEEN[name] :])
 
     def host(self) -> "State":
         """This state over NumPy arrays, without a copy where the library allows it."""
