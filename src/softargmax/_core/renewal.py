@@ -36,11 +36,14 @@ Scored: TypeAlias = tuple[Any, Any]
 
 
 class Change(NamedTuple):
-    """New scores of some categories of a row, log-probabilities or logits: score·factor + shift."""
+    """New scores of some categories of a row, log-probabilities or logits: score·factor + shift.
+
+    Numbers are arrays with one of each id, or one for all.
+    """
 
     ids: Any  # in any order, repeats with equal changes; where ``forced`` distinct and ascending
-    factor: Any  # of each, or None for 1
-    shift: Any  # of each, or None for 0
+    factor: Any  # None for 1
+    shift: Any  # None for 0
     forced: bool = False  # whether these alone are left, with the shift for a score
     above: Any = None  # the factor where a score is above 0, as no log-probability is; None: same
 
@@ -53,7 +56,7 @@ def edited(state: State, changes: list[Change], stage: str) -> State:
     rows = scored(state, "log_probs")
     for i, change in enumerate(changes):
         if change.forced:
-            rows[i] = (change.ids, change.shift.astype(rows[i][1].dtype))
+            rows[i] = (change.ids, np.full(len(change.ids), change.shift, rows[i][1].dtype))
         else:
             _apply(change, *rows[i])
     return of_rows(state, rows, stage)
@@ -77,8 +80,11 @@ def edited_logits(state: State, changes: list[Change], stage: str) -> State:
     else:
         z = _changed(xp.broadcast_to(state.z, full), changes)
     prior = state.prior
-    _checked(z if prior is None else xp.where(xp.astype(prior, xp.bool), z, -math.inf), stage)
-    return lost(state.replace(logits=read_only(z), z=z))
+    top = _top_of(z if prior is None else xp.where(xp.astype(prior, xp.bool), z, -math.inf), stage)
+    made = lost(state.replace(logits=read_only(z), z=z))
+    if xp is np and prior is None:
+        made.memo["top"] = top
+    return made
 
 
 def _changed(old: Array, changes: list[Change]) -> Array:
@@ -119,14 +125,16 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
         place = np.minimum(indices.searchsorted(change.ids), len(indices) - 1)
         hit = indices[place] == change.ids
         place = place[hit]
-    old = new = scores[place]
-    if change.factor is not None:
-        factor = change.factor[hit]
-        if change.above is not None:
-            factor = np.where(old > 0, change.above[hit], factor)
+    factor, above, shift = (
+        x[hit] if isinstance(x, np.ndarray) else x
+        for x in (change.factor, change.above, change.shift)
+    )
+    old = new = scores[place].astype(np.float64)
+    if factor is not None:
+        factor = factor if above is None else np.where(old > 0, above, factor)
         new = np.where(old > -math.inf, old * factor, -math.inf)
-    if change.shift is not None:
-        new = new + change.shift[hit]
+    if shift is not None:
+        new = new + shift
     scores[place] = np.minimum(new, LIMITS[scores.dtype.char].max)
 
 
@@ -155,10 +163,17 @@ def lost(state: State) -> State:
 
 
 def _checked(scores: Array, stage: str) -> Array:
-    empty = namespace_of(scores).max(scores, axis=-1) == -math.inf
+    _top_of(scores, stage)
+    return scores
+
+
+def _top_of(scores: Array, stage: str) -> Array:
+    """The largest score of every row, which must have one."""
+    top = namespace_of(scores).max(scores, axis=-1)
+    empty = top == -math.inf
     if any_of(empty):
         raise ValueError(f"{stage} must leave a token, got none{in_row(empty)}")
-    return scores
+    return top
 
 
 # ---------------------------------------------------------------------------- row by row

@@ -282,4 +282,4 @@ class Ban(Choice):
 
 def banned(ids: Any) -> Change:
     """The change that bans these ids."""
-    return Change(ids, None, np.full(len(ids), -math.inf))
+    return Change(ids, None, -math.inf)

@@ -124,8 +124,7 @@ class Force(_LengthRule):
     def _change(self, seen: Seen, *, at: int) -> Change:  # type: ignore[override]
         if len(seen.counted) != at:
             return Change(_NONE, None, None)
-        ids = np.array(self.ids, np.int64)
-        return Change(ids, None, np.zeros(len(ids)), forced=True)
+        return Change(np.array(self.ids, np.int64), None, 0.0, forced=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +183,4 @@ class LengthDecay(_LengthRule):
         # x + (factor^k - 1)·|x| is a multiple of x, by its sign.
         with np.errstate(over="ignore"):
             power = np.minimum(np.float64(factor) ** k, 1e30)  # stays finite
-        ids = np.array(self.end, np.int64)
-        shape = len(ids)
-        return Change(ids, np.full(shape, 2 - power), None, above=np.full(shape, power))
+        return Change(np.array(self.end, np.int64), 2 - power, None, above=power)

@@ -84,8 +84,7 @@ class RepetitionPenalty(Penalty):
     _intervals: ClassVar[dict[str, str]] = {"theta": "(0, inf)"}
 
     def _change(self, seen: Seen, *, theta: float) -> Change:  # type: ignore[override]
-        ids = seen.counted
-        return Change(ids, np.full(len(ids), theta), None, above=np.full(len(ids), 1 / theta))
+        return Change(seen.counted, theta, None, above=1 / theta)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,8 +167,7 @@ class PresencePenalty(Penalty):
     _intervals: ClassVar[dict[str, str]] = {"alpha": "(-inf, inf)"}
 
     def _change(self, seen: Seen, *, alpha: float) -> Change:  # type: ignore[override]
-        ids = seen.counted
-        return Change(ids, None, np.full(len(ids), -alpha))
+        return Change(seen.counted, None, -alpha)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
