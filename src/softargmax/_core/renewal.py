@@ -278,8 +278,7 @@ def _joined_rows(state: State, found: list[Scored], batch: Shape, heat: Temperat
         z = np.stack([z for _, z in found]) if found else np.empty(0, state.host().dtype)
         z = state.at_home(z.reshape(*batch, width))
         return lost(of_logits(z, state.xp, heat)).named(state)
-    everything = np.arange(width)
-    places = [everything if own is None else own for own, _ in found]
+    places = [np.arange(width) if own is None else own for own, _ in found]
     kept = Kept(
         joined(places, np.int64),
         starts_of(places),

@@ -87,14 +87,14 @@ def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
     # times as long, a copy and a draw 1.01 times.
     grouped = fast is not None and rows.ndim == 2 and rows.shape[1] >= MANY
     heads = fast.space_for_heads(rows) if grouped else None
+    if grouped and direct:
+        fast.find_heads(given, rows, heads, tops)
+        return z, {"top": top, "heads": heads}
     for block in blocks(len(rows), rows[0].size):
-        own, source = rows[block], given[block]
-        if heads is not None and direct:
-            fast.find_heads(source, own, heads[block], tops[block])
-            continue
-        np.copyto(own, source)
-        if heads is None:
-            own.max(axis=-1, out=tops[block])
-        else:
+        own = rows[block]
+        np.copyto(own, given[block])
+        if grouped:
             fast.find_heads(own, own[:, :0], heads[block], tops[block])
-    return z, {"top": top} if heads is None else {"top": top, "heads": heads}
+        else:
+            own.max(axis=-1, out=tops[block])
+    return z, {"top": top, "heads": heads} if grouped else {"top": top}
