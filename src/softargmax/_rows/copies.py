@@ -86,7 +86,7 @@ def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
     # Long rows are grouped while they are copied: a copy and a truncation take 0.85 (top-k) to 0.98
     # times as long, a copy and a draw 1.01 times.
     grouped = fast is not None and rows.ndim == 2 and rows.shape[1] >= MANY
-    heads = fast.space_for_heads(rows) if grouped else None
+    heads: Any = fast.space_for_heads(rows) if grouped else None
     if grouped and direct:
         fast.find_heads(given, rows, heads, tops)
         return z, {"top": top, "heads": heads}
