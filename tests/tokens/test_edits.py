@@ -267,8 +267,13 @@ def test_temperatures_act_on_scores_before_they_are_rounded():
         assert_allclose(flat.probs, 1 / width)
 
 
-def test_biases_beyond_the_dtype():
-    for width in (100, 5000):
+def test_changes_beyond_the_dtype():
+    for width in (1, 100, 5000):
+        zeros = Categorical(np.zeros((2, width), np.float32))
+        for on in ("log_probs", "logits"):
+            p = RepetitionPenalty(1e300, on=on)(zeros, [[0], [0]]).probs  # a logit of 0 stays
+            expected = 0 if width > 1 and on == "log_probs" else 1 / width
+            assert_allclose(p[:, 0], expected, rtol=1e-6)
         sure = LogitBias({0: 1e300})(Categorical(np.zeros(width, np.float32)))
         assert sure.mode() == 0
         assert sure.probs[0] == 1

@@ -38,7 +38,7 @@ Scored: TypeAlias = tuple[Any, Any]
 class Change(NamedTuple):
     """New scores of some categories of a row, log-probabilities or logits: score·factor + shift.
 
-    Numbers are arrays with one of each id, or one for all.
+    Factors and shifts are a number for all ids, or an array with one for each.
     """
 
     ids: Any  # in any order, repeats with equal changes; where ``forced`` distinct and ascending
@@ -80,9 +80,10 @@ def edited_logits(state: State, changes: list[Change], stage: str) -> State:
     else:
         z = _changed(xp.broadcast_to(state.z, full), changes)
     prior = state.prior
-    top = _top_of(z if prior is None else xp.where(xp.astype(prior, xp.bool), z, -math.inf), stage)
+    left = z if prior is None else xp.where(xp.astype(prior, xp.bool), z, -math.inf)
+    top = _checked_top(left, stage)
     made = lost(state.replace(logits=read_only(z), z=z))
-    if xp is np and prior is None:
+    if xp is np and prior is None:  # the memo is NumPy's, and of what no prior hides
         made.memo["top"] = top
     return made
 
@@ -100,6 +101,9 @@ def _changed(old: Array, changes: list[Change]) -> Array:
             above[i, change.ids] = change.factor if change.above is None else change.above
         if change.shift is not None:
             shift[i, change.ids] = change.shift
+    # A factor beyond the range would be inf, and 0·inf no number.
+    most = float(xp.finfo(old.dtype).max)
+    factor, above = np.minimum(factor, most), np.minimum(above, most)
     factor, shift, above = (
         to_namespace(x.reshape(old.shape), xp, old, old.dtype) for x in (factor, shift, above)
     )
@@ -111,7 +115,7 @@ def _changed(old: Array, changes: list[Change]) -> Array:
     stays = stays & (shift > -math.inf)
     score = xp.where(stays, score, zero)
     new = score * xp.where(score > 0, above, factor) + xp.where(stays, shift, zero)
-    new = xp.clip(new, max=float(xp.finfo(new.dtype).max))
+    new = xp.clip(new, max=most)
     return xp.where(stays, new, -math.inf)
 
 
@@ -126,10 +130,10 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
         hit = indices[place] == change.ids
         place = place[hit]
     factor, above, shift = (
-        x[hit] if isinstance(x, np.ndarray) else x
+        x[hit] if isinstance(x, np.ndarray) else x  # one for each id, or one for all
         for x in (change.factor, change.above, change.shift)
     )
-    old = new = scores[place].astype(np.float64)
+    old = new = scores[place].astype(np.float64, copy=False)
     if factor is not None:
         factor = factor if above is None else np.where(old > 0, above, factor)
         new = np.where(old > -math.inf, old * factor, -math.inf)
@@ -163,11 +167,11 @@ def lost(state: State) -> State:
 
 
 def _checked(scores: Array, stage: str) -> Array:
-    _top_of(scores, stage)
+    _checked_top(scores, stage)
     return scores
 
 
-def _top_of(scores: Array, stage: str) -> Array:
+def _checked_top(scores: Array, stage: str) -> Array:
     """The largest score of every row, which must have one."""
     top = namespace_of(scores).max(scores, axis=-1)
     empty = top == -math.inf
@@ -232,8 +236,7 @@ def stacked(state: State, rows: list[State]) -> State:
 
 
 def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature, Any]:
-    """The categories of a row, None where they are all, and their logits; its temperature; and the
-    largest logit, where it is known.
+    """The categories of a row and their logits, its temperature, and its top, where it is known.
 
     With ``plain`` all rows of the batch go row by row, in NumPy.
     """
