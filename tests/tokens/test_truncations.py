@@ -383,6 +383,24 @@ def test_settings_of_each_request():
             TopP([0.1, 0.2])(dist)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 4), (3, 1), (1, 1)])
+def test_rows_that_share_logits(shape):
+    """Temperatures may widen the batch; the largest of the logits is known by then."""
+    offsets = 300 * np.arange(math.prod(shape)).reshape(shape)
+    z = np.random.default_rng(0).normal(offsets[..., None], 2, (*shape, LONG))
+    heat = np.random.default_rng(1).uniform(0.5, 2, (3, 4) if len(shape) == 2 else (3,))
+    each = np.broadcast_to(z, (*heat.shape, LONG)).reshape(-1, LONG)
+    biased = LogitBias({3: 0.0}, on="logits")(Categorical(z))
+    for dist in (Categorical(z).tempered(heat), biased.tempered(heat)):
+        for stage in (MinP(0.001), TopP(0.99), Typical(0.9), chain(TopK(500), MinP(0.001))):
+            found = stage(dist)
+            rows = zip(each, heat.ravel(), found.probs.reshape(-1, LONG), strict=True)
+            for row, t, p in rows:
+                assert_allclose(p, stage(Categorical(row, t)).probs, rtol=1e-12)
+            assert_array_equal(stage(dist[1]).probs, found[1].probs)
+            assert found.sample(rng=0).shape == heat.shape
+
+
 def test_float32_of_200_000():
     z = np.random.default_rng(0).normal(0, 1, 200_000).astype(np.float32)
     for stage in STAGES:

@@ -236,7 +236,7 @@ class State:
         laws, indices, tops = [], [], self.known("top")
         for i, row in enumerate(kept.rows()):
             prior = None if kept.prior is None else kept.prior[row]
-            top = None if tops is None else tops[i if len(tops) > 1 else 0]
+            top = None if tops is None else tops[i]
             laws.append(law_of(kept.z[row], self.row_temperature(i), prior, top=top))
             indices.append(kept.indices[row])
         return Sparse(laws, indices, kept.width, kept.z.dtype, batch)
@@ -251,11 +251,19 @@ class State:
         )
 
     def known(self, name: str) -> Any:
-        """What the memo knows of every row of the logits, (rows, ...); None where it does not."""
+        """What the memo knows of the logits of each row of the batch; None where it does not.
+
+        A batch may be larger than that of its logits, which several of its rows then share.
+        """
         x = self.memo.get(name)
-        if x is None or x.ndim == SEEN[name] + 1:
-            return x
-        return x.reshape(-1, *x.shape[x.ndim - SEEN[name] :])
+        if x is None:
+            return None
+        shape, own = x.shape[: x.ndim - SEEN[name]], x.shape[x.ndim - SEEN[name] :]
+        if shape == self.batch_shape:
+            return x if len(shape) == 1 else x.reshape(-1, *own)
+        place = np.arange(math.prod(shape)).reshape(shape)
+        rows = x.reshape(-1, *own)
+        return [rows[i] for i in np.broadcast_to(place, self.batch_shape).ravel()]
 
     def host(self) -> "State":
         """This state over NumPy arrays, without a copy where the library allows it."""
@@ -321,7 +329,9 @@ class State:
         return State(self.xp, logits, z, temperature, prior, self.batch_shape)
 
 
-SEEN = {"top": 0, "heads": 1}  # what the memo knows of the logits alone, and its axes for a row
+# What the memo knows of the logits alone, and its axes for a row. Survivors keep the top of what
+# they have survived of; where β < 0 they may lack it themselves, and nothing asks for it.
+SEEN = {"top": 0, "heads": 1}
 _PARTS = ("xp", "logits", "z", "temperature", "prior", "batch_shape")
 
 

@@ -268,16 +268,9 @@ def _rows(state: State) -> list[Row]:
     else:
         z = as_rows(state.z, batch)
         priors = repeat(None) if state.prior is None else as_rows(state.prior, batch)
-        tops, heads = (_each(state.known(name), len(z)) for name in SEEN)
+        tops, heads = (repeat(None) if x is None else x for x in map(state.known, SEEN))
     each = zip(z, priors, tops, heads, strict=False)
     return [Row(row, state.row_temperature(i), *known) for i, (row, *known) in enumerate(each)]
-
-
-def _each(known: Any, count: int) -> Iterable[Any]:
-    """What is known of so many rows, if it is of each, or of the one row that all are."""
-    if known is not None and len(known) == 1:
-        return repeat(known[0])
-    return repeat(None) if known is None or len(known) != count else known
 
 
 def survivors(state: State, positions: list[Any], logits: list[Any] | None = None) -> State:

@@ -72,7 +72,7 @@ def _row(state: State, i: int, *, copy: bool) -> State:
     for name in SEEN:
         known = state.known(name)
         if known is not None:
-            made.memo[name] = known[i if len(known) > 1 else 0]
+            made.memo[name] = known[i]
     return made
 
 

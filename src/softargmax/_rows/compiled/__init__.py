@@ -11,12 +11,7 @@ from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.maths import has_fma
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
-from softargmax._rows.compiled.thresholds import (
-    CompiledScores,
-    find_heads,
-    heads_and_top,
-    space_for_heads,
-)
+from softargmax._rows.compiled.thresholds import CompiledScores, copy_in_groups, heads_and_top
 
 __all__ = [
     "SIZE",
@@ -24,12 +19,11 @@ __all__ = [
     "CompiledScores",
     "Prepared",
     "copied",
-    "find_heads",
+    "copy_in_groups",
     "has_fma",
     "heads_and_top",
     "law_of",
     "resampling",
     "solver",
-    "space_for_heads",
     "tables",
 ]

@@ -86,7 +86,7 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
 
 @kernel
 def heads_of_rows(x: Any, z: Any, heads: Any, tops: Any) -> None:
-    """``heads_of`` every row."""
+    """``heads_of`` every row, and copies."""
     for i in range(len(x)):
         tops[i] = heads_of(x[i], z[i], heads[i])
 

@@ -155,18 +155,16 @@ def heads_and_top(x: Any, z: Any = None) -> tuple[Any, Any]:
     return heads, x.max() if top != top else x.dtype.type(top)
 
 
-def space_for_heads(rows: Any) -> Any:
-    """Memory for the largest scores of groups of every row."""
-    return np.empty((len(rows), _groups(rows.shape[1])), rows.dtype)
+def copy_in_groups(x: Any, z: Any, top: Any) -> Any:
+    """Copy contiguous rows (..., K), write the largest of each, and return those of groups."""
+    rows, tops = x.reshape(-1, x.shape[-1]), top.reshape(-1)
+    heads = np.empty((len(rows), _groups(rows.shape[1])), x.dtype)
+    heads_of_rows(frozen(rows), z.reshape(rows.shape), heads, tops)
+    if np.isnan(tops).any():
+        rows.max(axis=-1, out=tops)
+    return heads.reshape(*top.shape, heads.shape[1])
 
 
 def _groups(width: int) -> int:
     """How many groups of scores a row has."""
     return -(-width // BLOCK) * LANE
-
-
-def find_heads(x: Any, rows: Any, heads: Any, tops: Any) -> None:
-    """Write the largest scores of groups of rows, and of each; ``rows``, if as long, are copies."""
-    heads_of_rows(frozen(x), rows, heads, tops)
-    if np.isnan(tops).any():
-        x.max(axis=-1, out=tops)
