@@ -365,6 +365,18 @@ def test_wide_gaps_and_peaked_rows():
         assert np.flatnonzero(TopH(0.5)(Categorical(peaked)).probs).tolist() == [0]
 
 
+@pytest.mark.parametrize("width", [3, LONG])
+def test_a_deviation_whose_square_overflows(width):
+    for far in (np.float32(1e38), 1e300):
+        z = np.full((2, width), -inf, np.asarray(far).dtype)
+        z[:, :3] = [0, -far, -2 * far]  # the deviation is 0.816 far
+        for n, left in ((1.0, [0]), (1.3, [0, 1]), (2.4, [0, 1]), (2.5, [0, 1, 2])):
+            for dist in (Categorical(z), Categorical(z)[0]):
+                alive = TopNSigma(n)(dist).masked([True, True, True] + [False] * (width - 3))
+                kept = alive.tempered(math.inf).probs.reshape(-1, width)[0]
+                assert np.flatnonzero(kept).tolist() == left
+
+
 def test_settings_of_each_request():
     z = np.random.default_rng(0).normal([[0], [800], [-800]], 2, (3, LONG))
     for width in (50, LONG):

@@ -83,8 +83,11 @@ class ArrayScores:
         xp, wide = self.xp, widest_float(self.xp)
         n = self._sum(xp.astype(self.alive, wide))
         gap = xp.astype(self._finite, wide)
+        size = xp.max(abs(gap), axis=-1, keepdims=True)
+        unit = xp.where(size > 1e15, size, xp.ones_like(size))  # lest squares overflow
+        gap = gap / unit
         gap = xp.where(self.alive, gap - self._sum(gap) / n, xp.zeros_like(gap))
-        return xp.astype(xp.sqrt(self._sum(gap * gap) / n), self.d.dtype)
+        return xp.astype(unit * xp.sqrt(self._sum(gap * gap) / n), self.d.dtype)
 
     def nearness(self, level: Array) -> Array:
         """-|d - level|, -inf where p = 0."""

@@ -13,7 +13,7 @@ from softargmax._rows.bounds import table_of
 from softargmax._rows.centre import FLOOR, centre, multiply
 from softargmax._rows.engine import kernels
 from softargmax._rows.memory import Scratch, kept
-from softargmax._rows.rows import LIMITS, ONE, Rows, Temperature
+from softargmax._rows.rows import LIFT, LIMITS, ONE, Rows, Temperature
 from softargmax._rows.sums import LONG, dot, row_sums
 
 GROUP = 32  # scores that are compared before the k largest are looked for
@@ -118,7 +118,8 @@ class RowScores:
     def deviation(self) -> float:
         """The population standard deviation of d over the categories with p > 0."""
         d = self.d[self.d > -math.inf] if self.d.min() == -math.inf else self.d
-        return float(d.std(dtype=np.float64))
+        found = float(d.std(dtype=np.float64))
+        return found if found < math.inf else float((d * LIFT**-5).std()) * LIFT**5
 
     def nearness(self, level: float) -> Any:
         """-|d - level|, written over d, which is gone afterwards."""

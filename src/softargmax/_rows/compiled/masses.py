@@ -7,12 +7,13 @@ import numpy as np
 from softargmax._rows.compiled.gaps import TIMES, below, fill, is_enough, ties_but_one, total_of
 from softargmax._rows.compiled.heads import between, rank, unrank
 from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, weight
+from softargmax._rows.rows import LIFT
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 12_288  # scores up to which no sample is taken
 _HEAVY = 1024  # a category heavier than this part of the goal is always in the second sample
 _STEPS = 4  # halvings of a bracket before what is outside of it is dropped
-_VOID = -2048.0  # so far down no key has a weight
+_VOID = -2048.0  # keys so far down have no weight, and -inf no middle to anything
 
 
 @kernel
@@ -127,22 +128,25 @@ def sum_of_squares(w: Any) -> Any:
 def spread(z: Any, top: Any, way: Any, scale: Any) -> Any:
     """The standard deviation of d where it is above -inf."""
     d, e = np.empty(BLOCK, z.dtype), np.empty(BLOCK)
-    count, total, squares = 0, 0.0, 0.0
-    for start in range(0, len(z), BLOCK):
-        n = fill(z[start : start + BLOCK], top, way, scale, d)
-        hits: Any = np.int32(0)
-        for j in range(n):
-            alive = d[j] > -np.inf
-            e[j] = np.float64(d[j]) if alive else 0.0
-            hits = np.int32(hits + np.int32(alive))
-        count += hits
-        total += total_of(e, n)
-        for j in range(n):
-            x = np.float64(d[j])
-            e[j] = x * x if x > -np.inf else 0.0
-        squares += total_of(e, n)
+    for shrink in (1.0, LIFT**-5):  # lest squares overflow
+        count, total, squares = 0, 0.0, 0.0
+        for start in range(0, len(z), BLOCK):
+            n = fill(z[start : start + BLOCK], top, way, scale, d)
+            hits: Any = np.int32(0)
+            for j in range(n):
+                alive = d[j] > -np.inf
+                e[j] = np.float64(d[j]) * shrink if alive else 0.0
+                hits = np.int32(hits + np.int32(alive))
+            count += hits
+            total += total_of(e, n)
+            for j in range(n):
+                x = np.float64(d[j]) * shrink
+                e[j] = x * x if x > -np.inf else 0.0
+            squares += total_of(e, n)
+        if squares < np.inf:
+            break
     # The largest d is 0, so that no more digits cancel than the count of scores has.
-    return np.sqrt(max(squares / count - (total / count) ** 2, 0.0))
+    return np.sqrt(max(squares / count - (total / count) ** 2, 0.0)) / shrink
 
 
 @kernel
