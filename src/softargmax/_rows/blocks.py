@@ -98,6 +98,7 @@ class BlockSums(NamedTuple):
         return cls.of(Weights.of(rows), workers)
 
     @classmethod
+    @ignore_fp_errors
     def of(cls, weights: Weights, workers: int = 1) -> "BlockSums":
         """The sums of weights that are at hand."""
         rows, num_categories = weights.z.shape

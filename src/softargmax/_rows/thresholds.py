@@ -30,7 +30,7 @@ class RowScores:
     """
 
     xp = np
-    of_logits = True  # whether the scores are the logits themselves
+    are_logits = True  # whether the scores are the logits themselves
 
     def __init__(self, q: Any, temperature: Temperature = ONE, top: Any = None) -> None:
         self.q = q
@@ -51,7 +51,7 @@ class RowScores:
         weights = None if prior is None else prior[None]
         centre(Rows(z[None], temperature, weights), d)
         made = cls(d[0])
-        made.of_logits = False
+        made.are_logits = False
         return made
 
     def among(self, scores: Any) -> Self:
@@ -317,7 +317,7 @@ def surviving(row: Row, rules: tuple[Any, ...]) -> tuple[Any, Any]:
     else:
         scores, table = fast.CompiledScores.of(*row), table_of(rules)
     found, some = _staying(scores, rules) if table is None else scores.surviving(table)
-    return found, some if scores.of_logits else row.z.take(found)
+    return found, some if scores.are_logits else row.z.take(found)
 
 
 @ignore_fp_errors

@@ -154,28 +154,31 @@ def settle(key: Any, w: Any, low: Any, high: Any, under: Any, goal: Any) -> Any:
     """The largest key in [low, high) such that what is below it weighs at most a goal; inf where
     everything does. ``under`` is the weight below low. Both arrays are lost.
 
-    Keys are halved by value, which leaves few of them, and by place among the floats, which ends.
+    The bracket of places is halved by value, which leaves few keys, then once by place, so that at
+    most 64 rounds are left. What is below ``first`` weighs at most the goal, what is below ``last``
+    more.
     """
     n, e, ends = len(key), np.empty(BLOCK), np.empty(3, key.dtype)
     if not under + mass(key, w, n, high, e) > goal:
         return np.inf
-    first, last, below = rank(low), rank(high), under
+    first, last, under_first = rank(low), rank(high), under
     while True:
         write_range(key, n, ends)
         first, last = max(first, rank(ends[0])), min(last, rank(ends[1]) + 1)
         for step in range(_STEPS):
             if first + 1 >= last:
                 return np.float64(unrank(first, low))
-            middle = (first >> 1) + (last >> 1) + (first & last & 1)
             if step + 1 < _STEPS:
-                ends[2] = 0.5 * (max(unrank(first, low), _VOID) + unrank(last, low))
+                ends[2] = 0.5 * (max(unrank(first, low), _VOID) + unrank(last, low))  # in the dtype
                 middle = max(first + 1, min(last - 1, rank(ends[2])))
+            else:
+                middle = (first >> 1) + (last >> 1) + (first & last & 1)
             reached = under + mass(key, w, n, unrank(middle, low), e)
             if reached > goal:
                 last = middle
             else:
-                first, below = middle, reached
-        n, under = drop_outside(key, w, n, unrank(first, low), unrank(last, low)), below
+                first, under_first = middle, reached
+        n, under = drop_outside(key, w, n, unrank(first, low), unrank(last, low)), under_first
 
 
 @kernel
@@ -207,7 +210,7 @@ def drop_outside(key: Any, w: Any, n: Any, low: Any, high: Any) -> Any:
             bits &= bits - np.uint64(1)
     for i in range(whole, n):
         k = key[i]
-        key[at], w[at] = k, w[i]
+        key[at], w[at] = k, w[i]  # overwritten where it does not stay
         at += np.uint64((k >= low) & (k < high))
     return np.int64(at)
 

@@ -89,9 +89,10 @@ def divide(memory: Any, out: Any) -> Any:
 
 @kernel
 def pick(memory: Any, row: Any, u: Any) -> Any:
-    """The first category of a row whose running sum passes a part of the whole, or the last.
+    """The first category of a row whose running sum passes a part of the whole.
 
-    All are compared: branches on random levels, as in a search by halves, cannot be guessed.
+    It is the last where none does, since u·total may round to the total. All are compared: branches
+    on random levels, as in a search by halves, cannot be guessed.
     """
     width, passed = np.uint64(memory.shape[1] // 2 - 1), np.int64(0)
     level, last = u * memory[row, 2 * width - np.uint64(1)], width - np.uint64(1)
