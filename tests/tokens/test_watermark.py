@@ -15,7 +15,6 @@ from softargmax.tokens import TopK, TopP, Watermark
 from softargmax.tokens._watermark import _tails
 from statistical import check_counts
 
-ENGINES = ("numpy",)  # probabilities come from either; the noise does not
 MARK = Watermark(key=2**100 + 12345, window=2)
 TEXT = [5, 3, 9, 1]
 

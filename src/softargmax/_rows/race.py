@@ -6,6 +6,7 @@ import numpy as np
 
 from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._random.numpy import Generator, exponentials
+from softargmax._rows.engine import kernels
 from softargmax._rows.memory import BLOCK, blocks
 from softargmax._rows.threads import by_blocks_of_noise
 
@@ -38,6 +39,21 @@ def race(weights: Any, waits: Any) -> Any:
     array([[1]])
     """
     return np.argmin(waits / weights, axis=-1).astype(np.int64, copy=False)
+
+
+@ignore_fp_errors
+def least_waits(words: Any, p: Any) -> Any:
+    """u/p for the numbers u that words of 64 bits stand for, no longer than the wait -log(1 - u)/p.
+
+    A kernel takes a fifth of the time of NumPy's five passes.
+    """
+    fast = kernels()
+    if fast is not None:
+        return fast.least_waits(words, p)
+    waits = (words >> np.uint64(1)).view(np.int64) * 2.0**-63
+    waits += 2.0**-66  # 0 / 0 is no wait
+    waits /= p
+    return waits
 
 
 def draw_by_race(rng: Generator, weights: Any, n: int, workers: int) -> Any:

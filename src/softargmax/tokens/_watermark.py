@@ -15,6 +15,7 @@ from softargmax._core.information import log_probs, probs
 from softargmax._core.state import State
 from softargmax._random.keyed import word_gumbels, words_at, words_of_key
 from softargmax._rows.memory import blocks
+from softargmax._rows.race import least_waits
 from softargmax._rows.sparse import Sparse
 from softargmax.categorical import Categorical, state_of
 from softargmax.gumbel import gumbel_max
@@ -240,14 +241,12 @@ def _drawn(key: bytes, ids: Any, p: Any) -> int:
         own = p[some]
         # With v = 1 - u, a token waits -log(1 - v) / p ≥ v / p, and the shortest wait wins: noise
         # is only made where v / p is no longer than one of the waits.
-        v = (block >> np.uint64(1)).view(np.int64) * 2.0**-63
-        v += 2.0**-66  # 0 / 0 is no wait
-        v /= own
-        first = v.argmin()
-        if v[first] > shortest:
+        least = least_waits(block, own)
+        first = least.argmin()
+        if least[first] > shortest:
             continue
         shortest = min(shortest, math.exp(-_score(block[first], own[first])) * (1 + 1e-9))
-        near = np.flatnonzero(v <= shortest)
+        near = np.flatnonzero(least <= shortest)
         scores = _score(block[near], own[near])
         if len(near) and scores.max() > high:
             best, high = some.start + int(near[scores.argmax()]), scores.max()

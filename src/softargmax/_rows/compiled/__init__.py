@@ -11,6 +11,7 @@ from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.maths import has_fma
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
+from softargmax._rows.compiled.race import least_waits
 from softargmax._rows.compiled.thresholds import CompiledScores, copy_in_groups, heads_and_top
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "has_fma",
     "heads_and_top",
     "law_of",
+    "least_waits",
     "resampling",
     "solver",
     "tables",
