@@ -58,7 +58,7 @@ def frozen(x: Any) -> Any:
     """An array as kernels take it, contiguous and read-only: each kind is compiled for itself."""
     if x.flags.writeable or not x.flags.c_contiguous:
         x = np.ascontiguousarray(x).view()
-        x.setflags(write=False)
+        x.setflags(False)
     return x
 
 
