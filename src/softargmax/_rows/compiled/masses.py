@@ -6,7 +6,15 @@ import numpy as np
 
 from softargmax._rows.compiled.gaps import TIMES, below, fill, is_enough, ties_but_one, total_of
 from softargmax._rows.compiled.heads import between, rank, unrank
-from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, weight
+from softargmax._rows.compiled.maths import (
+    BLOCK,
+    LANE,
+    bits_between,
+    kernel,
+    low_zeros,
+    part,
+    weight,
+)
 from softargmax._rows.rows import LIFT
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
@@ -201,18 +209,27 @@ def write_range(key: Any, n: Any, ends: Any) -> None:
 def drop_outside(key: Any, w: Any, n: Any, low: Any, high: Any) -> Any:
     """Move the keys in [low, high), of the first n, and their weights to the front: how many."""
     at, whole = np.uint64(0), n // 64 * 64
-    for start in range(0, whole, 64):  # as ``between`` does
-        bits = bits_between(key, np.uint64(start), low, high)
-        while bits:
-            j = np.uint64(start) + low_zeros(bits)
-            key[at], w[at] = key[j], w[j]
-            at += np.uint64(1)
-            bits &= bits - np.uint64(1)
+    for start in range(0, whole, 64):
+        at = take_between(key, w, np.uint64(start), low, high, key, w, at)
     for i in range(whole, n):
         k = key[i]
         key[at], w[at] = k, w[i]  # overwritten where it does not stay
         at += np.uint64((k >= low) & (k < high))
     return np.int64(at)
+
+
+@part
+def take_between(
+    key: Any, w: Any, start: Any, low: Any, high: Any, near: Any, inside: Any, at: Any
+) -> Any:
+    """Of 64 keys the ones in [low, high), and their weights, written from a place on: the next."""
+    bits = bits_between(key, start, low, high)
+    while bits:
+        j = start + low_zeros(bits)
+        near[at], inside[at] = key[j], w[j]
+        at += np.uint64(1)
+        bits &= bits - np.uint64(1)
+    return at
 
 
 @kernel
@@ -318,11 +335,6 @@ def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: A
                 key[k], v[k] = zero - abs(d[start + k] - level), w[start + k]
                 e[k] = v[k] if key[k] < low else zero
         under += total_of(e, BLOCK)
-        for k in range(0, BLOCK, 64):  # as ``between`` does
-            bits = bits_between(key, np.uint64(k), low, high)
-            while bits:
-                j = np.uint64(k) + low_zeros(bits)
-                near[at], inside[at] = key[j], v[j]
-                at += np.uint64(1)
-                bits &= bits - np.uint64(1)
+        for k in range(0, BLOCK, 64):
+            at = take_between(key, v, np.uint64(k), low, high, near, inside, at)
     return under, np.int64(at)
