@@ -6,9 +6,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from softargmax._rows.bounds import BY_MASS
+from softargmax._rows.compiled.crossing import crossing
 from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
 from softargmax._rows.compiled.heads import between, heads_of, heads_of_rows, largest, reaching
-from softargmax._rows.compiled.masses import crossing, measure, spread, sum_of_squares, weigh
+from softargmax._rows.compiled.masses import measure, spread, sum_of_squares, weigh
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
 from softargmax._rows.compiled.surviving import surviving
 from softargmax._rows.few import MANY

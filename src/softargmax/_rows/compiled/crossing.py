@@ -1,0 +1,198 @@
+"""Where the mass of the largest keys of a row passes a goal."""
+
+from typing import Any
+
+import numpy as np
+
+from softargmax._rows.compiled.gaps import total_of
+from softargmax._rows.compiled.heads import between, rank, unrank
+from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, part
+
+_SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
+_SHORT = 12_288  # scores up to which no sample is taken
+_HEAVY = 1024  # a category heavier than this part of the goal is always in the second sample
+_STEPS = 4  # halvings of a bracket before what is outside of it is dropped
+_VOID = -2048.0  # keys so far down have no weight, and -inf no middle to anything
+
+
+@kernel
+def settle(key: Any, w: Any, low: Any, high: Any, under: Any, goal: Any) -> Any:
+    """The largest key in [low, high) such that what is below it weighs at most a goal; inf where
+    everything does. ``under`` is the weight below low. Both arrays are lost.
+
+    The bracket of places is halved by value, which leaves few keys, then once by place, so that at
+    most 64 rounds are left. What is below ``first`` weighs at most the goal, what is below ``last``
+    more.
+    """
+    n, e, ends = len(key), np.empty(BLOCK), np.empty(3, key.dtype)
+    if not under + mass(key, w, n, high, e) > goal:
+        return np.inf
+    first, last, under_first = rank(low), rank(high), under
+    while True:
+        write_range(key, n, ends)
+        first, last = max(first, rank(ends[0])), min(last, rank(ends[1]) + 1)
+        for step in range(_STEPS):
+            if first + 1 >= last:
+                return np.float64(unrank(first, low))
+            if step + 1 < _STEPS:
+                ends[2] = 0.5 * (max(unrank(first, low), _VOID) + unrank(last, low))  # in the dtype
+                middle = max(first + 1, min(last - 1, rank(ends[2])))
+            else:
+                middle = (first >> 1) + (last >> 1) + (first & last & 1)
+            reached = under + mass(key, w, n, unrank(middle, low), e)
+            if reached > goal:
+                last = middle
+            else:
+                first, under_first = middle, reached
+        n, under = drop_outside(key, w, n, unrank(first, low), unrank(last, low)), under_first
+
+
+@kernel
+def write_range(key: Any, n: Any, ends: Any) -> None:
+    """The least and the largest of the first n keys."""
+    least, most, lane = np.empty(LANE, key.dtype), np.empty(LANE, key.dtype), np.uint64(LANE)
+    least[:], most[:] = np.inf, -np.inf
+    for b in range(n // LANE):
+        for k in range(LANE):
+            j = np.uint64(k)
+            v = key[np.uint64(b) * lane + j]
+            least[j] = v if v < least[j] else least[j]
+            most[j] = v if v > most[j] else most[j]
+    for i in range(n // LANE * LANE, n):
+        least[0], most[0] = min(least[0], key[i]), max(most[0], key[i])
+    ends[0], ends[1] = least.min(), most.max()
+
+
+@kernel
+def drop_outside(key: Any, w: Any, n: Any, low: Any, high: Any) -> Any:
+    """Move the keys in [low, high), of the first n, and their weights to the front: how many."""
+    at, whole = np.uint64(0), n // 64 * 64
+    for start in range(0, whole, 64):
+        at = take_between(key, w, np.uint64(start), low, high, key, w, at)
+    for i in range(whole, n):
+        k = key[i]
+        key[at], w[at] = k, w[i]  # overwritten where it does not stay
+        at += np.uint64((k >= low) & (k < high))
+    return np.int64(at)
+
+
+@part
+def take_between(
+    key: Any, w: Any, start: Any, low: Any, high: Any, near: Any, inside: Any, at: Any
+) -> Any:
+    """Of 64 keys the ones in [low, high), and their weights, written from a place on: the next."""
+    bits = bits_between(key, start, low, high)
+    while bits:
+        j = start + low_zeros(bits)
+        near[at], inside[at] = key[j], w[j]
+        at += np.uint64(1)
+        bits &= bits - np.uint64(1)
+    return at
+
+
+@kernel
+def mass(key: Any, w: Any, n: Any, bound: Any, e: Any) -> Any:
+    """The weight of what has a key below a bound, in float64."""
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        stop = min(start + BLOCK, n)
+        some, own = key[start:stop], w[start:stop]
+        width = (stop - start + LANE - 1) // LANE * LANE
+        for j in range(stop - start):
+            e[j] = np.float64(own[j]) if some[j] < bound else 0.0
+        for j in range(stop - start, width):
+            e[j] = 0.0
+        total += total_of(e, width)
+    return total
+
+
+@kernel
+def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> None:
+    """Write two keys between which the mass below most likely passes the goal.
+
+    They are those at which the mass below, in a sample of the row, is three standard deviations
+    less and more than the goal. Categories of at least the weight ``heavy`` are all in the sample,
+    and add nothing to the deviation.
+    """
+    step, numbers = len(d) // _SAMPLE, np.empty(3, d.dtype)
+    numbers[0], numbers[1], numbers[2] = 0, heavy, np.inf  # in the dtype
+    zero, least, full = numbers[0], numbers[1], numbers[2]
+    chosen = np.empty(0, np.int64)
+    if least < full:
+        chosen = between(w, d[:0], least, full)[0]
+    light = len(d) // step
+    size = light + len(chosen)
+    key, own = np.empty(size, d.dtype), np.empty(size, d.dtype)
+    for i in range(light):  # zero less a distance of 0 is no -0, which has a place of its own
+        v = w[i * step]
+        key[i], own[i] = zero - abs(d[i * step] - level), v if v < least else zero
+    for i in range(len(chosen)):  # each stands for itself, where the others stand for ``step``
+        p = chosen[i]
+        key[light + i], own[light + i] = zero - abs(d[p] - level), w[p] / step
+    middle, variance = settle(key.copy(), own.copy(), -full, full, 0.0, goal / step), 0.0
+    for i in range(light):
+        variance += own[i] * own[i] if key[i] < middle else 0.0
+    reach = 3 * np.sqrt(variance)
+    ends[0], ends[1] = -np.inf, np.inf
+    if goal / step > reach:
+        ends[0] = settle(key.copy(), own.copy(), -full, full, 0.0, goal / step - reach)
+    ends[1] = settle(key, own, -full, full, 0.0, goal / step + reach)
+    ends[1] = ends[1] if ends[1] == full else unrank(rank(ends[1]) + 1, full)  # with this key
+
+
+@kernel
+def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
+    """The largest key -|d - level| such that what has a smaller one weighs at most the goal.
+
+    It is looked for between two others. Where d is the key, what lies below is light, and a plain
+    sample of the row gives these two; else, and where that fails, a sample with all heavy
+    categories does. Then come the limits that are known by now; and at last, since sums in another
+    order may disagree by a rounding, all keys.
+    """
+    width, ends = len(d), np.empty(2, d.dtype)
+    ends[0], ends[1] = -np.inf, np.inf
+    void, full = ends[0], ends[1]
+    low, high = void, full  # where the mass below surely passes the goal
+    near, inside = np.empty(width + 1, d.dtype), np.empty(width + 1, d.dtype)
+    for attempt in range(0 if level == 0 else 1, 4):
+        if attempt < 2 and width > _SHORT:
+            bracket(d, w, level, goal, goal / _HEAVY if attempt else np.inf, ends)
+            ends[0], ends[1] = max(ends[0], low), min(ends[1], high)
+        if attempt == 2 or not ends[0] < ends[1]:
+            ends[0], ends[1] = low, high
+        if attempt == 3:
+            ends[0], ends[1] = void, full
+        under, at = within(d, w, level, ends[0], ends[1], near, inside)
+        if under > goal and attempt < 3:
+            high = ends[0]
+            continue
+        found = settle(near[:at], inside[:at], ends[0], ends[1], under, goal) if at else np.inf
+        if found < np.inf or ends[1] == full:
+            return found
+        low = ends[1]
+    return np.inf
+
+
+@kernel
+def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: Any) -> Any:
+    """The weight of what has a key below ``low``, and how many keys in [low, high) are written,
+    with their weights.
+    """
+    key, v, e = np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype)
+    under, at, zero = 0.0, np.uint64(0), np.zeros(1, d.dtype)[0]
+    for start in range(0, len(d), BLOCK):
+        count, first = min(BLOCK, len(d) - start), np.uint64(start)
+        if count == BLOCK:  # of a known length: 1.5 times as fast
+            for k in range(BLOCK):
+                i = np.uint64(k)
+                key[i], v[i] = zero - abs(d[first + i] - level), w[first + i]
+                e[i] = v[i] if key[i] < low else zero
+        else:
+            e[:], key[:] = 0, high
+            for k in range(count):
+                key[k], v[k] = zero - abs(d[start + k] - level), w[start + k]
+                e[k] = v[k] if key[k] < low else zero
+        under += total_of(e, BLOCK)
+        for k in range(0, BLOCK, 64):
+            at = take_between(key, v, np.uint64(k), low, high, near, inside, at)
+    return under, np.int64(at)
