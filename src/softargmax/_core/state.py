@@ -258,11 +258,11 @@ class State:
         x = self.memo.get(name)
         if x is None:
             return None
-        shape, own = x.shape[: x.ndim - SEEN[name]], x.shape[x.ndim - SEEN[name] :]
+        axes = x.ndim - SEEN[name]
+        shape, rows = x.shape[:axes], x.reshape(-1, *x.shape[axes:])
         if shape == self.batch_shape:
-            return x if len(shape) == 1 else x.reshape(-1, *own)
-        place = np.arange(math.prod(shape)).reshape(shape)
-        rows = x.reshape(-1, *own)
+            return rows
+        place = np.arange(len(rows)).reshape(shape)
         return [rows[i] for i in np.broadcast_to(place, self.batch_shape).ravel()]
 
     def host(self) -> "State":

@@ -59,20 +59,20 @@ def _row(state: State, i: int, *, copy: bool) -> State:
     Without a copy it keeps the whole batch alive.
     """
 
+    def seen(x: Any, axes: int) -> Any:
+        return x if x.ndim == axes else x[i if len(x) > 1 else 0]
+
     def own(x: Any) -> Any:
-        if x.ndim == 1:
-            return x
-        x = x[i if len(x) > 1 else 0]
-        return read_only(x.copy()) if copy else x
+        row = seen(x, 1)
+        return read_only(row.copy()) if copy and row is not x else row
 
     z = own(state.z)
     logits = z if state.logits is state.z else own(state.logits)
     prior = None if state.prior is None else own(state.prior)
     made = State(np, logits, z, state.row_temperature(i), prior, ())
-    for name in SEEN:
-        known = state.known(name)
-        if known is not None:
-            made.memo[name] = known[i]
+    for name, axes in SEEN.items():
+        if name in state.memo:
+            made.memo[name] = seen(state.memo[name], axes)
     return made
 
 
