@@ -8,7 +8,7 @@ pytest.importorskip("numba", reason="the engine of kernels needs numba")
 
 from softargmax._rows.compiled import answers, inversion
 from softargmax._rows.compiled.law import Compiled
-from softargmax._rows.compiled.prepared import Prepared
+from softargmax._rows.compiled.prepared import Prepared, short_law
 from softargmax._rows.engine import use
 from softargmax._rows.rows import Temperature, rows_of
 from softargmax._rows.ways import law_of
@@ -49,7 +49,7 @@ def test_both_answer_alike(dtype, width, kind):
                 continue
             frozen = z.copy()
             frozen.flags.writeable = False
-            law = Prepared.of(frozen, heat, (5,))
+            law = short_law(frozen, heat, (5,))
         else:
             law = Compiled(rows_of(z, heat, None, (5,)), (5,))
         close = {"rtol": 100 * np.finfo(dtype).eps, "atol": 20 * np.finfo(dtype).tiny}
@@ -127,5 +127,5 @@ def test_rows_of_hidden_faults_are_nan_alone():
 def test_what_needs_more_care_is_left_to_it():
     z = np.array([[1.7e308, -1.7e308]])
     z.flags.writeable = False
-    assert Prepared.of(z, temperature(1.0), (1,)) is None
+    assert short_law(z, temperature(1.0), (1,)) is None
     assert_allclose(law_of(z, temperature(1e308), None, (1,)).probs[0, 0], 0.9677, atol=1e-4)

@@ -12,7 +12,7 @@ from softargmax._core import formula
 from softargmax._core.information import log_prob, log_probs, take
 from softargmax._core.state import State
 from softargmax._core.variants import rows_of_batch
-from softargmax._random.numpy import Generator, generator, uniform
+from softargmax._random.numpy import Generator, generator
 from softargmax._random.source import JOBS, Job, Source
 from softargmax._random.sources import Rngs, source_of
 from softargmax._random.tags import Tag
@@ -35,11 +35,10 @@ def sample(
     state: State, shape: int | tuple[int, ...], rng: Rngs, method: str, workers: int | None
 ) -> Any:
     """Independent draws, shape + batch_shape."""
-    plain = type(shape) is tuple and not shape and method == "auto" and workers is None
-    if plain and type(rng) is Generator and state.xp is np:
-        if not state.batch_shape:
-            return state.law.draw(rng.random())
-        return draw_one(state.law, rng)
+    one = type(shape) is tuple and not shape and method == "auto" and workers is None
+    if one and type(rng) is Generator and state.xp is np:  # the common case, on a short way
+        law = state.law
+        return draw_one(law, rng) if state.batch_shape else law.draw(rng.random())
     size = checks.sample_shape(shape)
     method = checks.one_of(method, "method", _METHODS[:-1])
     threads = checks.check_workers(workers)
@@ -74,10 +73,11 @@ def _sample_rows(host: State, rng: Generator, job: Job) -> Any:
 
 def sample_and_log_prob(state: State, shape: int | tuple[int, ...], rng: Rngs) -> tuple[Any, Any]:
     """What :func:`sample` draws, and its log-probabilities."""
-    plain = state.xp is np and type(shape) is tuple and not shape and not state.batch_shape
-    if plain and type(rng) is Generator:
-        drawn = state.law.draw(uniform(rng))
-        return drawn, state.law.log_prob(drawn)
+    one = type(shape) is tuple and not shape and not state.batch_shape
+    if one and type(rng) is Generator and state.xp is np:
+        law = state.law
+        drawn = law.draw(rng.random())
+        return drawn, law.log_prob(drawn)
     x = sample(state, shape, rng, "auto", None)
     if state.xp is not np or state.kept is not None or type(x) is np.int64:
         return x, log_prob(state, x)

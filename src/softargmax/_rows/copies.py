@@ -29,8 +29,7 @@ def copy_of(x: Any, temperature: Temperature) -> Copy | None:
     if fast is not None and x.size <= fast.SIZE and width <= fast.WIDTH:
         z = x.copy()
         z.setflags(False)  # write; by its name it takes twice as long
-        rows = z if z.ndim == 2 else z.reshape(-1, width)
-        law = fast.Prepared.of(rows, temperature, z.shape[:-1])
+        law = fast.short_law(z, temperature, z.shape[:-1])
         return None if law is None else (z, law, {})
     if width >= LONG_ROW:
         z, seen = _copied(x, fast)

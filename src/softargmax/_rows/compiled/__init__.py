@@ -10,7 +10,7 @@ from softargmax._rows.compiled import resampling, solver, tables
 from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.maths import has_fma
-from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
+from softargmax._rows.compiled.prepared import SIZE, WIDTH, short_law
 from softargmax._rows.compiled.race import least_waits
 from softargmax._rows.compiled.thresholds import CompiledScores, copy_in_groups, heads_and_top
 
@@ -18,7 +18,6 @@ __all__ = [
     "SIZE",
     "WIDTH",
     "CompiledScores",
-    "Prepared",
     "copied",
     "copy_in_groups",
     "has_fma",
@@ -26,6 +25,7 @@ __all__ = [
     "law_of",
     "least_waits",
     "resampling",
+    "short_law",
     "solver",
     "tables",
 ]

@@ -29,7 +29,7 @@ from softargmax._rows.compiled.inversion import (
     sums,
 )
 from softargmax._rows.compiled.maths import BLOCK, frozen
-from softargmax._rows.compiled.prepared import SIZE, WIDTH, Prepared
+from softargmax._rows.compiled.prepared import SIZE, WIDTH, short_law
 from softargmax._rows.law import Law
 from softargmax._rows.memory import blocks, kept
 from softargmax._rows.rows import LIMITS, Rows, Temperature, rows_of
@@ -181,7 +181,7 @@ def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any 
     if short and (prior is None or prior.dtype.kind == "b"):
         rows = rows_of(z, temperature, prior, batch)
         logits = frozen(rows.z) if prior is None else _masked(rows.z, rows.prior)
-        law = Prepared.of(logits, rows.temperature, batch)
+        law = short_law(logits, rows.temperature, batch)
         if law is not None:
             return law
     return Compiled(rows_of(z, temperature, prior, batch, top), batch)

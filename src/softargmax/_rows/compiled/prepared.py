@@ -12,6 +12,7 @@ from softargmax._rows.rows import Temperature
 
 WIDTH = 256  # categories, and elements of all rows, up to which they are prepared
 SIZE = 4096
+_UNITS = {"f": np.float32(1), "d": np.float64(1)}  # a product is made faster than a scalar
 _CATEGORIES = [np.int64(i) for i in range(WIDTH)]  # making one takes as long as a draw
 
 
@@ -133,23 +134,6 @@ class Prepared(Law):
         self.width = width
         self._memory = memory  # (rows, 2·K + 2): d, running sums, log1p(s), entropy
 
-    @classmethod
-    def of(cls, z: Any, temperature: Temperature, batch: Shape) -> "Prepared | None":
-        """The law of read-only rows (rows, K); None where they need more care than here."""
-        rows, width = z.shape
-        memory = np.empty((rows, 2 * width + 2))
-        coldness, value = temperature
-        value = math.nan if value is None else value
-        if type(coldness) is float:
-            fine = prepare(z, coldness, value, memory)
-        else:
-            each = zip(*(np.broadcast_to(x, rows).tolist() for x in (coldness, value)), strict=True)
-            fine = all(
-                prepare(z[i : i + 1], cold, own, memory[i : i + 1])
-                for i, (cold, own) in enumerate(each)
-            )
-        return cls(z.dtype, batch, width, memory) if fine else None
-
     # ------------------------------------------------------------------ arrays like the logits
 
     def make_d(self) -> Any:
@@ -175,12 +159,12 @@ class Prepared(Law):
 
     def make_entropy(self) -> Any:
         if not self.batch:
-            return self.dtype.type(self._memory.item(0, -1))
+            return _UNITS[self.dtype.char] * self._memory.item(0, -1)
         return self._home(self._memory[:, -1])
 
     def log_prob(self, category: int) -> Any:
         memory = self._memory
-        return self.dtype.type(memory.item(0, category) - memory.item(0, -2))
+        return _UNITS[self.dtype.char] * (memory.item(0, category) - memory.item(0, -2))
 
     def log_prob_each(self, x: Any) -> Any:
         if x.dtype != np.int64 or not x.flags.c_contiguous:
@@ -198,3 +182,21 @@ class Prepared(Law):
 
     def draw(self, u: float) -> Any:
         return _CATEGORIES[pick(self._memory, 0, u)]
+
+
+def short_law(z: Any, temperature: Temperature, batch: Shape) -> Prepared | None:
+    """The law of read-only rows (..., K); None where they need more care than here."""
+    width = z.shape[-1]
+    rows = z.reshape(-1, width)
+    memory = np.empty((len(rows), 2 * width + 2))
+    coldness, value = temperature
+    value = math.nan if value is None else value
+    if type(coldness) is float:
+        fine = prepare(rows, coldness, value, memory)
+    else:
+        both = (np.broadcast_to(x, len(rows)).tolist() for x in (coldness, value))
+        fine = all(
+            prepare(rows[i : i + 1], cold, own, memory[i : i + 1])
+            for i, (cold, own) in enumerate(zip(*both, strict=True))
+        )
+    return Prepared(z.dtype, batch, width, memory) if fine else None
