@@ -6,7 +6,8 @@ import numpy as np
 
 from softargmax._rows.compiled.gaps import total_of
 from softargmax._rows.compiled.heads import between, rank, unrank
-from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, part
+from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
+from softargmax._rows.compiled.vectors import bits_between, low_zeros
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 12_288  # scores up to which no sample is taken

@@ -11,7 +11,8 @@ from numba import types
 from numba.extending import overload
 
 from softargmax._rows.compiled.gaps import fill
-from softargmax._rows.compiled.maths import BLOCK, LANE, bits_between, kernel, low_zeros, part
+from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
+from softargmax._rows.compiled.vectors import bits_between, low_zeros
 
 # ---------------------------------------------------------------------------- floats in order
 

@@ -15,6 +15,7 @@ from softargmax._rows.compiled.gaps import (
     total_of_lanes,
 )
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part, weight
+from softargmax._rows.compiled.vectors import TILE, turn
 
 _ROWS = 64  # rows whose sums are formed side by side: with 16 each waits for the one before
 
@@ -167,7 +168,17 @@ def invert_together(
         if simple:
             for r in range(rows):
                 tops[r] = top[start + r]
-            for j in range(width):
+            turned = z.shape[1] // TILE * TILE if rows == _ROWS else 0
+            for c in range(0, turned, TILE):
+                for r in range(0, _ROWS, LANE):
+                    at = np.uint64(start + r) * step + np.uint64(c)
+                    to = np.uint64(c) * column + np.uint64(r)
+                    turn(flat, at, step, weights, to, column)
+            for j in range(turned):
+                to = np.uint64(j) * column
+                for r in range(_ROWS):
+                    weights[to + np.uint64(r)] -= tops[r]
+            for j in range(turned, z.shape[1]):
                 at, to = np.uint64(start) * step + np.uint64(j), np.uint64(j) * column
                 for r in range(rows):
                     k = np.uint64(r)
@@ -180,12 +191,9 @@ def invert_together(
                 for j in range(width):
                     weights[np.uint64(j) * column + np.uint64(r)] = d[j]
         three[:] = 0  # of each row the total, later the level; the running sum; how many are passed
-        for j in range(width):
-            to = np.uint64(j) * column
-            for r in range(filled):
-                k = np.uint64(r)
-                w = weight(weights[to + k] * factor)
-                weights[to + k] = w if w >= least else w - w
+        for p in range(len(weights)):
+            w = weight(weights[np.uint64(p)] * factor)
+            weights[np.uint64(p)] = w if w >= least else w - w
         for j in range(width):
             to = np.uint64(j) * column
             for r in range(filled):

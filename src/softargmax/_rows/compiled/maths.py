@@ -14,9 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic, overload
-from numba.np.arrayobj import make_array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,48 +82,6 @@ def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.fma(*numbers)
 
     return a(a, b, c), code
-
-
-# ---------------------------------------------------------------------------- bits
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def bits_between(_context: Any, x: Any, _start: Any, _low: Any, _high: Any) -> Any:
-    """Which of 64 elements of a contiguous array, from a place on, are in [low, high), as bits.
-
-    Bit i is that of element start + i (on little-endian processors). The array must have 64
-    elements from there on: nothing is checked.
-    """
-    from llvmlite import ir
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        given, start, low, high = args
-        array = make_array(signature.args[0])(context, builder, given)
-        many = ir.VectorType(low.type, 64)
-        some = builder.load(builder.bitcast(builder.gep(array.data, [start]), many.as_pointer()))
-        some.align = x.dtype.bitwidth // 8
-
-        def all_of(number: Any) -> Any:
-            none = ir.Constant(many, ir.Undefined)
-            first = builder.insert_element(none, number, ir.Constant(ir.IntType(32), 0))
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), 64), None)
-            return builder.shuffle_vector(first, none, zeros)
-
-        high_enough = builder.fcmp_ordered(">=", some, all_of(low))
-        low_enough = builder.fcmp_ordered("<", some, all_of(high))
-        return builder.bitcast(builder.and_(high_enough, low_enough), ir.IntType(64))
-
-    return types.uint64(x, types.uint64, x.dtype, x.dtype), code
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def low_zeros(_context: Any, word: Any) -> Any:
-    """How many of the lowest bits of a word, not 0, are 0."""
-
-    def code(_context: Any, builder: Any, _signature: Any, numbers: Any) -> Any:
-        return builder.cttz(*numbers, cgutils.true_bit)
-
-    return word(word), code
 
 
 # ---------------------------------------------------------------------------- exp
