@@ -6,11 +6,12 @@ import numpy as np
 
 from softargmax._rows.compiled.gaps import total_of
 from softargmax._rows.compiled.heads import between, rank, unrank
-from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
+from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, log, part
 from softargmax._rows.compiled.vectors import bits_between, low_zeros
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 12_288  # scores up to which no sample is taken
+_BINS = 1024
 _HEAVY = 1024  # a category heavier than this part of the goal is always in the second sample
 _STEPS = 4  # halvings of a bracket before what is outside of it is dropped
 _VOID = -2048.0  # keys so far down have no weight, and -inf no middle to anything
@@ -112,33 +113,47 @@ def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> Non
     """Write two keys between which the mass below most likely passes the goal.
 
     They are those at which the mass below, in a sample of the row, is three standard deviations
-    less and more than the goal. Categories of at least the weight ``heavy`` are all in the sample,
-    and add nothing to the deviation.
+    less and more than the goal, up to a bin of a histogram. Categories of at least the weight
+    ``heavy`` are all in the sample, and add nothing to the deviation.
     """
-    step, numbers = len(d) // _SAMPLE, np.empty(3, d.dtype)
-    numbers[0], numbers[1], numbers[2] = 0, heavy, np.inf  # in the dtype
-    zero, least, full = numbers[0], numbers[1], numbers[2]
-    chosen = np.empty(0, np.int64)
-    if least < full:
-        chosen = between(w, d[:0], least, full)[0]
-    light = len(d) // step
-    size = light + len(chosen)
-    key, own = np.empty(size, d.dtype), np.empty(size, d.dtype)
-    for i in range(light):  # zero less a distance of 0 is no -0, which has a place of its own
-        v = w[i * step]
-        key[i], own[i] = zero - abs(d[i * step] - level), v if v < least else zero
-    for i in range(len(chosen)):  # each stands for itself, where the others stand for ``step``
-        p = chosen[i]
-        key[light + i], own[light + i] = zero - abs(d[p] - level), w[p] / step
-    middle, variance = settle(key.copy(), own.copy(), -full, full, 0.0, goal / step), 0.0
-    for i in range(light):
-        variance += own[i] * own[i] if key[i] < middle else 0.0
-    reach = 3 * np.sqrt(variance)
+    step, goal = len(d) // _SAMPLE, goal / (len(d) // _SAMPLE)
+    # All keys below the first bin together weigh less than a quarter of the goal.
+    least = min(level, log(goal / (4 * _SAMPLE)) - level)
+    bins, squares, scale = np.zeros(_BINS), np.zeros(_BINS), -_BINS / least
+    for i in range(0, len(d), step):
+        v = np.float64(w[i])
+        if v < heavy:
+            place = bin_of(np.float64(d[i]) - level, least, scale)
+            bins[place] += v
+            squares[place] += v * v
+    numbers = np.empty(2, d.dtype)
+    numbers[0], numbers[1] = heavy, np.inf  # in the dtype
+    if numbers[0] < numbers[1]:
+        chosen = between(w, d[:0], numbers[0], numbers[1])[0]
+        for i in range(len(chosen)):  # each stands for itself, the others for ``step``
+            p = chosen[i]
+            bins[bin_of(np.float64(d[p]) - level, least, scale)] += np.float64(w[p]) / step
+    below, variance = 0.0, 0.0
+    for k in range(_BINS):
+        if below + bins[k] > goal:
+            break
+        below += bins[k]
+        variance += squares[k]
+    reach, below = 3 * np.sqrt(variance), 0.0
     ends[0], ends[1] = -np.inf, np.inf
-    if goal / step > reach:
-        ends[0] = settle(key.copy(), own.copy(), -full, full, 0.0, goal / step - reach)
-    ends[1] = settle(key, own, -full, full, 0.0, goal / step + reach)
-    ends[1] = ends[1] if ends[1] == full else unrank(rank(ends[1]) + 1, full)  # with this key
+    for k in range(1, _BINS):
+        below += bins[k - 1]
+        if below <= goal - reach:
+            ends[0] = least + k / scale
+        if below > goal + reach:
+            ends[1] = least + k / scale
+            break
+
+
+@part
+def bin_of(gap: Any, least: Any, scale: Any) -> Any:
+    """The bin of the key -|gap|."""
+    return np.int64(min(max(0.0, (-abs(gap) - least) * scale), _BINS - 1.0))
 
 
 @kernel
