@@ -191,12 +191,15 @@ def short_law(z: Any, temperature: Temperature, batch: Shape) -> Prepared | None
     memory = np.empty((len(rows), 2 * width + 2))
     coldness, value = temperature
     value = math.nan if value is None else value
-    if type(coldness) is float:
-        fine = prepare(rows, coldness, value, memory)
-    else:
-        both = (np.broadcast_to(x, len(rows)).tolist() for x in (coldness, value))
-        fine = all(
-            prepare(rows[i : i + 1], cold, own, memory[i : i + 1])
-            for i, (cold, own) in enumerate(zip(*both, strict=True))
-        )
+    one = type(coldness) is float
+    fine = prepare(rows, coldness, value, memory) if one else _each(rows, coldness, value, memory)
     return Prepared(z.dtype, batch, width, memory) if fine else None
+
+
+def _each(rows: Any, coldness: Any, value: Any, memory: Any) -> bool:
+    """``prepare`` for a temperature of its own for each row."""
+    both = (np.broadcast_to(x, len(rows)).tolist() for x in (coldness, value))
+    return all(
+        prepare(rows[i : i + 1], cold, own, memory[i : i + 1])
+        for i, (cold, own) in enumerate(zip(*both, strict=True))
+    )
