@@ -7,7 +7,7 @@ import numpy as np
 from softargmax._rows.compiled.gaps import total_of
 from softargmax._rows.compiled.heads import between, rank, unrank
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, log, part
-from softargmax._rows.compiled.vectors import bits_between, low_zeros
+from softargmax._rows.compiled.vectors import MOSTLY, bits_between, first_of
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 12_288  # scores up to which no sample is taken
@@ -84,8 +84,13 @@ def take_between(
 ) -> Any:
     """Of 64 keys the ones in [low, high), and their weights, written from a place on: the next."""
     bits = bits_between(key, start, low, high)
+    for _ in range(MOSTLY):
+        j = start + first_of(bits)
+        near[at], inside[at] = key[j], w[j]
+        at += np.uint64(bits != 0)
+        bits &= bits - np.uint64(1)
     while bits:
-        j = start + low_zeros(bits)
+        j = start + first_of(bits)
         near[at], inside[at] = key[j], w[j]
         at += np.uint64(1)
         bits &= bits - np.uint64(1)

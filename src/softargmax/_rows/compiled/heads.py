@@ -12,7 +12,7 @@ from numba.extending import overload
 
 from softargmax._rows.compiled.gaps import fill
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
-from softargmax._rows.compiled.vectors import bits_between, low_zeros
+from softargmax._rows.compiled.vectors import MOSTLY, bits_between, first_of
 
 # ---------------------------------------------------------------------------- floats in order
 
@@ -137,7 +137,7 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
         for j in range(len(z)):
             hits = np.int32(hits + np.int32((z[j] >= low) & (z[j] < high)))
         room = np.int64(hits)
-    found, scores, at = np.empty(room, np.int64), np.empty(room, z.dtype), np.uint64(0)
+    found, scores, at = np.empty(room + 1, np.int64), np.empty(room + 1, z.dtype), np.uint64(0)
     for b in range(blocks):
         if not reached[b]:
             continue
@@ -148,8 +148,13 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
             some = last
         for k in range(0, BLOCK, 64):
             bits = bits_between(some, np.uint64(k), low, high)
+            for _ in range(MOSTLY):
+                j = np.uint64(k) + first_of(bits)
+                found[at], scores[at] = first + j, some[j]
+                at += np.uint64(bits != 0)
+                bits &= bits - np.uint64(1)
             while bits:
-                j = np.uint64(k) + low_zeros(bits)
+                j = np.uint64(k) + first_of(bits)
                 found[at], scores[at] = first + j, some[j]
                 at += np.uint64(1)
                 bits &= bits - np.uint64(1)

@@ -179,9 +179,12 @@ def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any 
     width = z.shape[-1]
     short = width <= WIDTH and width * math.prod(batch) <= SIZE
     if short and (prior is None or prior.dtype.kind == "b"):
-        rows = rows_of(z, temperature, prior, batch)
-        logits = frozen(rows.z) if prior is None else _masked(rows.z, rows.prior)
-        law = short_law(logits, rows.temperature, batch)
+        if batch or prior is not None:
+            rows = rows_of(z, temperature, prior, batch)
+            logits = frozen(rows.z) if prior is None else _masked(rows.z, rows.prior)
+            law = short_law(logits, rows.temperature, batch)
+        else:  # one row, the common case after a truncation
+            law = short_law(frozen(z), temperature, batch)
         if law is not None:
             return law
     return Compiled(rows_of(z, temperature, prior, batch, top), batch)

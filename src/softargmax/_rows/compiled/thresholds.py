@@ -133,10 +133,13 @@ class CompiledScores(RowScores):
         """
         if rules[0, 0] != BY_MASS:
             none = np.empty(0, self.q.dtype)
-            return surviving(self.q, self.heads, *self._way, rules, none, none)
-        with self:
-            d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
-            return surviving(self.q, self.heads, *self._way, rules, d, w)
+            found, scores = surviving(self.q, self.heads, *self._way, rules, none, none)
+        else:
+            with self:
+                d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
+                found, scores = surviving(self.q, self.heads, *self._way, rules, d, w)
+        scores.setflags(False)  # as kernels take arrays
+        return found, scores
 
 
 def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:
