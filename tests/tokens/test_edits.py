@@ -66,7 +66,7 @@ EDITS = [
     NoRepeatNgram(2, of="prompt", prompt_length=20),
     DRY(0.8, 1.75, 1),
     DRY(0.8, 1.75, 0),
-    DRY(0.8, 1.75, 2, breakers=[3]),
+    DRY(0.8, 1.75, 1, breakers=[3]),
     XTC(0.05, 0.5),
     chain(TopK(15), Temperature(2.0), FrequencyPenalty(0.1), TopP(0.9)),
 ]
@@ -91,6 +91,8 @@ OF_EACH = [
     XTC([0.0, 0.1, 1.0], [0.2, 1.0, 0.5], then=TopK(5)),
 ]
 
+BANS = (Allow, Ban, BanSequences, MinLength, NoRepeatNgram)
+
 
 def widened(x):
     """The same rows of 20 categories within rows that are kept compactly."""
@@ -105,7 +107,7 @@ def test_long_rows_as_short_ones(stage):
         more = np.zeros((*stage.ids.shape[:-1], LONG - 20), bool)
         stage = type(stage)(np.append(stage.ids, more, axis=-1))
     long = stage(Categorical(widened(z), 0.8), HISTORY)
-    assert state_of(long).kept is not None
+    assert state_of(long).kept is not None or isinstance(stage, BANS)
     assert_allclose(long.probs[:, :20], short.probs, rtol=1e-11, atol=1e-300)
     assert (long.probs[:, 20:] == 0).all()
     assert_allclose(short.probs.sum(-1), 1, rtol=1e-13)
@@ -119,10 +121,55 @@ def test_long_rows_as_short_ones(stage):
 
 @pytest.mark.parametrize("stage", EDITS[:-1] + OF_EACH, ids=repr)
 def test_an_edit_gives_its_log_probabilities_as_logits(stage):
-    done = stage(Categorical(Z[:, :20], 0.8), HISTORY)
+    given = Categorical(Z[:, :20], 0.8)
+    done = stage(given, HISTORY)
+    if isinstance(stage, BANS):  # only bans: what is left keeps its logits and its temperature
+        left = done.probs > 0
+        assert (done.logits[left] == given.logits[left]).all()
+        assert done.temperature == 0.8
+        return
     assert_allclose(done.logits, done.log_probs, rtol=1e-12, atol=1e-15)
     assert done.prior is None
     assert done.temperature == 1
+
+
+@pytest.mark.parametrize("width", [6, LONG])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Ban([0]),
+        Ban(np.arange(6) == 0),
+        Allow([1, 2, 4]),
+        Allow(np.arange(6) > 0),
+        NoRepeatNgram(1),
+        BanSequences([[0]]),
+        MinLength(9, 0),
+        LogitBias({0: -inf, 3: 0.5}),
+        SequenceBias({(0,): -inf, (3, 2): 1.0}),
+    ],
+    ids=repr,
+)
+def test_at_temperature_0_the_next_best_is_left(stage, width):
+    z = np.full((2, width), -inf)
+    z[0, :6], z[1, :6] = [3.0, 2.5, 0.0, -1.0, 2.0, -inf], [3.0, 1.0, 1.0, 1.0, 1.0, 0.5]
+    if getattr(getattr(stage, "ids", None), "dtype", None) == bool:
+        stage = type(stage)(np.append(stage.ids, np.zeros(width - 6, bool)))
+    greedy = Categorical(z, [0.0, 1.0])
+    left = stage(greedy, [[0], [0]]).probs
+    assert_array_equal(left[0, :6], [0, 1, 0, 0, 0, 0])
+    assert left[1, 0] == 0
+    assert_allclose(left[1], stage(greedy[1], [0]).probs, rtol=1e-14)
+    last = TopK(1)(greedy)  # and whatever has been dropped stays so
+    if not isinstance(stage, LogitBias | SequenceBias | Allow):
+        with pytest.raises(ValueError, match="must leave a token, got none in row 0"):
+            stage(last, [[0], [0]])
+
+
+def test_what_changes_nothing_gives_back_what_it_got():
+    dist = Categorical(Z[:, :20], 0.8)
+    for stage in (Ban([]), LogitBias({}), RepetitionPenalty(1.3), MinLength(1, 0)):
+        done = stage(dist, [[]] * 3) if not isinstance(stage, MinLength) else stage(dist, HISTORY)
+        assert (done.logits is dist.logits, done.temperature) == (True, 0.8)
 
 
 # ---------------------------------------------------------------------------- each of them

@@ -7,6 +7,7 @@ of single rows.
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,7 +27,7 @@ from softargmax._arrays.namespaces import (
 from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import checked_temperature
 from softargmax._core.state import LOST, Kept, State, joined, of_logits, starts_of
-from softargmax._core.thresholds import goes_row_by_row
+from softargmax._core.thresholds import goes_row_by_row, survivors
 from softargmax._rows.rows import LIMITS, ONE, Temperature, as_rows
 from softargmax._rows.sparse import Sparse
 from softargmax._rows.ways import law_of
@@ -50,7 +51,18 @@ class Change(NamedTuple):
 
 @ignore_fp_errors
 def edited(state: State, changes: list[Change], stage: str) -> State:
-    """Log-probabilities after a change for each row of the batch."""
+    """Log-probabilities after a change for each row of the batch.
+
+    What is banned goes first, which leaves the logits of the others and their temperature: at T = 0
+    the next best is left, whose log-probability was -inf. Where no score is to be changed, that is
+    all.
+    """
+    bans = [_banned(change) for change in changes]
+    if any(map(len, bans)):
+        state = _without(state, bans, stage)
+        changes = [_rest(change) for change in changes]
+    if not any(change.forced or len(change.ids) for change in changes):
+        return state
     if not goes_row_by_row(state):
         return normalised(_checked(_changed(log_probs(state), changes), stage)).named(state)
     rows = scored(state, "log_probs")
@@ -86,6 +98,63 @@ def edited_logits(state: State, changes: list[Change], stage: str) -> State:
     if xp is np and prior is None:  # the memo is NumPy's, and of what no prior hides
         made.memo["top"] = top
     return made
+
+
+def _banned(change: Change) -> Any:
+    """The ids that a change bans."""
+    banned = False if change.forced or change.shift is None else change.shift == -math.inf
+    return change.ids[np.broadcast_to(banned, len(change.ids))]
+
+
+def _rest(change: Change) -> Change:
+    """A change without what it bans."""
+    if change.forced or change.shift is None:
+        return change
+    stays = np.broadcast_to(change.shift > -math.inf, len(change.ids))
+    return Change(*(x[stays] if isinstance(x, np.ndarray) else x for x in change))
+
+
+def _without(state: State, bans: list[Any], stage: str) -> State:
+    """The state without some categories of each row."""
+    width = state.num_categories
+    most = goes_row_by_row(state) and all(2 * len(ids) > width for ids in bans)
+    if state.kept is None and not most:
+        return edited_logits(state, [Change(ids, None, -math.inf) for ids in bans], stage)
+    masks = np.ones((len(bans), width), bool)
+    for mask, ids in zip(masks, bans, strict=True):
+        mask[ids] = False
+    return allowed(state, masks, stage)
+
+
+def allowed(state: State, masks: Iterable[Any], stage: str) -> State:
+    """What masks (K,), one for each row, leave of a state that goes row by row."""
+    found = [
+        np.flatnonzero(mask[own] & alive)
+        for mask, (own, alive) in zip(masks, _alive(state), strict=True)
+    ]
+    check_left(np.array([len(x) > 0 for x in found], bool).reshape(state.batch_shape), stage)
+    return survivors(state, found)
+
+
+def _alive(state: State) -> Iterator[tuple[Any, Any]]:
+    """The categories that each row has, as an index, and whether they have p > 0."""
+    state = state.host()
+    kept, batch = state.kept, state.batch_shape
+    if kept is not None:
+        for row in kept.rows():
+            yield kept.indices[row], True
+        return
+    z = as_rows(state.z, batch)
+    prior = None if state.prior is None else as_rows(state.prior, batch)
+    for i, row in enumerate(z):
+        alive = row > -math.inf
+        yield slice(None), alive if prior is None else alive & (prior[i] > 0)
+
+
+def check_left(left: Any, stage: str) -> None:
+    """Check that every row has a category left."""
+    if any_of(~left):
+        raise ValueError(f"{stage} must leave a token, got none{in_row(~left)}")
 
 
 def _changed(old: Array, changes: list[Change]) -> Array:
@@ -174,9 +243,7 @@ def _checked(scores: Array, stage: str) -> Array:
 def _checked_top(scores: Array, stage: str) -> Array:
     """The largest score of every row, which must have one."""
     top = namespace_of(scores).max(scores, axis=-1)
-    empty = top == -math.inf
-    if any_of(empty):
-        raise ValueError(f"{stage} must leave a token, got none{in_row(empty)}")
+    check_left(~(top == -math.inf), stage)  # NaN where values are hidden
     return top
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._arrays.checks import any_of, check_fits_within, in_row
+from softargmax._arrays.checks import check_fits_within
 from softargmax._arrays.namespaces import copied, is_foreign, namespace_of, to_namespace, to_numpy
 from softargmax._arrays.types import A
+from softargmax._core.renewal import allowed, check_left
 from softargmax._core.state import State
-from softargmax._core.thresholds import goes_row_by_row, survivors
+from softargmax._core.thresholds import goes_row_by_row
 from softargmax._core.variants import masked
-from softargmax._rows.rows import as_rows
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._edits import Choice, Edit
 from softargmax.tokens._history import check_ids, ids_of, tokens_of
@@ -77,10 +77,7 @@ class Allow(Choice):
             return super().__call__(dist, history)
         state = state_of(dist)
         if goes_row_by_row(state):
-            pairs = zip(self._masks(state, history), _alive(state), strict=True)
-            found = [np.flatnonzero(mask[own] & alive) for mask, (own, alive) in pairs]
-            _check_rows(np.array([len(x) > 0 for x in found], bool).reshape(state.batch_shape))
-            return of_state(survivors(state, found))
+            return of_state(allowed(state, self._masks(state, history), "Allow"))
         if state.xp is np or callable(self.ids) or callable(self.bitmask):
             full = (*state.batch_shape, state.num_categories)
             rows = list(self._masks(state, history))
@@ -89,7 +86,7 @@ class Allow(Choice):
             words = self._fitting_words(self.bitmask, state)
             words = words if namespace_of(words) is state.xp else to_numpy(words)
             keep = _bits_in(to_namespace(words, state.xp, state.z), state.num_categories)
-        _check_rows(state.xp.any(state.support & keep, axis=-1))
+        check_left(state.xp.any(state.support & keep, axis=-1), "Allow")
         return of_state(masked(state, keep))
 
     def _masks(self, state: State, history: History) -> Iterator[Any]:
@@ -167,23 +164,3 @@ def _mask(found: Any, width: int) -> Any:
     mask = np.zeros(width, bool)
     mask[ids] = True
     return mask
-
-
-def _alive(state: State) -> Iterator[tuple[Any, Any]]:
-    """The categories that each row has, as an index, and whether they have p > 0."""
-    state = state.host()
-    kept, batch = state.kept, state.batch_shape
-    if kept is not None:
-        for row in kept.rows():
-            yield kept.indices[row], True
-        return
-    z = as_rows(state.z, batch)
-    prior = None if state.prior is None else as_rows(state.prior, batch)
-    for i, row in enumerate(z):
-        alive = row > -math.inf
-        yield slice(None), alive if prior is None else alive & (prior[i] > 0)
-
-
-def _check_rows(left: Any) -> None:
-    if any_of(~left):
-        raise ValueError(f"Allow must leave a token, got none{in_row(~left)}")
