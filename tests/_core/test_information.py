@@ -206,3 +206,11 @@ def test_score_keeps_its_digits_next_to_one():
     np.testing.assert_allclose(s, [np.exp(-40), -np.exp(-40)], rtol=1e-14)
     f = Categorical([0.0, -40.0]).fisher_information()
     np.testing.assert_allclose(f, np.exp(-40) * np.array([[1, -1], [-1, 1]]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("width", [2, 300, 2000])
+def test_a_category_without_axes_has_a_number_for_a_log_probability(width):
+    dist = Categorical(np.linspace(0, 1, width))
+    for category in (1, np.int64(1), np.array(1), np.array(1, np.int32)):
+        for found in (dist.log_prob(category), dist.prob(category)):
+            assert type(found) is np.float64

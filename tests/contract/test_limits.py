@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softargmax import Categorical, log_softargmax, smooth_max, softargmax
+from softargmax import (
+    Categorical,
+    RelaxedCategorical,
+    log_softargmax,
+    smooth_max,
+    softargmax,
+)
 
 INF = np.inf
 BIG = {np.float64: 1.7e308, np.float32: 3.4e38}
@@ -222,6 +228,8 @@ def test_callers_who_make_numpy_raise_are_not_disturbed(dtype):
         Categorical.from_weights(np.array([1e-40, 1, 1e-38], dtype)).entropy()
         Categorical.from_energies(z, 1e-310).sample_counts(2**62, rng=0)
         Categorical(z, coldness=1e-320).temperature  # noqa: B018
+        relaxed = RelaxedCategorical(z, 0.1)
+        relaxed.log_prob_of_log(relaxed.log_sample(rng=0))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -119,6 +119,13 @@ def test_kl_regularized_plays_what_the_reference_plays(dtype):
         kl_regularized([1.0, -math.inf, -math.inf, 1.0], best, 1)
 
 
+def test_a_reference_beyond_the_range_of_the_values_is_quiet():
+    reference = Categorical([0.0, -1e39, -3.0])
+    with np.errstate(all="raise"):
+        found = kl_regularized(np.zeros(3, np.float32), reference, 1.0).probs
+    np.testing.assert_allclose(found, reference.probs, rtol=1e-6)
+
+
 def test_kl_regularized_trades_value_against_divergence():
     rng = np.random.default_rng(0)
     reference = Categorical(rng.normal(size=(5, 4)), prior=[1, 1, 0, 1])

@@ -92,6 +92,7 @@ OF_EACH = [
 ]
 
 BANS = (Allow, Ban, BanSequences, MinLength, NoRepeatNgram)
+HEATS = (Temperature, DynamicTemperature)
 
 
 def widened(x):
@@ -107,7 +108,7 @@ def test_long_rows_as_short_ones(stage):
         more = np.zeros((*stage.ids.shape[:-1], LONG - 20), bool)
         stage = type(stage)(np.append(stage.ids, more, axis=-1))
     long = stage(Categorical(widened(z), 0.8), HISTORY)
-    assert state_of(long).kept is not None or isinstance(stage, BANS)
+    assert state_of(long).kept is not None or isinstance(stage, BANS + HEATS)
     assert_allclose(long.probs[:, :20], short.probs, rtol=1e-11, atol=1e-300)
     assert (long.probs[:, 20:] == 0).all()
     assert_allclose(short.probs.sum(-1), 1, rtol=1e-13)
@@ -127,6 +128,9 @@ def test_an_edit_gives_its_log_probabilities_as_logits(stage):
         left = done.probs > 0
         assert (done.logits[left] == given.logits[left]).all()
         assert done.temperature == 0.8
+        return
+    if isinstance(stage, HEATS):
+        assert done.logits is given.logits
         return
     assert_allclose(done.logits, done.log_probs, rtol=1e-12, atol=1e-15)
     assert done.prior is None
@@ -152,7 +156,7 @@ def test_an_edit_gives_its_log_probabilities_as_logits(stage):
 def test_at_temperature_0_the_next_best_is_left(stage, width):
     z = np.full((2, width), -inf)
     z[0, :6], z[1, :6] = [3.0, 2.5, 0.0, -1.0, 2.0, -inf], [3.0, 1.0, 1.0, 1.0, 1.0, 0.5]
-    if getattr(getattr(stage, "ids", None), "dtype", None) == bool:
+    if isinstance(stage, Allow | Ban) and not isinstance(stage.ids, tuple):
         stage = type(stage)(np.append(stage.ids, np.zeros(width - 6, bool)))
     greedy = Categorical(z, [0.0, 1.0])
     left = stage(greedy, [[0], [0]]).probs
@@ -173,6 +177,34 @@ def test_what_changes_nothing_gives_back_what_it_got():
 
 
 # ---------------------------------------------------------------------------- each of them
+
+
+@pytest.mark.parametrize("heat", [0.0, 0.5, 1.0, inf, np.array([0.0, 0.8, inf])])
+def test_temperature_multiplies_what_is_there(heat):
+    for first in (0.0, 0.25, inf, np.array([0.0, 0.5, inf]), np.array([2.0, 2.0, 2.0])):
+        dist = Categorical(Z[:, :20], first)
+        done, both = Temperature(heat)(dist), np.broadcast_arrays(np.float64(first), heat)
+        for i in range(3):
+            was, factor = (np.broadcast_to(x, 3)[i] for x in both)
+            now = was if was in (0, inf) else was * factor
+            assert np.broadcast_to(done.temperature, 3)[i] == now
+            assert_allclose(done.probs[i], Categorical(Z[i, :20], now).probs, rtol=1e-13)
+        assert done.logits is dist.logits
+        assert_array_equal(done.tempered(0.8).probs, dist.tempered(0.8).probs)
+    for cold in (-2.0, 0.0, -inf, np.array([-1.0, 2.0, inf])):
+        done = Temperature(heat)(Categorical(Z[:, :20], coldness=cold))
+        for i in range(3):
+            was, by = np.broadcast_to(cold, 3)[i], np.broadcast_to(heat, 3)[i]
+            now = was if was == 0 or abs(was) == inf else was * (1 / by if by else inf)
+            assert np.broadcast_to(done.coldness, 3)[i] == now
+
+
+@pytest.mark.parametrize("width", [20, LONG])
+def test_temperature_of_a_weighted_prior_takes_it_along(width):
+    z, prior = Z[:, :width], np.arange(width) % 4
+    done = Temperature(0.5)(Categorical(z, 2.0, prior=prior))
+    weights = prior**2.0 * np.exp(z)
+    assert_allclose(done.probs, weights / weights.sum(-1, keepdims=True), rtol=1e-11)
 
 
 def test_temperature_rescales_what_it_gets():

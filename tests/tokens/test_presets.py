@@ -197,7 +197,7 @@ def test_one_number_for_each_request():
             repetition_penalty=1.3,
             prompt_length=[2, 0, 1][i],
         )
-        assert_allclose(found[i], own(dist[i], history[i]).probs, rtol=1e-6)
+        assert_allclose(found[i], own(dist[i], history[i]).probs, rtol=3e-6)
         assert made.stages[0].stages[i] == own
     limits = {"top_h": [0.3, 0.5, 0.9], "max_length": [4, 2, 9]}  # numbers, though None is "off"
     ended = preset("transformers", temperature=[*heat[:2], 2.0], forced_eos_token_id=4, **limits)

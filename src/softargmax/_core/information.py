@@ -89,7 +89,7 @@ def log_prob(state: State, category: Given) -> Any:
     if type(category) is np.ndarray and category.shape == state.batch_shape and state.xp is np:
         found = state.law.log_prob_each(category)
         if found is not None:
-            return found
+            return found[()]  # a number where there are no axes
     return _of_category(state, category, "log_probs", -math.inf, log_probs)
 
 

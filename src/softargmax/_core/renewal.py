@@ -25,9 +25,10 @@ from softargmax._arrays.namespaces import (
     widest_float,
 )
 from softargmax._core.information import log_probs, ranking
-from softargmax._core.inputs import checked_temperature
+from softargmax._core.inputs import checked_temperature, inverse
 from softargmax._core.state import LOST, Kept, State, joined, of_logits, starts_of
 from softargmax._core.thresholds import goes_row_by_row, survivors
+from softargmax._core.variants import at_temperature
 from softargmax._rows.rows import LIMITS, ONE, Temperature, as_rows
 from softargmax._rows.sparse import Sparse
 from softargmax._rows.ways import law_of
@@ -213,7 +214,14 @@ def _apply(change: Change, indices: Any, scores: Any) -> None:
 
 @ignore_fp_errors
 def retempered(state: State, temperature: Any, stage: str) -> State:
-    """Log-probabilities of p^(1/t) on the support; ``temperature`` is one, or one per row."""
+    """p^(1/t) on the support; ``temperature`` is one, or one per row.
+
+    The logits stay where no prior has weights. Else the new ones are log-probabilities.
+    """
+    prior = state.prior if state.kept is None else state.kept.prior
+    if prior is None or prior.dtype == (state.xp if state.kept is None else np).bool:
+        heat = checked_temperature(temperature, None, state.xp, state.like)
+        return at_temperature(state, _product(state.temperature, heat, state.xp))
     if not (goes_row_by_row(state) and is_plain(temperature)):
         # The scores before their rounding to log-probabilities.
         heat = checked_temperature(temperature, None, state.xp, state.like)
@@ -221,6 +229,24 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
     t = np.broadcast_to(to_numpy(temperature), state.batch_shape).ravel().tolist()
     temperatures = [Temperature(1 / x if x else math.inf, x) for x in t]
     return of_rows(state, scored(state, "d"), stage, temperatures)
+
+
+def _product(temperature: Temperature, factor: Temperature, xp: Any) -> Temperature:
+    """A temperature times a factor; one of 0 or inf stays what it is, whatever the factor."""
+    given, by = temperature.value, factor.value
+    if given is None:
+        given, by = temperature.coldness, factor.coldness
+    at_limit = (given == 0) | (abs(given) == math.inf)
+    if type(given) is not float:
+        safe = xp.where(at_limit, xp.ones_like(given), given)
+        made: Any = xp.where(at_limit, given, safe * by)
+    elif at_limit:
+        made = given if type(by) is float else xp.full_like(by, given)
+    else:
+        made = given * by
+    if temperature.value is None:
+        return Temperature(made, None)
+    return Temperature(inverse(made, xp), made)
 
 
 def normalised(scores: Array, heat: Temperature = ONE) -> State:

@@ -28,6 +28,7 @@ from softargmax._arrays.weights import checked_mask
 from softargmax._core.inputs import batch_shape, check_one, checked_state, checked_temperature
 from softargmax._core.state import SEEN, State, Whole
 from softargmax._core.support import check_support, masked_prior, meet_categories
+from softargmax._rows.rows import Temperature
 
 
 def indexed(state: State, index: Any) -> State:
@@ -241,12 +242,20 @@ def tempered(
         made = checked_state(state.logits, temperature, coldness, state.prior, copy=True)
         return made.after(state)
     checked = checked_temperature(temperature, coldness, state.xp, state.logits, advise=advise)
-    for part in checked:
+    return at_temperature(state, checked)
+
+
+def at_temperature(state: State, temperature: Temperature) -> State:
+    """The state at a temperature that has been checked."""
+    for part in temperature:
         read_only(part)
-    shape = batch_shape(tuple(state.logits.shape), checked, state.prior)
-    if state.kept is not None and shape == state.batch_shape and all(map(is_plain, checked)):
-        return State.of_survivors(state.xp, checked, shape, state.kept).after(state)
-    return state.replace(temperature=checked, batch_shape=shape)
+    if state.kept is not None and all(map(is_plain, temperature)):
+        full = (*state.batch_shape, state.num_categories)
+        if batch_shape(full, temperature, None) == state.batch_shape:
+            kept = state.kept
+            return State.of_survivors(state.xp, temperature, state.batch_shape, kept).after(state)
+    shape = batch_shape(tuple(state.logits.shape), temperature, state.prior)
+    return state.replace(temperature=temperature, batch_shape=shape)
 
 
 def labelled(state: State, labels: Sequence[object] | None) -> State:

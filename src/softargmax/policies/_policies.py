@@ -229,6 +229,7 @@ def kl_regularized(
     coldness: Like[A] | None = None,
     mask: Like[A] | None = None,
 ) -> Categorical[A]: ...
+@ignore_fp_errors
 @explained
 def kl_regularized(
     values: ArrayLike,

@@ -14,6 +14,7 @@ from softargmax._arrays.namespaces import (
     Shape,
     aligned,
     detached,
+    ignore_fp_errors,
     index_along,
     register_pytree,
     scalar,
@@ -358,6 +359,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
         log_y = xp.where(positive, log_y, -math.inf)
         return self._density(log_y, xp.sum(point, axis=-1), tolerance, "y", outside)
 
+    @ignore_fp_errors
     def log_prob_of_log(self, log_y: ArrayLike) -> A_co:
         """The log-density of y from log y, for low temperatures, where y itself rounds to one-hot.
 

@@ -126,7 +126,8 @@ class DynamicTemperature(Stage):
         share = xp.where(share > 1, xp.ones_like(share), share) ** exponent
         share = xp.where(positive, share, 0 * exponent * xp.ones_like(share))
         t = low + (high - low) * share
-        return of_state(renewal.retempered(state, t, "DynamicTemperature"))
+        # Derivatives in the logits would miss those of the temperature.
+        return of_state(renewal.lost(renewal.retempered(state, t, "DynamicTemperature")))
 
     def _like_entropies(self, name: str, state: State) -> Any:
         value = self._fitting(name, state.batch_shape)
