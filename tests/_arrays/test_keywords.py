@@ -143,7 +143,7 @@ def test_no_public_signature_shows_the_unknown():
         (DIST, "from_probs", "from_weights"),
         (DIST, "ppf", "quantile"),
         (DIST, "rvs", "sample"),
-        (DIST, "pmf", "probs"),
+        (DIST, "pmf", "prob"),
         (DIST.relaxed(1), "rvs", "sample"),
     ],
 )

@@ -177,13 +177,16 @@ def test_a_lost_link_is_an_error_that_says_so(name):
 
 def test_logits_that_stay_the_users_keep_their_derivatives():
     dist = boltzmann(Q, TEMPERATURES)
-    for same in (dist.tempered(2.0), dist.masked(MASK), TopK(2)(dist), greedy(Q).tempered(2.0)):
+    for same in (
+        *(dist.tempered(2.0), Temperature(0.5)(dist), greedy(Q).tempered(2.0)),
+        *(dist.masked(MASK), TopK(2)(dist)),
+    ):
         p = same.probs
         want = (np.eye(4)[1] - p) / np.reshape(same.temperature, (-1, 1))
         want = np.where((p[:, 1:2] > 0) & (p > 0), want, 0)
         assert_allclose(same.score(1), want, atol=1e-15)
     with pytest.raises(ValueError, match="no link to them"):
-        Temperature(0.5)(dist).score(0)
+        LogitBias({0: 1.0})(dist).score(0)
 
 
 def test_values_that_change_afterwards():

@@ -234,7 +234,9 @@ def check_instance(x: object, kind: type, name: str) -> None:
             "Categorical": "; Categorical(logits) makes one, from probabilities from_weights(p)",
             "Stage": "; chain(*stages) makes one of several",
         }.get(kind.__name__, "")
-        got = f"the class {x.__name__}; call it" if isinstance(x, type) else type(x).__name__
+        own = type(x)
+        got = f"{own.__module__}.{own.__name__}" if own.__name__ == kind.__name__ else own.__name__
+        got = f"the class {x.__name__}; call it" if isinstance(x, type) else got
         raise TypeError(f"{name} must be {article} {kind.__name__}, got {got}{hint}")
 
 

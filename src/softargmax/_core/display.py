@@ -99,7 +99,7 @@ def _rows(state: State) -> list[tuple[tuple[int, ...], list[tuple[int | str, flo
 
 @ignore_fp_errors
 def _top(state: State, count: int) -> list[tuple[int | str, float | None]]:
-    from softargmax._core.renewal import scored  # with what truncates, which few programs need
+    from softargmax._core.scored import scored  # with what truncates, which few programs need
 
     indices, log_p = scored(state, "log_probs")[0]  # of a sparse state, of the survivors alone
     if np.isnan(log_p).any():

@@ -30,7 +30,7 @@ from softargmax._arrays.namespaces import (
     widest_float,
 )
 from softargmax._core.information import log_probs, ranking
-from softargmax._core.renewal import Scored, lost, normalised, of_rows, scored
+from softargmax._core.scored import Scored, lost, normalised, of_rows, scored
 from softargmax._core.state import State, of_logits
 from softargmax._core.thresholds import goes_row_by_row
 from softargmax._core.variants import moved

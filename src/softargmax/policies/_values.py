@@ -5,7 +5,7 @@ from typing import Any
 
 from softargmax._arrays.namespaces import Array, ArrayLike
 from softargmax._core.inputs import checked_state
-from softargmax._core.renewal import lost
+from softargmax._core.scored import lost
 from softargmax._core.state import Origin, State, of_logits
 from softargmax._core.variants import spread
 from softargmax._rows.rows import Temperature

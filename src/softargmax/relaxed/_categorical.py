@@ -14,7 +14,6 @@ from softargmax._arrays.namespaces import (
     Shape,
     aligned,
     detached,
-    ignore_fp_errors,
     index_along,
     register_pytree,
     scalar,
@@ -359,7 +358,6 @@ class RelaxedCategorical(Batch, Generic[A_co]):
         log_y = xp.where(positive, log_y, -math.inf)
         return self._density(log_y, xp.sum(point, axis=-1), tolerance, "y", outside)
 
-    @ignore_fp_errors
     def log_prob_of_log(self, log_y: ArrayLike) -> A_co:
         """The log-density of y from log y, for low temperatures, where y itself rounds to one-hot.
 
@@ -394,8 +392,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
                 "log_y must be logarithms of numbers in [0, 1], "
                 f"got another number{checks.in_row(outside)}"
             )
-        total = xp.sum(xp.exp(point), axis=-1)
-        return self._density(point, total, tolerance, "exp(log_y)", outside)
+        return self._density(point, _density.total_of(point), tolerance, "exp(log_y)", outside)
 
     def _density(
         self, log_y: Array, total: Array, tolerance: float, name: str, outside: Array

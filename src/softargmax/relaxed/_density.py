@@ -54,6 +54,13 @@ def log_density(log_y: Array, log_probs: Array, support: Array, tau: Array) -> A
 
 
 @ignore_fp_errors
+def total_of(log_y: Array) -> Array:
+    """Σ y from log y."""
+    xp = namespace_of(log_y)
+    return xp.sum(xp.exp(log_y), axis=-1)
+
+
+@ignore_fp_errors
 def pulled_back(cotangent: Any, soft: Any, beta: Any) -> Any:
     """β·y·(c - Σ c·y) in NumPy, averaged over the first axis of ``soft``; 0 at β = inf."""
     # Relative to the cotangent at the arg max: no cancellation where y is almost one-hot.

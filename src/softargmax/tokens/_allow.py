@@ -10,7 +10,8 @@ import numpy as np
 from softargmax._arrays.checks import check_fits_within
 from softargmax._arrays.namespaces import copied, is_foreign, namespace_of, to_namespace, to_numpy
 from softargmax._arrays.types import A
-from softargmax._core.renewal import allowed, check_left
+from softargmax._core.renewal import allowed
+from softargmax._core.scored import check_left
 from softargmax._core.state import State
 from softargmax._core.thresholds import goes_row_by_row
 from softargmax._core.variants import masked

@@ -1,7 +1,8 @@
 """Edits: stages that change log-probabilities and renormalise, or change the logits as they are.
 
 The result of the first has the new log-probabilities as its logits, at temperature 1 and without a
-prior; the second keep temperature, mask and prior.
+prior; the second keep temperature, mask and prior, and so do bans, and temperatures where no prior
+has weights.
 """
 
 import math
@@ -17,6 +18,7 @@ from softargmax._arrays.namespaces import ignore_fp_errors, is_traced, to_namesp
 from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import information, renewal
 from softargmax._core.renewal import Change
+from softargmax._core.scored import lost
 from softargmax._core.state import State
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._history import check_ids, each_row, id_rows, ids_of
@@ -48,6 +50,10 @@ class Edit(Stage):
 @dataclass(frozen=True, eq=False, repr=False)
 class Temperature(Stage):
     """Apply a temperature: p^(1/t), normalised over the tokens with p > 0.
+
+    It multiplies the temperature of the distribution and leaves its logits. (Where a prior has
+    weights, these are raised to 1/t too, and log-probabilities become the logits.) Penalties after
+    a low temperature hardly matter: put them before it.
 
     Parameters
     ----------
@@ -127,7 +133,7 @@ class DynamicTemperature(Stage):
         share = xp.where(positive, share, 0 * exponent * xp.ones_like(share))
         t = low + (high - low) * share
         # Derivatives in the logits would miss those of the temperature.
-        return of_state(renewal.lost(renewal.retempered(state, t, "DynamicTemperature")))
+        return of_state(lost(renewal.retempered(state, t, "DynamicTemperature")))
 
     def _like_entropies(self, name: str, state: State) -> Any:
         value = self._fitting(name, state.batch_shape)

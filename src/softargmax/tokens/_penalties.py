@@ -61,7 +61,8 @@ class RepetitionPenalty(Penalty):
     on : {"log_probs", "logits"}
         What θ acts on; "logits" are ``dist.logits``: before the temperature of the distribution,
         which stays, as do its mask and prior. A token that a truncation dropped stays dropped.
-        After an edit of log-probabilities, ``dist.logits`` are log-probabilities.
+        Log-probabilities are those after the temperature, and become the logits, at temperature 1;
+        bans and what changes nothing leave logits and temperature as they are.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import numpy as np
 from softargmax._arrays.checks import check_instance
 from softargmax._arrays.namespaces import is_foreign, to_numpy
 from softargmax._arrays.types import A
-from softargmax._core import renewal
+from softargmax._core import scored
 from softargmax._core.variants import rows_of_batch
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._history import tokens_of
@@ -55,7 +55,7 @@ class PerRow(Stage):
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         rows = [state_of(stage(row, own)) for stage, row, own in self._rows(dist, history)]
-        return of_state(renewal.stacked(state_of(dist), rows))
+        return of_state(scored.stacked(state_of(dist), rows))
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> "PerRow":
         """The stages for the next tokens, each updated with the token of its row.
