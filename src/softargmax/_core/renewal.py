@@ -52,7 +52,7 @@ def edited(state: State, changes: list[Change], stage: str) -> State:
     bans = [_banned(change) for change in changes]
     if any(map(len, bans)):
         state = _without(state, bans, stage)
-        changes = [_rest(change) for change in changes]
+        changes = [_rest(change, ids) for change, ids in zip(changes, bans, strict=True)]
     if not any(change.forced or len(change.ids) for change in changes):
         return state
     if not goes_row_by_row(state):
@@ -94,16 +94,25 @@ def edited_logits(state: State, changes: list[Change], stage: str) -> State:
 
 def _banned(change: Change) -> Any:
     """The ids that a change bans."""
-    banned = False if change.forced or change.shift is None else change.shift == -math.inf
-    return change.ids[np.broadcast_to(banned, len(change.ids))]
+    shift = change.shift
+    if change.forced or shift is None:
+        return _NO_IDS
+    if not isinstance(shift, np.ndarray):
+        return change.ids if shift == -math.inf else _NO_IDS
+    return change.ids[shift == -math.inf]
 
 
-def _rest(change: Change) -> Change:
+def _rest(change: Change, banned: Any) -> Change:
     """A change without what it bans."""
-    if change.forced or change.shift is None:
+    if not len(banned):
         return change
-    stays = np.broadcast_to(change.shift > -math.inf, len(change.ids))
+    stays: Any = slice(0)
+    if len(banned) < len(change.ids):
+        stays = change.shift > -math.inf
     return Change(*(x[stays] if isinstance(x, np.ndarray) else x for x in change))
+
+
+_NO_IDS = np.empty(0, np.int64)
 
 
 def _without(state: State, bans: list[Any], stage: str) -> State:
