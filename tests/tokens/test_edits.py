@@ -510,3 +510,22 @@ def test_jax_arrays():
         assert_allclose(found, same, rtol=1e-4, atol=1e-6)
         jitted = jax.jit(lambda x, s=stage: s(Categorical(x, 0.8), HISTORY).probs)(z)
         assert_allclose(jitted, same, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.frameworks
+def test_a_temperature_at_a_limit_has_a_slope_of_0():
+    jax = pytest.importorskip("jax")
+    z = jax.numpy.asarray(Z[:3, :20])
+    heats = jax.numpy.asarray([0.0, 0.5, inf])
+
+    def entropy(by, given):
+        return Temperature(by)(Categorical(z, **given)).entropy().sum()
+
+    for name, value in (("temperature", 0.7), ("coldness", 0.7), ("coldness", -0.7)):
+        rows = jax.numpy.full(3, value)
+        slopes = jax.grad(lambda x, name=name: entropy(heats, {name: x}))(rows)
+        assert (slopes[0], slopes[2]) == (0, 0)
+        assert slopes[1] != 0
+        slopes = jax.grad(lambda x, name=name: entropy(0.5, {name: x}))(heats)
+        assert np.isfinite(slopes).all()
+    assert jax.grad(lambda t: entropy(t, {"temperature": 0.0}))(0.5) == 0

@@ -231,9 +231,12 @@ def _product(temperature: Temperature, factor: Temperature, xp: Any) -> Temperat
     if given is None:
         given, by = temperature.coldness, factor.coldness
     at_limit = (given == 0) | (abs(given) == math.inf)
-    if type(given) is not float:
-        safe = xp.where(at_limit, xp.ones_like(given), given)
-        made: Any = xp.where(at_limit, given, safe * by)
+    if type(given) is not float:  # both branches of each ``where`` have finite derivatives
+        by = to_namespace(by, xp, given, given.dtype)
+        one, endless = xp.ones_like(given), xp.abs(by) == math.inf
+        made: Any = xp.where(at_limit, one, given) * xp.where(endless, one, by)
+        far = xp.where(given > 0, math.inf * one, -math.inf * one)
+        made = xp.where(at_limit, given, xp.where(endless, far, made))
     elif at_limit:
         made = given if type(by) is float else xp.full_like(by, given)
     else:
