@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softargmax import (
-    Categorical,
-    RelaxedCategorical,
-    log_softargmax,
-    smooth_max,
-    softargmax,
-)
+from softargmax import Categorical, RelaxedCategorical, log_softargmax, smooth_max, softargmax
 
 INF = np.inf
 BIG = {np.float64: 1.7e308, np.float32: 3.4e38}

@@ -23,6 +23,7 @@ from softargmax._core.information import log_probs, ranking
 from softargmax._core.inputs import checked_temperature, inverse
 from softargmax._core.scored import check_left, lost, normalised, of_rows, scored
 from softargmax._core.state import State
+from softargmax._core.support import is_weighted
 from softargmax._core.thresholds import goes_row_by_row, survivors
 from softargmax._core.variants import at_temperature
 from softargmax._rows.rows import LIMITS, Temperature, as_rows
@@ -39,6 +40,9 @@ class Change(NamedTuple):
     shift: Any  # None for 0
     forced: bool = False  # whether these alone are left, with the shift for a score
     above: Any = None  # the factor where a score is above 0, as no log-probability is; None: same
+
+
+_NO_IDS = np.empty(0, np.int64)
 
 
 @ignore_fp_errors
@@ -112,9 +116,6 @@ def _rest(change: Change, banned: Any) -> Change:
     return Change(*(x[stays] if isinstance(x, np.ndarray) else x for x in change))
 
 
-_NO_IDS = np.empty(0, np.int64)
-
-
 def _without(state: State, bans: list[Any], stage: str) -> State:
     """The state without some categories of each row."""
     width = state.num_categories
@@ -140,16 +141,12 @@ def allowed(state: State, masks: Iterable[Any], stage: str) -> State:
 def _alive(state: State) -> Iterator[tuple[Any, Any]]:
     """The categories that each row has, as an index, and whether they have p > 0."""
     state = state.host()
-    kept, batch = state.kept, state.batch_shape
-    if kept is not None:
-        for row in kept.rows():
-            yield kept.indices[row], True
-        return
-    z = as_rows(state.z, batch)
-    prior = None if state.prior is None else as_rows(state.prior, batch)
-    for i, row in enumerate(z):
-        alive = row > -math.inf
-        yield slice(None), alive if prior is None else alive & (prior[i] > 0)
+    if state.kept is not None:
+        for row in state.kept.rows():
+            yield state.kept.indices[row], True
+    else:
+        for alive in as_rows(state.support, state.batch_shape):
+            yield slice(None), alive
 
 
 def _changed(old: Array, changes: list[Change]) -> Array:
@@ -212,13 +209,11 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
 
     The logits stay where no prior has weights. Else the new ones are log-probabilities.
     """
-    prior = state.prior if state.kept is None else state.kept.prior
-    if prior is None or prior.dtype == (state.xp if state.kept is None else np).bool:
-        heat = checked_temperature(temperature, None, state.xp, state.like)
+    heat = checked_temperature(temperature, None, state.xp, state.like)
+    if not is_weighted(state):
         return at_temperature(state, _product(state.temperature, heat, state.xp))
     if not (goes_row_by_row(state) and is_plain(temperature)):
         # The scores before their rounding to log-probabilities.
-        heat = checked_temperature(temperature, None, state.xp, state.like)
         return normalised(_checked(ranking(state), stage), heat).named(state)
     t = np.broadcast_to(to_numpy(temperature), state.batch_shape).ravel().tolist()
     temperatures = [Temperature(1 / x if x else math.inf, x) for x in t]
@@ -254,5 +249,5 @@ def _checked(scores: Array, stage: str) -> Array:
 def _checked_top(scores: Array, stage: str) -> Array:
     """The largest score of every row, which must have one."""
     top = namespace_of(scores).max(scores, axis=-1)
-    check_left(~(top == -math.inf), stage)  # NaN where values are hidden
+    check_left(top != -math.inf, stage)  # NaN, where values are hidden, is left
     return top

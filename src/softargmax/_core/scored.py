@@ -20,6 +20,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._core.information import log_probs
 from softargmax._core.state import LOST, Kept, State, joined, of_logits, starts_of
+from softargmax._core.support import is_weighted
 from softargmax._core.thresholds import goes_row_by_row
 from softargmax._rows.rows import ONE, Temperature, as_rows
 from softargmax._rows.sparse import Sparse
@@ -88,8 +89,7 @@ def _logits_of(row: State, plain: bool) -> tuple[Scored, Temperature, Any]:
     host = row.host() if plain else row
     kept = host.kept if plain else None
     prior = host.prior if kept is None else kept.prior
-    weighted = prior is not None and prior.dtype != host.xp.bool
-    if weighted or row.temperature.value is None:
+    if is_weighted(row) or row.temperature.value is None:
         scores = _living(*scored(row, "log_probs")[0]) if plain else (None, log_probs(row))
         return scores, ONE, None
     top = row.memo.get("top") if prior is None else None

@@ -6,7 +6,7 @@ import numpy as np
 
 from softargmax._arrays.checks import any_of, check_fits, check_width, first_of, in_row
 from softargmax._arrays.namespaces import Array, Namespace, Shape, aligned, copied, kind_of
-from softargmax._core.state import support_of
+from softargmax._core.state import State, support_of
 
 
 def meet_categories(shape: Shape, num_categories: int, batch: Shape, name: str) -> Shape:
@@ -26,6 +26,15 @@ def meet_rows(shape: Shape, batch: Shape, name: str) -> Shape:
             f"{name} with every row: drop the last axis (log_probs has all categories at once)"
         )
     return check_fits(shape, batch, name)
+
+
+def is_weighted(state: State) -> bool:
+    """Whether there is a prior that is more than a mask."""
+    if state.kept is None:
+        prior, xp = state.prior, state.xp
+    else:
+        prior, xp = state.kept.prior, np
+    return prior is not None and prior.dtype != xp.bool
 
 
 def masked_prior(prior: Array | None, mask: Array, xp: Namespace, *, copy: bool) -> Array:

@@ -27,6 +27,7 @@ from softargmax._arrays.namespaces import (
 )
 from softargmax._core.information import ranking
 from softargmax._core.state import SEEN, Kept, State, Whole, joined, starts_of
+from softargmax._core.support import is_weighted
 from softargmax._core.variants import masked
 from softargmax._rows.bounds import by_mass, by_rank, by_ratio
 from softargmax._rows.few import MANY
@@ -52,7 +53,7 @@ class ArrayScores:
     def _scores(self) -> Array:
         """What orders the categories as d does, before its rounding; -inf where p = 0."""
         state, xp = self.state, self.xp
-        if not (state.prior is None or state.prior.dtype == xp.bool):
+        if is_weighted(state):
             return self.d
         cold = to_namespace(state.coldness, xp, state.z)[..., None]
         usual = (cold > 1e-30) & (cold < 1e30)
