@@ -6,12 +6,13 @@ make the new state; of all others a mask is multiplied into the prior.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from softargmax._arrays.checks import check_fits_within
 from softargmax._arrays.namespaces import (
     Array,
     ignore_fp_errors,
@@ -22,20 +23,19 @@ from softargmax._arrays.namespaces import (
     is_traced,
     running_sum,
     to_namespace,
-    to_numpy,
     widest_float,
 )
 from softargmax._core.information import ranking
 from softargmax._core.state import SEEN, Kept, State, Whole, joined, starts_of
 from softargmax._core.support import is_weighted
 from softargmax._core.variants import masked
-from softargmax._rows.bounds import by_mass, by_rank, by_ratio
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
+from softargmax._rows.rules import Rule, Rules, by_mass, by_rank, by_ratio
 from softargmax._rows.thresholds import SLACK, Row, RowScores, surviving
 
-__all__ = ["Rule", "Scores", "by_mass", "by_rank", "by_ratio", "survivors", "truncated"]
+__all__ = ["Rule", "Rules", "Scores", "by_mass", "by_rank", "by_ratio", "survivors", "truncated"]
 
 
 class ArrayScores:
@@ -177,16 +177,6 @@ class ArrayScores:
 Scores: TypeAlias = RowScores | ArrayScores
 
 
-class Rule(NamedTuple):
-    """A truncation: what has a key of at least the bound stays."""
-
-    bound: Callable[[Scores, Any], Any]  # from the scores and the rule's one parameter
-    parameter: Any = None  # a number, or an array that fits the batch
-    key: Callable[[Scores], Any] | None = None  # what is compared with the bound; None for d
-    least: Any = 1  # so many of the largest keys stay in any case, ties with the last included
-    exact: bool = False  # whether the bound is a key itself, to be met without slack
-
-
 def goes_row_by_row(state: State) -> bool:
     """Whether survivors are kept: for long rows that NumPy can read, without gradient."""
     if state.kept is not None:
@@ -196,17 +186,21 @@ def goes_row_by_row(state: State) -> bool:
     return state.xp is np or all(map(is_plain, (state.logits, *state.temperature, state.prior)))
 
 
-def truncated(state: State, *rules: Rule) -> State:
+def truncated(state: State, rules: Rules) -> State:
     """What survives of a distribution after rules, each of which sees what the last one left."""
+    batch = state.batch_shape
+    if not rules.of_numbers:
+        for rule in rules:
+            check_fits_within(tuple(getattr(rule.parameter, "shape", ())), batch, rule.name)
     if not goes_row_by_row(state):
         for rule in rules:
             state = _masked_by(rule, state)
         return state
-    pairs = zip(_rows(state), _of_each_row(rules, state), strict=False)
+    pairs = zip(_rows(state), rules.of_each_row(batch), strict=False)
     found = [surviving(row, own) for row, own in pairs]
     made = survivors(state, [positions for positions, _ in found], [z for _, z in found])
     dense = state.kept is None and state.prior is None
-    if dense and "top" in state.memo and all(rule.key is None for rule in rules):
+    if dense and rules.on_d and "top" in state.memo:
         # The largest logit survives every rule on d; where β < 0 the law does not use it.
         made.memo["top"] = state.memo["top"]
     return made
@@ -231,29 +225,6 @@ def _column(x: Any, state: State) -> Any:
         return None
     found = to_namespace(x, state.xp, state.z, widest_float(state.xp))
     return found[..., None] if found.ndim else found
-
-
-def _of_each_row(rules: tuple[Rule, ...], state: State) -> Iterable[tuple[Rule, ...]]:
-    """The rules for each row, whose parameters and least counts are numbers."""
-    for rule in rules:
-        if hasattr(rule.parameter, "shape") or hasattr(rule.least, "shape"):
-            return zip(*(_numbers(own, state) for own in rules), strict=False)
-    return repeat(rules)
-
-
-def _numbers(rule: Rule, state: State) -> Iterable[Rule]:
-    """A rule for each row, whose parameter and least are numbers."""
-    arrays = {
-        name: np.broadcast_to(to_numpy(x), state.batch_shape).ravel().tolist()
-        for name in ("parameter", "least")
-        if hasattr(x := getattr(rule, name), "shape")
-    }
-    if not arrays:
-        return repeat(rule)
-    return [
-        rule._replace(**dict(zip(arrays, own, strict=True)))
-        for own in zip(*arrays.values(), strict=True)
-    ]
 
 
 def _rows(state: State) -> list[Row]:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from softargmax._arrays.namespaces import ignore_fp_errors
-from softargmax._rows.bounds import table_of
 from softargmax._rows.centre import FLOOR, centre, multiply
 from softargmax._rows.engine import kernels
 from softargmax._rows.memory import Scratch, kept
 from softargmax._rows.rows import LIFT, LIMITS, ONE, Rows, Temperature
+from softargmax._rows.rules import Rules
 from softargmax._rows.sums import LONG, dot, row_sums
 
 GROUP = 32  # scores that are compared before the k largest are looked for
@@ -308,20 +308,19 @@ class Row(NamedTuple):
     heads: Any = None  # the largest of groups
 
 
-def surviving(row: Row, rules: tuple[Any, ...]) -> tuple[Any, Any]:
+def surviving(row: Row, rules: Rules) -> tuple[Any, Any]:
     """The ascending positions of what survives rules, one after another, and its logits."""
     fast = kernels()
-    if fast is None:
-        scores: Any = RowScores.of(*row[:4])
-        table = None
+    scores: Any = RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
+    if fast is None or rules.table is None:
+        found, some = _staying(scores, rules)
     else:
-        scores, table = fast.CompiledScores.of(*row), table_of(rules)
-    found, some = _staying(scores, rules) if table is None else scores.surviving(table)
+        found, some = scores.surviving(rules.table)
     return found, some if scores.are_logits else row.z.take(found)
 
 
 @ignore_fp_errors
-def _staying(scores: RowScores, rules: tuple[Any, ...]) -> tuple[Any, Any]:
+def _staying(scores: RowScores, rules: Rules) -> tuple[Any, Any]:
     """The ascending positions of what survives rules, and its scores."""
     found = some = None
     for rule in rules:

@@ -48,6 +48,10 @@ class Parameters(metaclass=Explained):
     def __deepcopy__(self, memo: Any) -> Self:
         return self  # as of all that never changes
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was made on first use."""
+        return {name: x for name, x in self.__dict__.items() if not name.startswith("_")}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: _locked(x) for name, x in state.items()})
 

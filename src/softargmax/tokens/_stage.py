@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from softargmax._arrays.checks import check_instance
-from softargmax._arrays.namespaces import Shape
 from softargmax._arrays.types import A
-from softargmax._core.thresholds import Rule, truncated
+from softargmax._core.thresholds import Rule, Rules, truncated
+from softargmax._rows.memory import kept
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._parameters import Parameters
 
@@ -32,8 +32,9 @@ class Stage(Parameters):
         """Whether no other stage may follow this one in a chain."""
         return False
 
-    def _rule(self, batch: Shape) -> Rule | None:  # noqa: ARG002
-        """What a truncation of a batch keeps, where that is all that the stage does."""
+    @property
+    def _rule(self) -> Rule | None:
+        """What a truncation keeps, where that is all that the stage does."""
         return None
 
     @property
@@ -152,15 +153,26 @@ class Chain(Stage):
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         check_instance(dist, Categorical, "dist")
-        batch = dist.batch_shape
-        rules: list[Rule] = []  # of truncations in a row, which make no distribution between them
-        for stage in self.stages:
-            rule = stage._rule(batch)
-            if rule is not None:
-                rules.append(rule)
+        for step in self._steps:
+            if isinstance(step, Rules):
+                dist = of_state(truncated(state_of(dist), step), type(dist))
             else:
-                dist, rules = stage(_truncated(dist, rules), history), []
-        return _truncated(dist, rules)
+                dist = step(dist, history)
+        return dist
+
+    @kept
+    def _steps(self) -> tuple[Stage | Rules, ...]:
+        """The stages; truncations in a row are one step, and make no distribution between them."""
+        steps: list[Stage | Rules] = []
+        for stage in self.stages:
+            rule = stage._rule
+            if rule is None:
+                steps.append(stage)
+            elif steps and isinstance(steps[-1], Rules):
+                steps[-1] = Rules((*steps[-1], rule))
+            else:
+                steps.append(Rules((rule,)))
+        return tuple(steps)
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:
         """The chain for the next token: each of its stages updated.
@@ -178,10 +190,6 @@ class Chain(Stage):
             made.append(first.updated(dist, token, history))
             dist = first(dist, history) if rest.adaptive else dist
         return Chain((*made, *rest.stages))
-
-
-def _truncated(dist: Categorical, rules: list[Rule]) -> Categorical:
-    return of_state(truncated(state_of(dist), *rules), type(dist)) if rules else dist
 
 
 def chain(*stages: Stage) -> Chain:

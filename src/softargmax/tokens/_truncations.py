@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from softargmax._arrays.checks import check_instance, count
-from softargmax._arrays.namespaces import Shape, namespace_of
+from softargmax._arrays.namespaces import namespace_of
 from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import thresholds
-from softargmax._core.thresholds import Rule, Scores
+from softargmax._core.thresholds import Rule, Rules, Scores
 from softargmax._rows.memory import kept
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
@@ -31,32 +31,19 @@ class Truncation(Stage):
         self._set("min_keep", count(self.min_keep, "min_keep", 1, 2**62))
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
-        state = state_of(dist)
-        return of_state(thresholds.truncated(state, self._own(state.batch_shape)), type(dist))
+        return of_state(thresholds.truncated(state_of(dist), self._rules), type(dist))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: x for name, x in self.__dict__.items() if name != "_fixed"}
-
-    def _rule(self, batch: Shape) -> Rule | None:
+    @property
+    def _rule(self) -> Rule | None:
         # A subclass may do more when it is called.
-        return self._own(batch) if type(self).__call__ is Truncation.__call__ else None
-
-    def _own(self, batch: Shape) -> Rule:
-        if "_fixed" in self.__dict__:  # made before, so that the parameter is a number
-            return self._fixed
-        name = next(iter(self._intervals), None)
-        if name is None or not hasattr(getattr(self, name), "shape"):
-            return self._fixed
-        return self._made(self._fitting(name, batch))
+        return self._rules[0] if type(self).__call__ is Truncation.__call__ else None
 
     @kept
-    def _fixed(self) -> Rule:
-        """The rule of a number, which every batch fits."""
-        name = next(iter(self._intervals), None)
-        return self._made(None if name is None else getattr(self, name))
-
-    def _made(self, parameter: Any) -> Rule:
-        return Rule(self._bound, parameter, self._key, self._least(parameter), self._exact)
+    def _rules(self) -> Rules:
+        name = next(iter(self._intervals), "")
+        parameter = getattr(self, name) if name else None
+        least = self._least(parameter)
+        return Rules([Rule(self._bound, parameter, self._key, least, self._exact, name)])
 
     # The smallest key that is kept, from the scores and the parameter, which is that of one row, or
     # a column for all: a method, or one of the common bounds, which kernels know.

@@ -8,7 +8,7 @@ from softargmax._arrays.checks import check_instance, count
 from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import thresholds
 from softargmax._core.mixtures import log_sides, mixed
-from softargmax._core.thresholds import Rule, Scores
+from softargmax._core.thresholds import Rule, Rules, Scores
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
 
@@ -71,9 +71,8 @@ class XTC(Stage):
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         state = state_of(dist)
-        threshold = self._fitting("threshold", state.batch_shape)
-        rule = Rule(self._bound, threshold, _falling, exact=True)
-        rest = of_state(thresholds.truncated(state, rule))
+        rule = Rule(self._bound, self.threshold, _falling, exact=True, name="threshold")
+        rest = of_state(thresholds.truncated(state, Rules([rule])))
         whole = dist
         if self.then is not None:
             whole, rest = self.then(whole, history), self.then(rest, history)

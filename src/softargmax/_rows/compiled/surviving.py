@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from softargmax._rows.bounds import BY_MASS, BY_RATIO
 from softargmax._rows.compiled.crossing import crossing
 from softargmax._rows.compiled.heads import between, largest, reaching
 from softargmax._rows.compiled.masses import weigh
 from softargmax._rows.compiled.maths import kernel, log, part
+from softargmax._rows.rules import BY_MASS, BY_RATIO
 from softargmax._rows.thresholds import EPS, SLACK
 
 

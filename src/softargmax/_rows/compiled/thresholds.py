@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from softargmax._rows.bounds import BY_MASS
 from softargmax._rows.compiled.crossing import crossing
 from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
 from softargmax._rows.compiled.heads import between, heads_of, heads_of_rows, largest, reaching
@@ -15,6 +14,7 @@ from softargmax._rows.compiled.surviving import surviving
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import ONE, Temperature
+from softargmax._rows.rules import BY_MASS
 from softargmax._rows.thresholds import EPS, RowScores
 
 

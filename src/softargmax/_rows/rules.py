@@ -1,0 +1,86 @@
+"""Rules of truncations: what has a key of at least some bound stays."""
+
+import math
+from collections.abc import Callable, Iterable
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays.namespaces import Shape, to_numpy
+from softargmax._rows.memory import kept
+
+
+class Rule(NamedTuple):
+    """A truncation: what has a key of at least the bound stays."""
+
+    bound: Callable[[Any, Any], Any]  # from the scores and the rule's one parameter
+    parameter: Any = None  # a number, or an array that fits the batch
+    key: Callable[[Any], Any] | None = None  # what is compared with the bound; None for d
+    least: Any = 1  # so many of the largest keys stay in any case, ties with the last included
+    exact: bool = False  # whether the bound is a key itself, to be met without slack
+    name: str = ""  # the parameter's
+
+
+class Rules(tuple[Rule, ...]):
+    """Rules, one after another, each of which sees what the last one left."""
+
+    @kept
+    def of_numbers(self) -> bool:
+        """Whether they are those of every row."""
+        return not any(hasattr(x, "shape") for one in self for x in (one.parameter, one.least))
+
+    @kept
+    def on_d(self) -> bool:
+        """Whether all compare d, so that the likeliest stays."""
+        return all(one.key is None for one in self)
+
+    @kept
+    def table(self) -> Any:
+        """Their kinds, parameters and least counts, if a kernel knows all of them; else None."""
+        if not (self.of_numbers and self.on_d and all(one.bound in KINDS for one in self)):
+            return None
+        return np.array([(KINDS[one.bound], one.parameter, one.least) for one in self], np.float64)
+
+    def of_each_row(self, batch: Shape) -> "Iterable[Rules]":
+        """The rules of each row of a batch, whose parameters and least counts are numbers."""
+        if self.of_numbers:
+            return repeat(self)
+        return map(Rules, zip(*(_numbers(one, batch) for one in self), strict=False))
+
+
+def _numbers(rule: Rule, batch: Shape) -> Iterable[Rule]:
+    """A rule for each row, whose parameter and least are numbers."""
+    arrays = {
+        name: np.broadcast_to(to_numpy(x), batch).ravel().tolist()
+        for name in ("parameter", "least")
+        if hasattr(x := getattr(rule, name), "shape")
+    }
+    if not arrays:
+        return repeat(rule)
+    return [
+        rule._replace(**dict(zip(arrays, own, strict=True)))
+        for own in zip(*arrays.values(), strict=True)
+    ]
+
+
+# ---------------------------------------------------------------------------- bounds
+
+
+def by_rank(_scores: Any, _parameter: Any) -> Any:
+    """No key: what stays is the least count."""
+    return math.inf
+
+
+def by_ratio(scores: Any, ratio: Any) -> Any:
+    """The key of what is so many times as likely as the likeliest."""
+    return scores.xp.log(ratio)
+
+
+def by_mass(scores: Any, mass: Any) -> Any:
+    """The last key of the smallest set of the largest keys with this mass."""
+    return scores.mass_threshold(mass)
+
+
+BY_RANK, BY_RATIO, BY_MASS = range(3)
+KINDS: dict[Any, int] = {by_rank: BY_RANK, by_ratio: BY_RATIO, by_mass: BY_MASS}  # kernels' own
