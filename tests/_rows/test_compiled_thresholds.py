@@ -14,7 +14,7 @@ from softargmax._rows.rows import Temperature
 from softargmax._rows.thresholds import RowScores
 
 ENGINES = ("numba",)
-WIDTHS = [1, 2, 15, 16, 17, 255, 256, 257, 1023, 4096, 5000, 12_288, 12_289, 20_001]
+WIDTHS = [1, 2, 15, 16, 17, 50, 64, 65, 255, 256, 257, 1023, 4096, 5000, 12_288, 12_289, 20_001]
 WARM = [Temperature(1.0, 1.0), Temperature(1.25, 0.8), Temperature(1 / 0.7, 0.7)]
 WARM += [Temperature(3.1, None)]
 BOUNDS = [0.0, -1e-3, -1.0, -3.5, -80.0, -1e6, 0.5]

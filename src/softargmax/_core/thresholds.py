@@ -15,6 +15,7 @@ import numpy as np
 from softargmax._arrays.checks import check_fits_within
 from softargmax._arrays.namespaces import (
     Array,
+    Shape,
     ignore_fp_errors,
     index_along,
     index_dtype,
@@ -181,7 +182,7 @@ def goes_row_by_row(state: State) -> bool:
     """Whether survivors are kept: for long rows that NumPy can read, without gradient."""
     if state.kept is not None:
         return True
-    if state.num_categories < MANY:
+    if state.z.shape[-1] < MANY:
         return False
     return state.xp is np or all(map(is_plain, (state.logits, *state.temperature, state.prior)))
 
@@ -196,9 +197,12 @@ def truncated(state: State, rules: Rules) -> State:
         for rule in rules:
             state = _masked_by(rule, state)
         return state
-    pairs = zip(_rows(state), rules.of_each_row(batch), strict=False)
-    found = [surviving(row, own) for row, own in pairs]
-    made = survivors(state, [positions for positions, _ in found], [z for _, z in found])
+    positions, logits = [], []
+    for row, own in zip(_rows(state), rules.of_each_row(batch), strict=False):
+        found, z = surviving(row, own)
+        positions.append(found)
+        logits.append(z)
+    made = survivors(state, positions, logits)
     dense = state.kept is None and state.prior is None
     if dense and rules.on_d and "top" in state.memo:
         # The largest logit survives every rule on d; where β < 0 the law does not use it.
@@ -253,32 +257,31 @@ def survivors(state: State, positions: list[Any], logits: list[Any] | None = Non
 
     ``logits``, of each row, spare gathering them; those of a sparse state are among what it keeps.
     """
-    batch = state.batch_shape
-    if state.kept is not None:
-        starts = state.kept.starts
+    batch, kept = state.batch_shape, state.kept
+    if kept is not None:
+        starts = kept.starts
         own = (
             positions
             if len(positions) == 1
             else [found + start for found, start in zip(positions, starts, strict=False)]
         )
-        made = State.of_survivors(state.xp, state.temperature, batch, state.kept.take(own))
+        made = State.of_survivors(state.xp, state.temperature, batch, kept.take(own))
         return made.after(state)
     host = state.host()
-    prior = None if host.prior is None else as_rows(host.prior, batch)
+    z, prior = host.z, host.prior
     kept = Kept(
         joined(positions, np.int64),
         starts_of(positions),
-        _gathered(as_rows(host.z, batch), positions)
-        if logits is None
-        else joined(logits, host.dtype),
-        None if prior is None else _gathered(prior, positions),
-        state.num_categories,
+        _gathered(z, batch, positions) if logits is None else joined(logits, z.dtype),
+        None if prior is None else _gathered(prior, batch, positions),
+        z.shape[-1],
         Whole(state.logits, state.z, state.prior),
     )
     return State.of_survivors(state.xp, state.temperature, batch, kept).after(state)
 
 
-def _gathered(rows: Any, positions: list[Any]) -> Any:
+def _gathered(x: Any, batch: Shape, positions: list[Any]) -> Any:
+    rows = as_rows(x, batch)
     if len(positions) == 1:
         return rows[0].take(positions[0])
-    return joined([row.take(found) for row, found in zip(rows, positions, strict=True)], rows.dtype)
+    return joined([row.take(found) for row, found in zip(rows, positions, strict=True)], x.dtype)

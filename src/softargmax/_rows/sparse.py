@@ -19,7 +19,7 @@ class Sparse(Law):
         self.laws = laws  # of one row each, without batch axes
         self.indices = indices  # of the survivors, ascending
         self.batch = batch
-        self.width, self.dtype = width, np.dtype(dtype)
+        self.width, self.dtype = width, dtype
 
     def make_d(self) -> Any:
         return self._scattered(lambda law: law.d, -np.inf)

@@ -11,6 +11,7 @@ from softargmax._rows.compiled.vectors import MOSTLY, bits_between, first_of
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 12_288  # scores up to which no sample is taken
+_FEW = 64  # scores of which each is compared with all: of 50, in 0.6 of the time
 _BINS = 1024
 _HEAVY = 1024  # a category heavier than this part of the goal is always in the second sample
 _STEPS = 4  # halvings of a bracket before what is outside of it is dropped
@@ -171,6 +172,8 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
     order may disagree by a rounding, all keys.
     """
     width, ends = len(d), np.empty(2, d.dtype)
+    if width <= _FEW:
+        return crossing_of_few(d, w, level, goal)
     ends[0], ends[1] = -np.inf, np.inf
     void, full = ends[0], ends[1]
     low, high = void, full  # where the mass below surely passes the goal
@@ -192,6 +195,23 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
             return found
         low = ends[1]
     return np.inf
+
+
+@kernel
+def crossing_of_few(d: Any, w: Any, level: Any, goal: Any) -> Any:
+    """``crossing``, by the weight of what is below each key."""
+    width = np.uint64(len(d))
+    key, below, total, found = np.empty(width), np.zeros(width), 0.0, -np.inf
+    for i in range(width):
+        key[i] = -abs(d[i] - level)
+        total += w[i]
+    for i in range(width):
+        k, v = key[i], np.float64(w[i])
+        for j in range(width):
+            below[np.uint64(j)] += v if k < key[np.uint64(j)] else 0.0
+    for i in range(width):
+        found = key[i] if key[i] > found and below[i] <= goal else found
+    return found if total > goal else np.inf
 
 
 @kernel

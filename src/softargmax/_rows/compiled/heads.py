@@ -215,7 +215,15 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
 @kernel
 def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bound: Any) -> Any:
     """The positions of the scores with -|d - level| at or above a bound, and these scores."""
-    probe, d, ends = np.zeros(1, z.dtype), np.empty(LANE, z.dtype), np.empty(2, np.int64)
+    d = np.empty(BLOCK, z.dtype)
+    if len(z) <= BLOCK:  # sooner done than two bisections
+        fill(z, top, way, scale, d)
+        found, scores, count = np.empty(len(z), np.int64), np.empty(len(z), z.dtype), 0
+        for j in range(len(z)):
+            found[count], scores[count] = j, z[j]
+            count += -abs(d[j] - level) >= bound
+        return found[:count], scores[:count]
+    probe, ends = np.zeros(1, z.dtype), np.empty(2, np.int64)
     top += probe[0]  # a top of -0 becomes 0, beyond which no score is equal to it
     probe[0] = -np.inf
     void = probe[0]

@@ -54,9 +54,14 @@ def part(function: F) -> F:
 
 def frozen(x: Any) -> Any:
     """An array as kernels take it, contiguous and read-only: each kind is compiled for itself."""
-    if x.flags.writeable or not x.flags.c_contiguous:
-        x = np.ascontiguousarray(x).view()
-        x.setflags(False)
+    flags = x.flags
+    if not flags.c_contiguous:
+        x = x.copy()
+    elif not flags.writeable:
+        return x
+    else:
+        x = x.view()
+    x.setflags(False)
     return x
 
 

@@ -1,6 +1,7 @@
 """Scores of one long row by kernels: no array of d is formed, and of weights only for a mass."""
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -34,7 +35,7 @@ class CompiledScores(RowScores):
         super().__init__(q, temperature, top)
         if heads is not None:
             self.__dict__["heads"] = heads
-        self._way = (self.top, *_way_of(q.dtype, temperature))
+        self._way = (self.top, *_way_of(q.dtype.char, temperature))
 
     def among(self, scores: Any) -> Self:
         some = object.__new__(type(self))
@@ -142,12 +143,13 @@ class CompiledScores(RowScores):
         return found, scores
 
 
-def _way_of(dtype: Any, temperature: Temperature) -> tuple[int, float]:
+@lru_cache
+def _way_of(dtype: str, temperature: Temperature) -> tuple[int, float]:
     """How d follows from the gaps, rounded once."""
     coldness, value = temperature
     if coldness == 1:
         return PLAIN, 1.0
-    if dtype == np.float64:
+    if dtype == "d":
         return (TIMES, coldness) if value is None else (RATIO, value)
     return TIMES if float(np.float32(coldness)) == coldness else WIDE, coldness
 
