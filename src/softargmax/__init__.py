@@ -1,5 +1,7 @@
 """Categorical distributions from logits and a temperature, right at every temperature."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 from softargmax._rows.engine import engine

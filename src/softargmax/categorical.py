@@ -4,6 +4,8 @@ Every public member of :class:`Categorical` is here, with its documentation; wha
 function of its state, in ``_core``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overload
 
@@ -102,7 +104,7 @@ class Categorical(Batch, Generic[A_co]):
 
     @overload
     def __init__(
-        self: "Categorical[Numpy]",
+        self: Categorical[Numpy],
         logits: NumpyLike,
         temperature: NumpyLike | None = None,
         *,
@@ -113,7 +115,7 @@ class Categorical(Batch, Generic[A_co]):
     ) -> None: ...
     @overload
     def __init__(
-        self: "Categorical[A]",
+        self: Categorical[A],
         logits: Like[A],
         temperature: Like[A] | None = None,
         *,
@@ -153,7 +155,7 @@ class Categorical(Batch, Generic[A_co]):
         mask: NumpyLike | None = None,
         normalized: bool = False,
         labels: Sequence[object] | None = None,
-    ) -> "Categorical[Numpy]": ...
+    ) -> Categorical[Numpy]: ...
     @overload
     @classmethod
     def from_weights(
@@ -165,7 +167,7 @@ class Categorical(Batch, Generic[A_co]):
         mask: Like[A] | None = None,
         normalized: bool = False,
         labels: Sequence[object] | None = None,
-    ) -> "Categorical[A]": ...
+    ) -> Categorical[A]: ...
     @classmethod
     @explained
     def from_weights(
@@ -177,7 +179,7 @@ class Categorical(Batch, Generic[A_co]):
         mask: ArrayLike | None = None,
         normalized: bool = False,
         labels: Sequence[object] | None = None,
-    ) -> "Categorical":
+    ) -> Categorical:
         r"""The distribution :math:`p \propto w^{\beta}` of weights that need not sum to 1.
 
         Its logits are log(w / max w).
@@ -220,7 +222,7 @@ class Categorical(Batch, Generic[A_co]):
         mask: NumpyLike | None = None,
         degeneracies: NumpyLike | None = None,
         labels: Sequence[object] | None = None,
-    ) -> "Categorical[Numpy]": ...
+    ) -> Categorical[Numpy]: ...
     @overload
     @classmethod
     def from_energies(
@@ -232,7 +234,7 @@ class Categorical(Batch, Generic[A_co]):
         mask: Like[A] | None = None,
         degeneracies: Like[A] | None = None,
         labels: Sequence[object] | None = None,
-    ) -> "Categorical[A]": ...
+    ) -> Categorical[A]: ...
     @classmethod
     @explained
     def from_energies(
@@ -244,7 +246,7 @@ class Categorical(Batch, Generic[A_co]):
         mask: ArrayLike | None = None,
         degeneracies: ArrayLike | None = None,
         labels: Sequence[object] | None = None,
-    ) -> "Categorical":
+    ) -> Categorical:
         r"""Boltzmann's distribution :math:`p \propto g\, e^{-\beta E}`; logits are -E.
 
         Parameters
@@ -395,6 +397,7 @@ class Categorical(Batch, Generic[A_co]):
         """
         return self._of(variants.masked(self._state, mask))
 
+    @explained
     def labelled(self, labels: Sequence[object]) -> Self:
         """This distribution with names of its categories, for reprs, tables and plots.
 
@@ -426,7 +429,7 @@ class Categorical(Batch, Generic[A_co]):
         return self._of(variants.labelled(self._state, labels))
 
     @explained
-    def relaxed(self, temperature: ArrayLike) -> "RelaxedCategorical[A_co]":
+    def relaxed(self, temperature: ArrayLike) -> RelaxedCategorical[A_co]:
         """Relaxed one-hot draws of this distribution: Gumbel-softmax at a relaxation temperature.
 
         Parameters
@@ -667,6 +670,7 @@ class Categorical(Batch, Generic[A_co]):
         """
         return information.mode(self._state)
 
+    @explained
     def top(self, k: int) -> tuple[A_co, A_co]:
         """The k likeliest categories in falling order, and their log-probabilities.
 
@@ -769,7 +773,7 @@ class Categorical(Batch, Generic[A_co]):
         """
         return entropy_counts(self._state, n)
 
-    def cross_entropy(self, other: "Categorical") -> A_co:
+    def cross_entropy(self, other: Categorical) -> A_co:
         """The cross-entropy -Σ p log q in nats, p of this distribution and q of the other.
 
         +inf where the other gives probability 0 to what this one can draw.
@@ -797,7 +801,7 @@ class Categorical(Batch, Generic[A_co]):
         """
         return information.cross_entropy(self._state, state_of(other, "other"))
 
-    def kl_divergence(self, other: "Categorical") -> A_co:
+    def kl_divergence(self, other: Categorical) -> A_co:
         """The divergence KL(self ‖ other) = Σ p log(p/q) in nats: never negative, 0 with itself.
 
         Parameters, shape, errors and limits as for :meth:`cross_entropy`.

@@ -4,6 +4,8 @@ None of them ever returns a category of weight 0, whatever the noise. :class:`Ke
 for counter-based draws, each of which depends only on the seed and its own number.
 """
 
+from __future__ import annotations
+
 from softargmax._random.keyed import Keyed
 from softargmax._rows.alias import AliasTable
 from softargmax._rows.inversion import cumulative, invert

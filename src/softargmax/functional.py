@@ -1,5 +1,7 @@
 """Softargmax, its logarithm and the smooth maximum, along an axis of an array."""
 
+from __future__ import annotations
+
 from typing import Any, overload
 
 import numpy as np

@@ -1,11 +1,14 @@
 """An algebra of distributions: mixtures Σ wⱼ pⱼ, and pools Π pⱼ^wⱼ."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from softargmax._arrays.checks import numbers_in, real_array
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import Array, ArrayLike, Namespace, namespace_of
 from softargmax._arrays.types import A
 from softargmax._arrays.weights import check_positive_rows, checked_weights, log_weights
@@ -21,6 +24,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
+@explained
 def mix(dists: Iterable[Categorical[A]], weights: ArrayLike) -> Categorical[A]:
     r"""The mixture of distributions, which draws from one of them at random.
 
@@ -78,6 +82,7 @@ def mix(dists: Iterable[Categorical[A]], weights: ArrayLike) -> Categorical[A]:
     return of_state(mixed(states, shares))
 
 
+@explained
 def pool(dists: Iterable[Categorical[A]], weights: ArrayLike) -> Categorical[A]:
     r"""The product of distributions, each to the power of its weight: a logarithmic pool.
 
@@ -139,6 +144,10 @@ def _given(
     dists: Iterable[Categorical], weights: ArrayLike
 ) -> tuple[list[State], Namespace, Array]:
     """The states of distributions that fit, their library, and weights of the right shape."""
+    one_row = isinstance(dists, Categorical) and not dists.batch_shape
+    if one_row or not isinstance(dists, Iterable):
+        got = type(dists).__name__
+        raise TypeError(f"dists must be a sequence of Categorical, got {got}; put them in a list")
     states = [state_of(dist, "dists") for dist in dists]
     if not states:
         raise ValueError("dists must have one distribution at least, got none")

@@ -4,6 +4,8 @@
 ``Categorical[torch.Tensor]``, ``Categorical[jax.Array]``; ``Categorical`` alone is of any library.
 """
 
+from __future__ import annotations
+
 from typing import TypeAlias
 
 from softargmax._arrays import types

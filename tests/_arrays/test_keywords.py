@@ -20,6 +20,7 @@ from softargmax.policies import MultiCategorical, boltzmann, epsilon_greedy
 from softargmax.resampling import resample
 from softargmax.schedules import Geometric, Linear
 from softargmax.tokens import RepetitionPenalty, Temperature, TopK, TopP, verify
+from surface import public_objects
 
 Z = [0.0, 1.0, 2.0]
 DIST = Categorical(Z)
@@ -96,6 +97,24 @@ def test_an_unknown_keyword_says_which_was_meant(call, given, name, meant):
         call(**given)
     assert str(caught.value).startswith(f"{name}() got an unexpected keyword argument ")
     assert meant in str(caught.value)
+
+
+def takes_keywords(name, value):
+    """Whether something public has parameters that are given by name alone, and no others so."""
+    if not inspect.isfunction(value):
+        return False
+    if "." in value.__qualname__ and not name.startswith("softargmax.Categorical."):
+        return False
+    kinds = {one.kind for one in inspect.signature(value).parameters.values()}
+    return inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_KEYWORD not in kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [pair for pair in public_objects() if takes_keywords(*pair)]
+)
+def test_every_function_with_keywords_says_which_it_takes(name, function):
+    with pytest.raises(TypeError, match=r"did you mean|it takes"):
+        function(colour=3)
 
 
 def test_what_takes_any_keyword_says_its_own_error():

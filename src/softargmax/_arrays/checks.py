@@ -1,5 +1,7 @@
 """Argument checks and their wording: the name, what it must be, what it got."""
 
+from __future__ import annotations
+
 import math
 import numbers
 import operator

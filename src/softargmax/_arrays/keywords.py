@@ -1,5 +1,7 @@
 """What was meant by a keyword or an attribute that is not there."""
 
+from __future__ import annotations
+
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -11,6 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Ours, and what it is called elsewhere.
 _OTHER_WORDS = {
     "rng": "seed key generator random_state prng rng_key random",
+    "seed": "rng key random_state",
     "temperature": "temp T tau t temperatures",
     "coldness": "beta inverse_temperature inv_temp",
     "shape": "num_samples size n n_samples sample_shape num samples num_draws draws",

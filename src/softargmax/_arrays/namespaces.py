@@ -4,6 +4,8 @@ NumPy arrays never touch ``array_api_compat``; every other array is served throu
 those of ``_random`` are the only ones that know PyTorch and JAX by name.
 """
 
+from __future__ import annotations
+
 import math
 import sys
 from collections.abc import Callable

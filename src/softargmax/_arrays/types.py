@@ -3,6 +3,8 @@
 Nothing here is looked at when the library runs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 

@@ -1,5 +1,7 @@
 """Weights, masks and counts of categories: checks, and logarithms that keep their digits."""
 
+from __future__ import annotations
+
 import math
 
 from softargmax._arrays.checks import (

@@ -1,5 +1,7 @@
 """What every distribution has in common with an array of its batch, and that it never changes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 

@@ -1,5 +1,7 @@
 """Moments of values over the categories, and derivatives in the logits, in closed form."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple
 

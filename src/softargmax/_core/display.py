@@ -1,5 +1,7 @@
 """How a distribution shows itself: its repr, and a small table for notebooks."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

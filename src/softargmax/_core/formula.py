@@ -5,6 +5,8 @@ branches, the maximum stays inside the graph and the likeliest category stays in
 0 (as expm1), so that automatic differentiation is right at ties and finite at masks and at T = 0.
 """
 
+from __future__ import annotations
+
 import math
 import operator
 from functools import reduce

@@ -1,5 +1,7 @@
 """Probabilities of categories, their order, entropies and divergences: no randomness needed."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any

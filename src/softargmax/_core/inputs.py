@@ -1,5 +1,7 @@
 """From arguments to a state: logits, temperature or coldness, and prior, checked."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -5,6 +5,8 @@ mixture sum to 1 up to rounding. It is sparse where all components go row by row
 union, a pool on what its positive weights have in common.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator, Sequence
 from functools import reduce

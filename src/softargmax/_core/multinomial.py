@@ -9,6 +9,8 @@ D(x, m) = x log(x/m) + m - x, which is not negative and 0 at x = m,
 where log n! and n log n, which would cancel, are gone: the saddle point form of Loader (2000).
 """
 
+from __future__ import annotations
+
 import math
 from itertools import accumulate
 from typing import Any

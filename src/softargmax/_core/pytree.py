@@ -1,5 +1,7 @@
 """Objects taken apart and put together: pickles, copies, and the leaves that JAX transforms."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -4,6 +4,8 @@ The new state has them as its logits, at temperature 1 and without a prior; or i
 edited, and temperature and prior stay.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple

@@ -1,5 +1,7 @@
 """Draws with replacement, and their counts."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any

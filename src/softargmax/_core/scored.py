@@ -4,6 +4,8 @@ Long rows of NumPy arrays, and of CPU tensors without gradient, keep only the ca
 score. ``stacked`` makes a batch of single rows.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any, TypeAlias
 

@@ -1,5 +1,7 @@
 """What a distribution is: one small object, of which everything else is a function."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from itertools import accumulate
@@ -33,7 +35,7 @@ class Kept(NamedTuple):
     z: Any  # the survivors' logits, in the working dtype
     prior: Any  # their prior weights; None without any
     width: int  # K
-    whole: "Whole | None" = None  # None where these logits are all that there is
+    whole: Whole | None = None  # None where these logits are all that there is
 
     def row(self, i: int) -> slice:
         """Where row i stands."""
@@ -43,7 +45,7 @@ class Kept(NamedTuple):
         """Where every row stands."""
         return [self.row(i) for i in range(len(self.starts) - 1)]
 
-    def take(self, positions: list[Any]) -> "Kept":
+    def take(self, positions: list[Any]) -> Kept:
         """Some rows of survivors, by their positions in these arrays."""
         flat, prior = joined(positions, np.int64), self.prior
         prior = None if prior is None else prior[flat]
@@ -99,10 +101,10 @@ class Origin(NamedTuple):
     link to them is lost.
     """
 
-    law: "State | None"
-    coin: "State | None"
+    law: State | None
+    coin: State | None
 
-    def mapped(self, function: Callable[[Any], Any]) -> "Origin":
+    def mapped(self, function: Callable[[Any], Any]) -> Origin:
         """With a function applied to both, where they are."""
         return Origin(*(None if state is None else function(state) for state in self))
 
@@ -158,7 +160,7 @@ class State:
     @classmethod
     def of_survivors(
         cls, xp: Namespace, temperature: Temperature, batch_shape: Shape, kept: Kept
-    ) -> "State":
+    ) -> State:
         """A sparse state, of NumPy arrays or of PyTorch tensors on the CPU without gradient."""
         made = object.__new__(cls)
         made.xp, made.temperature, made.batch_shape = xp, temperature, batch_shape
@@ -265,7 +267,7 @@ class State:
         place = np.arange(len(rows)).reshape(shape)
         return [rows[i] for i in np.broadcast_to(place, self.batch_shape).ravel()]
 
-    def host(self) -> "State":
+    def host(self) -> State:
         """This state over NumPy arrays, without a copy where the library allows it."""
         if self.xp is np:
             return self
@@ -292,7 +294,7 @@ class State:
 
     # ------------------------------------------------------------------ its relatives
 
-    def replace(self, **changes: Any) -> "State":
+    def replace(self, **changes: Any) -> State:
         """A state with other parts, of which nothing has been computed yet."""
         parts = {name: getattr(self, name) for name in _PARTS if name not in changes}
         made = State(**parts, **changes)
@@ -300,17 +302,17 @@ class State:
             made.memo.update({name: self.memo[name] for name in SEEN if name in self.memo})
         return made.after(self)
 
-    def after(self, other: "State") -> "State":
+    def after(self, other: State) -> State:
         """This state, made from another with its logits: where they were made, so were these."""
         self.origin = None if other.origin is None else LOST
         return self.named(other)
 
-    def at(self, other: "State", function: Callable[["State"], "State"]) -> "State":
+    def at(self, other: State, function: Callable[[State], State]) -> State:
         """This state, which ``function`` made of another, with the other's origin under it too."""
         self.origin = None if other.origin is None else other.origin.mapped(function)
         return self.named(other)
 
-    def named(self, *others: "State") -> "State":
+    def named(self, *others: State) -> State:
         """This state with the labels of the states it was made of, where these agree on them."""
         if len(others) == 1:
             self.labels = others[0].labels
@@ -320,7 +322,7 @@ class State:
         self.labels = known[0] if same else None
         return self
 
-    def mapped(self, function: Callable[[Array], Array]) -> "State":
+    def mapped(self, function: Callable[[Array], Array]) -> State:
         """A dense state with ``function`` applied to every array."""
         logits = function(self.logits)
         z = logits if self.z is self.logits else function(self.z)

@@ -1,5 +1,7 @@
 """Draws without replacement and their law."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

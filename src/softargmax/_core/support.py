@@ -1,5 +1,7 @@
 """Which categories a row has: a mask times prior weights, and whether anything is left."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

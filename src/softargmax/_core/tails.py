@@ -4,6 +4,8 @@ Each is a sum of positive terms from its own side. Where it is next to 1 its log
 minus the other; where the terms underflow, it is summed as logarithms.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

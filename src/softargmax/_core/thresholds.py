@@ -5,6 +5,8 @@ NumPy arrays, and of CPU tensors without gradient, are asked one by one, and the
 make the new state; of all others a mask is multiplied into the prior.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
 from itertools import repeat

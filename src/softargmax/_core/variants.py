@@ -1,5 +1,7 @@
 """States made from a state: rows of its batch, other temperatures, fewer categories."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Gumbel noise that knows its winner."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -1,5 +1,7 @@
 """JAX: its keys, noise of two words of random bits a number, and what NumPy draws for it."""
 
+from __future__ import annotations
+
 import math
 import sys
 from collections.abc import Callable

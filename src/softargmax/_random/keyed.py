@@ -1,5 +1,7 @@
 """Counter-based noise: number i depends on a seed and on i alone."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.checks import count, natural
+from softargmax._arrays.keywords import Explained
 from softargmax._random.tags import Tag
 
 
 @dataclass(frozen=True)
-class Keyed:
+class Keyed(metaclass=Explained):
     """An rng for ``sample`` by which draw number i depends on the seed and on i alone.
 
     Draws are numbered in C order over sample_shape + batch_shape, so that any slice of an array of

@@ -4,6 +4,8 @@ Noise is float64 whatever the dtype of the distribution: NumPy's float32 exponen
 zeros, and float32 uniforms are coarser than the probabilities that they have to resolve.
 """
 
+from __future__ import annotations
+
 import struct
 from functools import partial
 from hashlib import blake2b

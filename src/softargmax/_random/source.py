@@ -9,6 +9,8 @@ is handed out by its name, to be done when the values are there: compiled code k
 numbers, but no closures.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -45,12 +47,12 @@ class Source(ABC):
     native = False  # whether draws are made where the arrays live, by Gumbel-max
     keyed = False  # whether draw number i depends on a seed and on i alone
 
-    def rows(self) -> "list[Source] | None":
+    def rows(self) -> list[Source] | None:
         """The sources of the rows, where each has one of its own."""
         return None
 
     @abstractmethod
-    def streams(self, tag: Tag, count: int = 1) -> "list[Source]":
+    def streams(self, tag: Tag, count: int = 1) -> list[Source]:
         """Sources of noise that nothing else shares with an equal rng."""
 
     @abstractmethod

@@ -1,5 +1,7 @@
 """From an ``rng`` argument to the source that serves a distribution."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 

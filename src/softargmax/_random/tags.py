@@ -4,6 +4,8 @@ An equal rng gives equal noise under an equal tag, and independent noise under a
 and its family have none: they draw from the rng itself. A tag is a readable word of four letters.
 """
 
+from __future__ import annotations
+
 from enum import IntEnum, unique
 
 

@@ -1,5 +1,7 @@
 """PyTorch: its generators, and noise on a GPU."""
 
+from __future__ import annotations
+
 import math
 import sys
 from typing import Any

@@ -3,6 +3,8 @@
 This file alone loads torch; it is loaded where a tensor is at hand whose values are hidden.
 """
 
+from __future__ import annotations
+
 import itertools
 from typing import Any
 
@@ -48,7 +50,7 @@ class HiddenSource(Source):
         self.native = like.device.type != "cpu"
 
     @classmethod
-    def of(cls, rng: Any, xp: Namespace, like: Array, batch: Shape) -> "HiddenSource":
+    def of(cls, rng: Any, xp: Namespace, like: Array, batch: Shape) -> HiddenSource:
         """The source of an ``rng`` argument."""
         if rng is None:
             return cls((-1 - _place(),), (), xp, like, batch)

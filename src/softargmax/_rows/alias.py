@@ -1,5 +1,7 @@
 """Walker's alias method: one table, then two look-ups a draw."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +34,7 @@ class AliasTable(NamedTuple):
 
     @classmethod
     @ignore_fp_errors
-    def build(cls, weights: Any) -> "AliasTable":
+    def build(cls, weights: Any) -> AliasTable:
         """The table of the weights, shape (K,).
 
         Examples

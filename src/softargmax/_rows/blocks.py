@@ -3,6 +3,8 @@
 A few draws from many categories take the sums of blocks, then look into one block.
 """
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +31,7 @@ class Weights(NamedTuple):
     coldness: Any  # (rows, 1) or a scalar, of z's dtype; only a scalar may be 0 or inf
 
     @classmethod
-    def of(cls, rows: Rows) -> "Weights":
+    def of(cls, rows: Rows) -> Weights:
         """Of the logits themselves, or of d where a prior, β or a gap asks for more care."""
         if rows.prior is None:
             z = rows.z
@@ -93,13 +95,13 @@ class BlockSums(NamedTuple):
     floor: Any  # (rows, 1) the weight below which a probability is no normal float, or 0
 
     @classmethod
-    def build(cls, rows: Rows, workers: int = 1) -> "BlockSums":
+    def build(cls, rows: Rows, workers: int = 1) -> BlockSums:
         """One pass over the logits; the last block of a row may be shorter."""
         return cls.of(Weights.of(rows), workers)
 
     @classmethod
     @ignore_fp_errors
-    def of(cls, weights: Weights, workers: int = 1) -> "BlockSums":
+    def of(cls, weights: Weights, workers: int = 1) -> BlockSums:
         """The sums of weights that are at hand."""
         rows, num_categories = weights.z.shape
         cdf = np.empty((rows, -(-num_categories // WIDTH)))

@@ -7,6 +7,8 @@ With s = Σ exp(d) over all categories but the likeliest one,
 are free of cancellation, so they keep their digits where p is next to 1.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

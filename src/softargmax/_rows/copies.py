@@ -1,5 +1,7 @@
 """Logits as distributions keep them: a copy, and what is cheaply seen while it is made."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, TypeAlias
 

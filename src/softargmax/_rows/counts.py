@@ -1,5 +1,7 @@
 """Multinomial counts: how often each category comes, without the draws."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Draws from the law of rows, by the way that serves their shape."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

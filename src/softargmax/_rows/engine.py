@@ -1,5 +1,7 @@
 """Which engine computes rows: NumPy's array calls, or kernels that numba compiles."""
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import os

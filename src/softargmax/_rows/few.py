@@ -1,5 +1,7 @@
 """A few draws of every row by NumPy, in the way that serves their shape."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -3,6 +3,8 @@
 None can return a category of weight 0, whatever the uniform.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

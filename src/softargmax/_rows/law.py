@@ -1,5 +1,7 @@
 """The law of rows of logits: what every way of computing it answers."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from typing import Any

@@ -1,5 +1,7 @@
 """Large batches and long rows: a block at a time, done while it is in the cache, nothing kept."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Blocks of rows that fit into the cache, and memory for intermediate values."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar

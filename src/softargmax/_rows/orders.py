@@ -1,5 +1,7 @@
 """Orders: the k largest, Gumbel-top-k at any temperature, and the Plackett-Luce law."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Draws by a race of exponential clocks: Gumbel-max without logarithms."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -6,6 +6,8 @@ relative tolerance within which np counts as an integer. Arrays of n or K number
 allocation costs more than the arithmetic: the noise is overwritten.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast

@@ -1,5 +1,7 @@
 """What rows are made of: logits, temperatures, priors."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -28,7 +30,7 @@ class Temperature(NamedTuple):
         """Where β is infinite by itself, not because 1/T overflowed."""
         return abs(self.coldness) == math.inf if self.value is None else self.value == 0
 
-    def mapped(self, function: Callable[[Any], Any]) -> "Temperature":
+    def mapped(self, function: Callable[[Any], Any]) -> Temperature:
         """With ``function`` applied to the arrays; floats stay."""
         if type(self.coldness) is float:
             return self
@@ -47,7 +49,7 @@ class Rows(NamedTuple):
     prior: Any = None
     top: Any = None  # the largest logit of every row, where it is known
 
-    def part(self, block: slice) -> "Rows":
+    def part(self, block: slice) -> Rows:
         """Some of the rows, as views."""
         return Rows(
             self.z[block],
@@ -106,7 +108,7 @@ class Limits(NamedTuple):
         return bool(((coldness >= self.tiny) & (coldness <= self.max)).all())
 
     @classmethod
-    def of(cls, dtype: type) -> "Limits":
+    def of(cls, dtype: type) -> Limits:
         known = np.finfo(dtype)
         return cls(*(float(x) for x in (known.tiny, known.max, known.max * known.eps / 4)))
 

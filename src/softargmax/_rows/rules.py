@@ -1,5 +1,7 @@
 """Rules of truncations: what has a key of at least some bound stays."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable
 from itertools import repeat
@@ -42,7 +44,7 @@ class Rules(tuple[Rule, ...]):
             return None
         return np.array([(KINDS[one.bound], one.parameter, one.least) for one in self], np.float64)
 
-    def of_each_row(self, batch: Shape) -> "Iterable[Rules]":
+    def of_each_row(self, batch: Shape) -> Iterable[Rules]:
         """The rules of each row of a batch, whose parameters and least counts are numbers."""
         if self.of_numbers:
             return repeat(self)

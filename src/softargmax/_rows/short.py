@@ -1,5 +1,7 @@
 """One short row in Python floats: an array call costs more than the arithmetic on the row."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from operator import mul
@@ -31,7 +33,7 @@ class Short(Law):
         self.log_total = math.log1p(others)  # of the weights but the likeliest: log1p(s)
 
     @classmethod
-    def of(cls, z: Any, temperature: Temperature, prior: Any) -> "Short | None":
+    def of(cls, z: Any, temperature: Temperature, prior: Any) -> Short | None:
         """The law of one row (K,), or None where the array functions have to see to it."""
         coldness, value = temperature
         if type(coldness) is not float:

@@ -1,5 +1,7 @@
 """A small batch, every array at once: all that it costs is the calls."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

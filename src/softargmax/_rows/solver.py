@@ -5,6 +5,8 @@ All three are Rényi entropies, R_α = log Σ p^α / (1 - α): the entropy is α
 with n legal categories, k of them tied for the maximum. The solver is Newton's method in a bracket.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -65,7 +67,7 @@ class _Ladder(NamedTuple):
     wild: bool  # scores of such different magnitudes that their squares may overflow
 
     @classmethod
-    def of(cls, z: Any, keep: Any) -> "_Ladder":
+    def of(cls, z: Any, keep: Any) -> _Ladder:
         """Make one from rows in float64, which are overwritten."""
         rows, width = z.shape
         fast = kernels()
@@ -105,7 +107,7 @@ class _Ladder(NamedTuple):
         variance = np.maximum(second - mean * mean, second * _EPS)
         return cls(z, unit, span, ties, legal, mean, variance, wild)
 
-    def rows(self, chosen: Any) -> "_Ladder":
+    def rows(self, chosen: Any) -> _Ladder:
         """The chosen rows alone."""
         if chosen.all():
             return self

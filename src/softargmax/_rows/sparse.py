@@ -1,5 +1,7 @@
 """Rows of which few categories survive: what follows from the survivors alone."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Sums of long rows by blocks."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -5,6 +5,8 @@ never waits for a helper that has not begun: it takes the remaining tasks back a
 So Ctrl-C, signal handlers that draw, and forks are safe at any moment.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import threading
@@ -92,7 +94,7 @@ def by_blocks_of_noise(
     )
 
 
-def _taken(queue: "SimpleQueue[Any]", most: float = math.inf) -> Iterator[Any]:
+def _taken(queue: SimpleQueue[Any], most: float = math.inf) -> Iterator[Any]:
     """Take items from a queue until it is empty, or ``most`` of them."""
     while most > 0:
         try:

@@ -3,6 +3,8 @@
 Nothing is computed before it is asked for: the k largest need no exponential, a bound on d few.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple, Self
 

@@ -1,5 +1,7 @@
 """Which of several ways serves a shape: decided here and nowhere else."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from softargmax._arrays.namespaces import Shape

@@ -1,5 +1,7 @@
 """Monte Carlo runs: simulated annealing, replica exchange and sequential Monte Carlo."""
 
+from __future__ import annotations
+
 from softargmax.annealing._anneal import AnnealingResult, anneal
 from softargmax.annealing._exchange import replica_exchange
 from softargmax.annealing._ladder import tune_ladder

@@ -1,5 +1,7 @@
 """Simulated annealing and Gibbs sampling: Boltzmann draws among candidate states."""
 
+from __future__ import annotations
+
 import numbers
 from collections.abc import Callable
 from copy import deepcopy
@@ -69,7 +71,7 @@ class AnnealingResult:
         """The energy of the last state."""
         return float(self.energies[-1]) if len(self.energies) else float("nan")
 
-    def to_arviz(self, *others: "AnnealingResult") -> Any:
+    def to_arviz(self, *others: AnnealingResult) -> Any:
         """The energies as ArviZ's InferenceData (a DataTree of ArviZ 1), for its diagnostics.
 
         A run is a chain. ESS, R-hat and autocorrelations have a meaning at a constant temperature.

@@ -1,5 +1,7 @@
 """Results of runs in ArviZ's data structure."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
 from typing import Any

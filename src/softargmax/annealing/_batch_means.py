@@ -1,5 +1,7 @@
 """The mean of a correlated series, and its standard error by batch means."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

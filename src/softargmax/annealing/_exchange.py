@@ -1,5 +1,7 @@
 """Replica exchange (parallel tempering): replicas on a coldness ladder, which swap states."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Mapping
 from copy import deepcopy

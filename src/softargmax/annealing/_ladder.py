@@ -1,10 +1,13 @@
 """Ladders of coldness: what is a good one, and a better one made from a run."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, read_only
 from softargmax.annealing._record import ExchangeResult
 
@@ -36,6 +39,7 @@ def swap_gain(cold: Any, colder: Any, energies: Any, others: Any) -> Any:
     return np.where(rise == 0, 0, (colder - cold) * rise)
 
 
+@explained
 def tune_ladder(
     result: ExchangeResult, rungs: int, *, criterion: Literal["swaps", "flow"] = "swaps"
 ) -> Any:

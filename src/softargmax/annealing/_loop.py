@@ -1,5 +1,7 @@
 """Long runs: a loop over steps with a progress bar, interruption, resumption and saves."""
 
+from __future__ import annotations
+
 import math
 import os
 import pickle

@@ -1,5 +1,7 @@
 """States on the first axis of an array, as replica exchange and particles hold them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any

@@ -1,5 +1,7 @@
 """What a run of replica exchange has recorded, and what follows from it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,7 +140,7 @@ class ExchangeResult:
             )
         return batch_means(self.energies if name == "energies" else self.observables[name])
 
-    def to_arviz(self, *others: "ExchangeResult") -> Any:
+    def to_arviz(self, *others: ExchangeResult) -> Any:
         """The record as ArviZ's InferenceData (a DataTree of ArviZ 1), for its diagnostics.
 
         A run is a chain, and a rung is a place on the axis ``rung`` of each variable, with its

@@ -1,5 +1,7 @@
 """Sequential Monte Carlo over a ladder of coldness, and annealed importance sampling."""
 
+from __future__ import annotations
+
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -4,6 +4,8 @@ Every function returns lazy Dask arrays; their values depend on the distribution
 not on chunks, workers or schedulers, nor on the loss of workers during the computation.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.dask import _tasks
 from softargmax.gumbel import Reservoir
@@ -35,11 +38,12 @@ class Estimate(NamedTuple):
     0.005
     """
 
-    mean: "da.Array"
-    standard_error: "da.Array"
+    mean: da.Array
+    standard_error: da.Array
 
 
-def sample(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto") -> "da.Array":
+@explained
+def sample(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto") -> da.Array:
     """n independent draws as a Dask array, the same for any chunks and workers.
 
     Parameters
@@ -97,7 +101,8 @@ def sample(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto") -> "da
     return drawn
 
 
-def sample_counts(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto") -> "da.Array":
+@explained
+def sample_counts(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto") -> da.Array:
     """The counts of each category among the draws of :func:`sample`, in bounded memory.
 
     If the counts need not be those of these very draws, ``dist.sample_counts(n)`` has the same
@@ -139,6 +144,7 @@ def sample_counts(dist: Categorical, n: int, *, seed: int, chunks: Any = "auto")
     return counts
 
 
+@explained
 def expectation(
     dist: Categorical, f: Callable[[Any], Any], n: int, *, seed: int, chunks: Any = "auto"
 ) -> Estimate:
@@ -200,7 +206,8 @@ def expectation(
     return Estimate(found[0], found[1])
 
 
-def sample_sharded(logits: "da.Array", k: int | None = None, *, seed: int) -> "da.Array":
+@explained
+def sample_sharded(logits: da.Array, k: int | None = None, *, seed: int) -> da.Array:
     """Draw from logits that are chunked along the categories, without ever gathering them.
 
     Every chunk fills a :class:`softargmax.gumbel.Reservoir`, and the reservoirs are merged: an

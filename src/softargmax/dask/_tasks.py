@@ -1,5 +1,7 @@
 """Tasks of the workers: counter-based draws, sums over them, and merging."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Callable

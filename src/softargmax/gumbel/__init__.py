@@ -1,5 +1,7 @@
 """Gumbel noise: Gumbel-max, noise conditioned on the winner, coupling, Gumbel-top-k, races."""
 
+from __future__ import annotations
+
 from softargmax.gumbel._coupling import maximal_coupling, residual
 from softargmax.gumbel._noise import conditional_gumbels, gumbel_max, gumbel_noise
 from softargmax.gumbel._race import Race, exponential_race

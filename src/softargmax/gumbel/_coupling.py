@@ -1,5 +1,7 @@
 """Maximal coupling: pairs of draws that agree as often as possible."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -19,6 +21,7 @@ from softargmax._random.tags import Tag
 from softargmax.categorical import Categorical, of_state, state_of
 
 
+@explained
 def residual(p: Categorical[A], q: Categorical[A]) -> Categorical[A]:
     r"""The normalised excess of p over q: probabilities proportional to :math:`(p_i - q_i)_+`.
 

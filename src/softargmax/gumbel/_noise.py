@@ -1,5 +1,7 @@
 """Gumbel noise, Gumbel-max draws, and noise conditioned on the winner."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, overload
 

@@ -1,5 +1,7 @@
 """Races of exponential clocks: which one rings first, and when."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple
 

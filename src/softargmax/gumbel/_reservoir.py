@@ -1,5 +1,7 @@
 """Sampling of categories that arrive in pieces: Gumbel-top-k as a reduction."""
 
+from __future__ import annotations
+
 import math
 from copy import copy
 from dataclasses import dataclass, field
@@ -8,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import Explained
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, read_only, to_numpy
 from softargmax._random.keyed import Words, word_gumbels, words_up_to
 from softargmax._random.tags import Tag
@@ -19,7 +22,7 @@ _MOST = 45.06  # upper bound of the Gumbel noise
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Reservoir:
+class Reservoir(metaclass=Explained):
     r"""A draw of k categories without replacement from logits that arrive in chunks.
 
     Category i has the score z_i + g_i, with a Gumbel g_i that depends only on the seed and i, and
@@ -171,7 +174,7 @@ class Reservoir:
         keys = np.concatenate([high, low])[:, near]
         return self._joined(keys, found[near] + first, total)
 
-    def merge(self, other: "Reservoir") -> Self:
+    def merge(self, other: Reservoir) -> Self:
         """A new reservoir that has seen the categories of both.
 
         Parameters

@@ -1,5 +1,7 @@
 """Gumbel-top-k with its threshold, for importance weights."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple, overload
 
@@ -119,6 +121,7 @@ def gumbel_top_k(
 def log_inclusion(log_probs: NumpyLike, threshold: NumpyLike) -> Numpy: ...
 @overload
 def log_inclusion(log_probs: Like[A], threshold: Like[A]) -> A: ...
+@explained
 @ignore_fp_errors
 def log_inclusion(log_probs: ArrayLike, threshold: ArrayLike) -> Any:
     r"""log P(a perturbed log-probability exceeds a threshold) = log(1 - exp(-exp(log p - κ))).

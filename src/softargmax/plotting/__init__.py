@@ -5,6 +5,8 @@ Every function draws on the given Axes, or on those of a new figure, and returns
 The colours are the colour-blind-safe palette of Okabe and Ito.
 """
 
+from __future__ import annotations
+
 from softargmax.plotting._curves import plot_schedule, plot_temperature_sweep, plot_thermodynamics
 from softargmax.plotting._explore import Explorer, explore
 from softargmax.plotting._pictures import plot_probabilities, plot_simplex, plot_truncation

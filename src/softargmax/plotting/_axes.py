@@ -1,5 +1,7 @@
 """Axes to draw on, new or given, and checks of arguments that the plots share."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ def _figure(size: tuple[float, float]) -> Any:
     return Figure(figsize=size, layout="constrained")
 
 
-def new_axes(size: tuple[float, float] = (6.4, 3.8)) -> "Axes":
+def new_axes(size: tuple[float, float] = (6.4, 3.8)) -> Axes:
     ax: Axes = _figure(size).subplots()
     return ax
 
@@ -47,7 +49,7 @@ def new_panels(
     return axes
 
 
-def tidy(ax: "Axes") -> "Axes":
+def tidy(ax: Axes) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

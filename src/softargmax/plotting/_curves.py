@@ -1,5 +1,7 @@
 """Plots of quantities against the temperature, and of temperatures against the step."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,6 +10,7 @@ import numpy as np
 
 from softargmax import thermodynamics
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
 from softargmax.categorical import Categorical, state_of
 from softargmax.plotting._axes import COLOURS, GREY, names_of, new_axes, new_panels, one_row, tidy
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@explained
 @ignore_fp_errors
 def plot_temperature_sweep(
     logits: ArrayLike,
@@ -106,12 +110,13 @@ def plot_temperature_sweep(
     return axes
 
 
+@explained
 def plot_schedule(
     *schedules: Callable[[Any], Any],
     steps: int,
     labels: Sequence[str] | None = None,
-    ax: "Axes | None" = None,
-) -> "Axes":
+    ax: Axes | None = None,
+) -> Axes:
     """The temperatures of schedules against the step.
 
     Parameters
@@ -161,6 +166,7 @@ def plot_schedule(
     return tidy(ax)
 
 
+@explained
 def plot_thermodynamics(
     energies: ArrayLike,
     temperatures: ArrayLike | None = None,
@@ -241,7 +247,7 @@ class _Sweep(NamedTuple):
     ladder: Categorical
     ends: Categorical
 
-    def scale_axis(self, ax: "Axes") -> None:
+    def scale_axis(self, ax: Axes) -> None:
         """Set the scale, the label and, where Matplotlib's own would overflow, the ticks."""
         ax.set(xscale=self.scale, xlabel=self.label)
         if self.scale == "log" and self.places[-1] > 1e300:

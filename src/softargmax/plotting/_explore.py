@@ -1,5 +1,7 @@
 """A slider for the temperature: in Jupyter, and as a page of HTML that needs nothing else."""
 
+from __future__ import annotations
+
 import html
 import json
 import math
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax.categorical import Categorical, state_of
 from softargmax.plotting._axes import COLOURS, GREY, _figure, names_of, one_row
@@ -241,6 +244,7 @@ class Explorer:
         Path(path).write_text(page, encoding="utf-8")
 
 
+@explained
 def explore(dist: Categorical, *, labels: Sequence[str] | None = None) -> Explorer:
     r"""The distribution under a slider of the temperature: probabilities, draws and entropy.
 

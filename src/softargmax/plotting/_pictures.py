@@ -1,5 +1,7 @@
 """Plots of probabilities, truncations and relaxed samples."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, to_numpy
 from softargmax.categorical import Categorical
 from softargmax.plotting._axes import (
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@explained
 def plot_probabilities(
     dist: Categorical,
     draws: ArrayLike | None = None,
@@ -123,7 +127,7 @@ def plot_probabilities(
     return axes if batch else axes[0]
 
 
-def _bars(ax: "Axes", p: Any, draws: Any, shown: Any) -> None:
+def _bars(ax: Axes, p: Any, draws: Any, shown: Any) -> None:
     """Probabilities of the categories shown, and what share of the draws (or None) each has."""
     place = np.arange(len(shown))
     ax.bar(place, p, color=COLOURS[0], width=0.8, label="probability")
@@ -165,12 +169,13 @@ def _interval(counts: Any, n: int) -> tuple[Any, Any]:
     return np.where(counts == 0, 0, low), np.where(counts == n, 1, high)
 
 
+@explained
 def plot_truncation(
     dist: Categorical,
     *stages: Callable[[Categorical], Categorical],
     labels: Sequence[str] | None = None,
-    ax: "Axes | None" = None,
-) -> "Axes":
+    ax: Axes | None = None,
+) -> Axes:
     """What each stage drops: the likeliest categories, coloured by the stage.
 
     Parameters
@@ -249,6 +254,7 @@ def plot_truncation(
     return tidy(ax)
 
 
+@explained
 def plot_simplex(
     samples: ArrayLike,
     density: RelaxedCategorical | None = None,

@@ -5,6 +5,8 @@ their log-probabilities. Its ``score``, ``entropy_gradient`` and ``fisher_inform
 derivatives in the values that were given, or an error where there are none, as in UCB1's.
 """
 
+from __future__ import annotations
+
 from softargmax.policies._bandits import exp3, exp3_update, thompson, ucb
 from softargmax.policies._exploration import boltzmann_gumbel, with_dirichlet_noise
 from softargmax.policies._masks import action_mask_from_info

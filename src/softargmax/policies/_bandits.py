@@ -1,5 +1,7 @@
 """Policies of bandits: UCB1, Thompson sampling and Exp3."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, overload
 
@@ -234,6 +236,7 @@ def exp3(gains: ArrayLike, gamma: ArrayLike, *, mask: ArrayLike | None = None) -
     return policy_of(xp.where(off, math.nan, logits), z, xp)
 
 
+@explained
 @ignore_fp_errors
 def exp3_update(gains: ArrayLike, policy: Categorical, action: ArrayLike, reward: ArrayLike) -> Any:
     r"""The gains of :func:`exp3` after a reward, importance-weighted by the action's probability.

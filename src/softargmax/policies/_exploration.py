@@ -1,5 +1,7 @@
 """Policies with random perturbations: Dirichlet noise at a search root, Boltzmann-Gumbel."""
 
+from __future__ import annotations
+
 import math
 from typing import overload
 

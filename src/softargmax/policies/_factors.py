@@ -1,5 +1,7 @@
 """Factors of different sizes: each a row of a padded batch, little of which is padding."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self

@@ -1,11 +1,16 @@
 """Masks of legal actions, as environments report them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from softargmax._arrays.keywords import explained
 
+
+@explained
 def action_mask_from_info(info: Mapping[str, Any], *, key: str = "action_mask") -> Any:
     """The mask of legal actions in the ``info`` of a Gymnasium environment.
 

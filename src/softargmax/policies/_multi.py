@@ -1,5 +1,7 @@
 """Several categorical variables at once: the actions of a MultiDiscrete space."""
 
+from __future__ import annotations
+
 import math
 import operator
 from collections.abc import Iterable
@@ -80,7 +82,7 @@ class MultiCategorical(Batch, Generic[A_co]):
 
     @overload
     def __init__(
-        self: "MultiCategorical[Numpy]",
+        self: MultiCategorical[Numpy],
         logits: NumpyLike,
         sizes: Iterable[int],
         temperature: NumpyLike | None = None,
@@ -91,7 +93,7 @@ class MultiCategorical(Batch, Generic[A_co]):
     ) -> None: ...
     @overload
     def __init__(
-        self: "MultiCategorical[A]",
+        self: MultiCategorical[A],
         logits: Like[A],
         sizes: Iterable[int],
         temperature: Like[A] | None = None,
@@ -369,7 +371,7 @@ class MultiCategorical(Batch, Generic[A_co]):
         """
         return self._summed(self._factors.each(lambda dist, _: dist.entropy()))
 
-    def kl_divergence(self, other: "MultiCategorical") -> A_co:
+    def kl_divergence(self, other: MultiCategorical) -> A_co:
         """KL(self ‖ other) in nats, for two distributions of equal sizes.
 
         Parameters

@@ -1,5 +1,7 @@
 """Planning at the root of a search: Gumbel MuZero's choice of actions and its improved policy."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple, overload
 

@@ -4,6 +4,8 @@ One object, a :class:`softargmax.Categorical` over the legal actions, both sampl
 their log-probabilities.
 """
 
+from __future__ import annotations
+
 import math
 from typing import overload
 

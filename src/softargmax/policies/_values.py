@@ -1,5 +1,7 @@
 """Check action values, and build distributions from logits that the library has computed."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

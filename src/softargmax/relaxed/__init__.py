@@ -1,5 +1,7 @@
 """Gumbel-softmax: relaxed draws on the simplex, their density and gradients."""
 
+from __future__ import annotations
+
 from softargmax.relaxed._categorical import RelaxedCategorical
 
 __all__ = ["RelaxedCategorical"]

@@ -1,5 +1,7 @@
 """Gumbel-softmax: relaxed draws on the simplex, their density and gradients."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, Generic, Literal, Self, TypeAlias, cast, overload
@@ -91,7 +93,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
 
     @overload
     def __init__(
-        self: "RelaxedCategorical[Numpy]",
+        self: RelaxedCategorical[Numpy],
         logits: NumpyLike,
         temperature: NumpyLike,
         *,
@@ -100,7 +102,7 @@ class RelaxedCategorical(Batch, Generic[A_co]):
     ) -> None: ...
     @overload
     def __init__(
-        self: "RelaxedCategorical[A]",
+        self: RelaxedCategorical[A],
         logits: Like[A],
         temperature: Like[A],
         *,

@@ -1,5 +1,7 @@
 """The mathematics of relaxed draws: their density, one-hot limits and pullbacks."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

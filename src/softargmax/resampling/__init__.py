@@ -4,6 +4,8 @@ A weighted population is a ``Categorical``: its categories are the particles, it
 log-weights.
 """
 
+from __future__ import annotations
+
 from softargmax.resampling._coldness import next_coldness
 from softargmax.resampling._resample import effective_sample_size, resample
 

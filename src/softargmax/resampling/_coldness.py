@@ -1,5 +1,7 @@
 """The next coldness of adaptive tempering."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     ArrayLike,
     ignore_fp_errors,
@@ -24,6 +27,7 @@ from softargmax._rows.rows import as_rows
 _LARGEST = float(np.finfo(np.float64).max)
 
 
+@explained
 def next_coldness(
     energies: ArrayLike,
     coldness: ArrayLike,

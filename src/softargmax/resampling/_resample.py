@@ -1,5 +1,7 @@
 """Resample particles by six schemes, and their effective sample size."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -145,6 +147,7 @@ def _parents(host: State, rng: Generator, job: Job) -> Any:
 sampling.host_draw("parents", _parents)
 
 
+@explained
 @ignore_fp_errors
 def effective_sample_size(dist: Categorical[A]) -> A:
     r"""The effective sample size of weighted particles, :math:`1 / \sum_i p_i^2`.

@@ -6,6 +6,8 @@ where it stopped. Schedules serve wherever a function ``count -> value`` is expe
 and for rates other than temperatures: the ε of ε-greedy, a learning rate.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload

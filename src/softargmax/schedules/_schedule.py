@@ -1,5 +1,7 @@
 """The base class of schedules; joined, clipped, cyclic and remaining-progress schedules."""
 
+from __future__ import annotations
+
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, fields
@@ -77,7 +79,7 @@ class Schedule(Printed):
     def _at(self, t: Array, xp: Namespace) -> Array:
         """The values at steps t ≥ 0, given in the namespace's widest floating dtype."""
 
-    def then(self, other: "Schedule", at: float) -> "Joined":
+    def then(self, other: Schedule, at: float) -> Joined:
         """This schedule before step ``at``; from there on ``other``, starting at its own step 0.
 
         Parameters
@@ -104,7 +106,7 @@ class Schedule(Printed):
         check_instance(other, Schedule, "other")
         return Joined(self, other, at)
 
-    def clip(self, low: float = 0.0, high: float = math.inf) -> "Clipped":
+    def clip(self, low: float = 0.0, high: float = math.inf) -> Clipped:
         """This schedule held between a floor and a ceiling.
 
         Parameters
@@ -129,7 +131,7 @@ class Schedule(Printed):
         """
         return Clipped(self, low, high)
 
-    def by_remaining(self, total_steps: float) -> "ByRemaining":
+    def by_remaining(self, total_steps: float) -> ByRemaining:
         """This schedule as a function of the remaining progress, 1 at the start and 0 at the end.
 
         Parameters

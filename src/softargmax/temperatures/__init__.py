@@ -1,5 +1,7 @@
 """Find a temperature: for a given entropy, by calibration on labels, or by feedback."""
 
+from __future__ import annotations
+
 from softargmax.temperatures._calibration import FittedTemperature, fit_temperature
 from softargmax.temperatures._calibrator import TemperatureCalibrator
 from softargmax.temperatures._controller import EntropyController

@@ -1,5 +1,7 @@
 """Temperature scaling: the maximum-likelihood temperature of logits, given labels."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple

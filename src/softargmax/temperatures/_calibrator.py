@@ -1,5 +1,7 @@
 """Temperature scaling as a scikit-learn classifier around another one."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

@@ -1,11 +1,14 @@
 """Feedback control of a temperature, which keeps an entropy near a target."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from softargmax._arrays.checks import number, numbers_in
+from softargmax._arrays.keywords import Explained
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -18,7 +21,7 @@ from softargmax._arrays.namespaces import (
 
 
 @dataclass(frozen=True)
-class EntropyController:
+class EntropyController(metaclass=Explained):
     r"""A feedback controller: its temperature keeps the entropy of a policy near a target.
 
     .. math:: \log T \leftarrow \log T + rate \cdot (target \cdot \log n - H)

@@ -1,5 +1,7 @@
 """Temperatures for a given entropy, perplexity, largest probability or effective sample size."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, overload

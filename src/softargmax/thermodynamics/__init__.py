@@ -6,6 +6,8 @@ T = 0, at T = inf and at negative coldness (population inversion). :func:`reweig
 same quantities from sampled energies.
 """
 
+from __future__ import annotations
+
 from softargmax.thermodynamics._levels import (
     entropy,
     free_energy,

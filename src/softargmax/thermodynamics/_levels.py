@@ -1,10 +1,13 @@
 """The partition function of known energy levels, and quantities derived from it."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import (
     Array,
     Namespace,
@@ -38,7 +41,7 @@ class _Terms(NamedTuple):
     coldness: Array
 
     @classmethod
-    def of(cls, dist: Categorical) -> "_Terms":
+    def of(cls, dist: Categorical) -> _Terms:
         state = state_of(dist)
         xp = state.xp
         wide = widest_float(xp)
@@ -96,6 +99,7 @@ class _Terms(NamedTuple):
         return self.xp.astype(full, self.state.dtype)
 
 
+@explained
 @ignore_fp_errors
 def log_partition(dist: Categorical[A]) -> A:
     r"""The logarithm of the partition function, :math:`\log Z = \log \sum_i g_i e^{-\beta E_i}`.
@@ -138,6 +142,7 @@ def log_partition(dist: Categorical[A]) -> A:
     return t.answer(product + t.level)
 
 
+@explained
 @ignore_fp_errors
 def free_energy(dist: Categorical[A]) -> A:
     r"""The Helmholtz free energy, :math:`F = -\log Z / \beta = U - T S`.
@@ -183,6 +188,7 @@ def free_energy(dist: Categorical[A]) -> A:
     return t.answer(xp.where(flat | xp.isnan(t.level), t.energy, free))
 
 
+@explained
 @ignore_fp_errors
 def internal_energy(dist: Categorical[A]) -> A:
     r"""The mean energy, :math:`U = \sum_i p_i E_i = -\partial \log Z / \partial \beta`.
@@ -216,6 +222,7 @@ def internal_energy(dist: Categorical[A]) -> A:
     return t.answer(t.energy)
 
 
+@explained
 @ignore_fp_errors
 def heat_capacity(dist: Categorical[A]) -> A:
     r"""The heat capacity, :math:`C = \partial U / \partial T = \beta^2 \operatorname{Var} E`.
@@ -252,6 +259,7 @@ def heat_capacity(dist: Categorical[A]) -> A:
     return t.answer(t.mean(away * away))
 
 
+@explained
 @ignore_fp_errors
 def entropy(dist: Categorical[A]) -> A:
     r"""The thermodynamic entropy, :math:`S = \log Z + \beta U = -\sum_i p_i \log (p_i / g_i)`.

@@ -1,5 +1,7 @@
 """The equations of MBAR: the partition functions of the rungs, solved for by Newton's method."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from itertools import pairwise

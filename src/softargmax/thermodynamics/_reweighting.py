@@ -1,5 +1,7 @@
 """Reweighting: what runs at several coldnesses say about any coldness between them (MBAR)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays import checks
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import Array, ArrayLike, ignore_fp_errors, read_only, unwrap
 from softargmax.categorical import Categorical
 from softargmax.thermodynamics._mbar import CLOSE, NEAR, law_at, log_mixture, paired, solved
@@ -126,6 +129,7 @@ class ReweightingResult:
         return f"ReweightingResult(shape={shape}, samples={samples}, rungs={len(self._fit.rungs)})"
 
 
+@explained
 @ignore_fp_errors
 def reweight(
     energies: ArrayLike | Sequence[ArrayLike],

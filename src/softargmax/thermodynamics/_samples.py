@@ -1,5 +1,7 @@
 """Energies of several runs as one pool of samples, whole and without each block of time."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple

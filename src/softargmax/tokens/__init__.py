@@ -1,5 +1,7 @@
 """Token sampling: stages that truncate or edit next-token distributions, and chains of them."""
 
+from __future__ import annotations
+
 from softargmax.tokens._allow import Allow
 from softargmax.tokens._edits import Ban, DynamicTemperature, LogitBias, Temperature
 from softargmax.tokens._lengths import Force, LengthDecay, MinLength

@@ -1,5 +1,7 @@
 """Allow some tokens alone: by their ids, by the bits of a grammar's mask, or by a function."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -5,6 +5,8 @@ prior; the second keep temperature, mask and prior, and so do bans, and temperat
 has weights.
 """
 
+from __future__ import annotations
+
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping

@@ -1,5 +1,7 @@
 """Ids of tokens, as users pass them; the tokens so far, as rows of ids."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

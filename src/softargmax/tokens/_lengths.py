@@ -1,5 +1,7 @@
 """Rules by length: when a text may end, when it must, and what has to stand first or last."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 

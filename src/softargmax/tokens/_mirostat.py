@@ -1,5 +1,7 @@
 """Mirostat: truncation with feedback, which keeps the surprise near a target."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -103,7 +105,7 @@ class Mirostat(Stage):
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
         return self._left(dist, self._mu(dist, self._state()))
 
-    def updated(self, dist: Categorical, token: Any, history: History = None) -> "Mirostat":  # noqa: ARG002
+    def updated(self, dist: Categorical, token: Any, history: History = None) -> Mirostat:  # noqa: ARG002
         """The stage for the next token, with the μ that follows from this one.
 
         Examples

@@ -1,5 +1,7 @@
 """Parameters: values that are checked, cannot be changed, and compare by what they hold."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self

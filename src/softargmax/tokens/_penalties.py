@@ -1,5 +1,7 @@
 """Penalties: edits that depend on the tokens so far."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 

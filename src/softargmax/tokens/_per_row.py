@@ -1,5 +1,7 @@
 """A batch of requests, each with a chain of its own."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.checks import check_instance
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import is_foreign, to_numpy
 from softargmax._arrays.types import A
 from softargmax._core import scored
@@ -57,7 +60,7 @@ class PerRow(Stage):
         rows = [state_of(stage(row, own)) for stage, row, own in self._rows(dist, history)]
         return of_state(scored.stacked(state_of(dist), rows))
 
-    def updated(self, dist: Categorical, token: Any, history: History = None) -> "PerRow":
+    def updated(self, dist: Categorical, token: Any, history: History = None) -> PerRow:
         """The stages for the next tokens, each updated with the token of its row.
 
         Examples
@@ -81,7 +84,7 @@ class PerRow(Stage):
         pairs = zip(rows, token, strict=True)
         return PerRow(tuple(stage.updated(row, x, own) for (stage, row, own), x in pairs))
 
-    def with_prompt(self, prompt_length: Any) -> "PerRow":
+    def with_prompt(self, prompt_length: Any) -> PerRow:
         """The same stages, each with the length of the prompt of its row.
 
         Examples
@@ -116,6 +119,7 @@ class PerRow(Stage):
         return zip(self.stages, rows, histories, strict=True)
 
 
+@explained
 def per_row(stages: Sequence[Stage]) -> PerRow:
     """One stage for a batch of requests, which applies another stage to each row.
 

@@ -1,5 +1,7 @@
 """Chains with the order and the parameters of other projects."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, TypeAlias
 
 import numpy as np

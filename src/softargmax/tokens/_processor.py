@@ -1,5 +1,7 @@
 """Stages as logits processors in other libraries' generation loops."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What other projects have: their parameters, what those mean, and in which order."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

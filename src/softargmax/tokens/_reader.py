@@ -1,5 +1,7 @@
 """Edits that read the tokens so far: the prompt, the output after it, or both."""
 
+from __future__ import annotations
+
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, field

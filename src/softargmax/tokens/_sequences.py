@@ -1,5 +1,7 @@
 """Biases and bans of sequences of tokens, which act on the token that would complete one."""
 
+from __future__ import annotations
+
 import math
 from abc import abstractmethod
 from collections.abc import Mapping

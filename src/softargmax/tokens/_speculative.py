@@ -1,5 +1,7 @@
 """Speculative decoding: accept drafted tokens such that the output follows the target."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple
 

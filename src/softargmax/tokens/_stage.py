@@ -1,5 +1,7 @@
 """Stages: functions from distributions to distributions, and chains of them."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -47,7 +49,7 @@ class Stage(Parameters):
         dist: Categorical,  # noqa: ARG002
         token: Any,  # noqa: ARG002
         history: History = None,  # noqa: ARG002
-    ) -> "Stage":
+    ) -> Stage:
         """The stage for the next token, after one was drawn from ``stage(dist, history)``.
 
         Parameters

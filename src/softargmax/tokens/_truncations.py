@@ -1,5 +1,7 @@
 """Truncations: stages that keep some of the tokens, mostly the likeliest, and drop the others."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

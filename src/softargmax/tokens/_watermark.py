@@ -1,5 +1,7 @@
 """Watermarks by Gumbel noise: draws whose noise is keyed, and the test that finds them."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cached_property

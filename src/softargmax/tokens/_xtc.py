@@ -1,5 +1,7 @@
 """Exclude top choices (XTC), with its coin marginalised out."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

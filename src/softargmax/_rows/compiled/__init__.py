@@ -6,6 +6,8 @@ and log are polynomials of our own, sums are trees of a fixed shape, and a produ
 sum only where the code says so.
 """
 
+from __future__ import annotations
+
 from softargmax._rows.compiled import resampling, solver, tables
 from softargmax._rows.compiled.checks import copied
 from softargmax._rows.compiled.law import law_of

@@ -1,5 +1,7 @@
 """What a row answers: its top, d, log-probabilities, probabilities and entropy."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What is looked at when logits come in: they are copied, their tops found and checked."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Where the mass of the largest keys of a row passes a goal."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

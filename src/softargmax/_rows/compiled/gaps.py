@@ -1,5 +1,7 @@
 """How d follows from logits, block by block, and sums of weights: parts of kernels."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -4,6 +4,8 @@ d rises with the score, so a bound on d is a bound on the score itself, found by
 the floats; then blocks whose largest scores are below it are not looked into.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Draws from rows by inversion, for uniforms that are at hand."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

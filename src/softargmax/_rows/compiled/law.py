@@ -1,5 +1,7 @@
 """The law of rows by kernels, whatever their shape: one pass or two over the logits."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import lru_cache

@@ -1,5 +1,7 @@
 """Masses and moments of a row's weights."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

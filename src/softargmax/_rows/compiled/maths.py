@@ -7,6 +7,8 @@ Where loops are long, places are unsigned: the others may count from the end, an
 sign of each keeps a loop from being vectorised.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path

@@ -1,5 +1,7 @@
 """A few short rows: one kernel prepares all that is ever asked of them, others look it up."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Waits of exponential clocks."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

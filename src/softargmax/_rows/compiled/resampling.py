@@ -4,6 +4,8 @@ All take probabilities (rows, K) and write n parents a row to ``out``, one row a
 ``SPARE`` places at the end: most parents have few offspring, which are written without counting.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

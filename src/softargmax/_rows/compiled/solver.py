@@ -1,5 +1,7 @@
 """Newton's method for the coldness of rows by kernels."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What survives truncations of the common kinds, one after another, in one call."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Alias tables by kernels: one merge of light and heavy columns, then two look-ups a draw."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

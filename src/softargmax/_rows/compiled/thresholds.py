@@ -1,5 +1,7 @@
 """Scores of one long row by kernels: no array of d is formed, and of weights only for a mass."""
 
+from __future__ import annotations
+
 import math
 from functools import lru_cache
 from typing import Any, NamedTuple, Self

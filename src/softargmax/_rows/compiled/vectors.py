@@ -4,6 +4,8 @@ llvmlite is imported within functions, as in ``maths``. Every processor finds th
 arithmetic is done here.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from numba import types
