@@ -1021,7 +1021,7 @@ class Categorical(Batch, Generic[A_co]):
         return sampling.sample_and_log_prob(self._state, shape, rng)
 
     @explained
-    def sample_counts(self, n: int, *, rng: Rngs = None) -> A_co:
+    def sample_counts(self, n: int, shape: int | tuple[int, ...] = (), *, rng: Rngs = None) -> A_co:
         """Multinomial counts of n draws, without making the draws.
 
         Parameters
@@ -1029,17 +1029,19 @@ class Categorical(Batch, Generic[A_co]):
         n : int
             In 0 … 2⁶² draws of every row, at most 2³¹ - 1 in JAX without 64-bit mode; memory does
             not depend on it.
+        shape : int or tuple of ints
+            How many such counts of every row, each of n draws of its own.
         rng
             As for :meth:`sample`, except Keyed.
 
         Returns
         -------
-        integers, shape batch_shape + (K,), with sum n on the last axis
+        integers, shape + batch_shape + (K,), with sum n on the last axis
 
         Raises
         ------
         ValueError, TypeError
-            For n outside its range or not an integer, or an invalid rng.
+            For n outside its range or not an integer, or an invalid shape or rng.
 
         Notes
         -----
@@ -1051,8 +1053,11 @@ class Categorical(Batch, Generic[A_co]):
         >>> from softargmax import Categorical
         >>> Categorical.from_weights([1, 0, 3]).sample_counts(10**18, rng=0)
         array([250000000551756859,                  0, 749999999448243141])
+        >>> Categorical.from_weights([1, 0, 3]).sample_counts(100, 2, rng=1)
+        array([[29,  0, 71],
+               [32,  0, 68]])
         """
-        return sampling.sample_counts(self._state, n, rng)
+        return sampling.sample_counts(self._state, n, shape, rng)
 
     @explained
     def sample_without_replacement(

@@ -97,6 +97,16 @@ def test_counts_follow_the_multinomial_law():
     counts = sum(dist.sample_counts(100, rng=r) for r in range(2000))
     for row, p in zip(counts, dist.probs, strict=True):
         check_counts(row, p, detects=0.01)
+    several = dist.sample_counts(100, (20, 100), rng=1)
+    assert several.shape == (20, 100, 3, 5)
+    assert (several.sum(-1) == 100).all()
+    for row, p in zip(several.sum((0, 1)), dist.probs, strict=True):
+        check_counts(row, p, detects=0.01)
+    assert dist.sample_counts(100, 0).shape == (0, 3, 5)
+    # One after another: the first is that of a call for one.
+    np.testing.assert_array_equal(several[0, 0], dist.sample_counts(100, rng=1))
+    by_row = dist.sample_counts(100, (2, 3), rng=[5, 6, 7])
+    np.testing.assert_array_equal(by_row[:, :, 1], dist[1].sample_counts(100, (2, 3), rng=6))
     assert dist.sample_counts(0, rng=1).tolist() == np.zeros((3, 5)).tolist()
     huge = dist.sample_counts(2**62, rng=1)
     assert (huge.sum(-1) == 2**62).all()

@@ -317,6 +317,7 @@ def test_a_torch_generator_as_rng(torch):
     assert torch.equal(first, dist.sample(1000, rng=again))
     counts = dist.sample_counts(10**6, rng=rng)
     check_counts(counts.numpy(), dist.probs.double().numpy(), detects=6e-3)
+    assert dist.sample_counts(9, (2, 3), rng=rng).sum(-1).tolist() == [[9] * 3] * 2
     assert dist.sample_without_replacement(2, 4, rng=rng).shape == (4, 2)
 
 
@@ -404,6 +405,9 @@ def test_one_key_a_row(jax):
     np.testing.assert_array_equal(dist[order].sample(50, rng=keys[order]), together[:, order])
     counts = dist.sample_counts(100, rng=keys)
     np.testing.assert_array_equal(dist[order].sample_counts(100, rng=keys[order]), counts[order])
+    several = dist.sample_counts(100, 4, rng=keys)
+    assert several.shape == (4, *counts.shape)
+    np.testing.assert_array_equal(several[0], counts)
 
 
 def test_jit_compiles_once_and_takes_traced_temperatures(jax):

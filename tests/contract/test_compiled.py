@@ -45,7 +45,8 @@ def compiled(torch, function, backend="eager"):
 def draws(torch, z, rng):
     """What is drawn, by every way that noise takes."""
     dist = Categorical(z, torch.as_tensor(LADDER), prior=torch.as_tensor(PRIOR))
-    yield from (dist.sample(rng=rng), dist.sample((2, 5), rng=rng), dist.sample_counts(9, rng=rng))
+    yield from (dist.sample(rng=rng), dist.sample((2, 5), rng=rng))
+    yield from (dist.sample_counts(9, rng=rng), dist.sample_counts(9, 2, rng=rng))
     yield from (dist.sample(9, rng=rng, method="alias"), *dist.sample_and_log_prob(3, rng=rng))
     yield from (dist.sample_without_replacement(2, 3, rng=rng), resample(dist, 5, rng=rng))
     yield from (dist.relaxed(0.5).sample(2, rng=rng), *gumbel_top_k(dist, 2, rng=rng))

@@ -89,13 +89,13 @@ def sample_and_log_prob(state: State, shape: int | tuple[int, ...], rng: Rngs) -
     return x, unwrap(take(state, log_probs(state), np.asarray(x)))
 
 
-def sample_counts(state: State, n: int, rng: Rngs) -> Any:
-    """Multinomial counts, batch_shape + (K,)."""
+def sample_counts(state: State, n: int, shape: int | tuple[int, ...], rng: Rngs) -> Any:
+    """Multinomial counts, shape + batch_shape + (K,)."""
     xp = state.xp
     most = 2**62 if xp is np else min(2**62, int(xp.iinfo(index_dtype(xp)).max))
     n = checks.count(n, "n", 0, most)
 
-    job = Job("counts", tail=(state.num_categories,), options=(n,))
+    job = Job("counts", checks.sample_shape(shape), (state.num_categories,), (n,))
     return draw_on_host(state, source(state, rng, Tag.COUNTS), job)
 
 
@@ -120,7 +120,7 @@ def host_draw(name: str, draw: Callable[[State, Generator, Job], Any]) -> None:
 
 _DRAWS: dict[str, Callable[[State, Generator, Job], Any]] = {}
 host_draw("sample", _sample_rows)
-host_draw("counts", lambda host, rng, job: count(host.law, job.options[0], rng))
+host_draw("counts", lambda host, rng, job: count(host.law, job.options[0], rng, job.size))
 
 
 def _drawn(host: State, generators: Any, job: Job) -> Any:
