@@ -200,7 +200,7 @@ def test_dtypes_shapes_and_the_callers_arrays():
         ([], [], ValueError, "dists must have one distribution at least, got none"),
         ([3], [1], TypeError, "dists must be a Categorical, got int"),
         (3, [1], TypeError, "dists must be a sequence of Categorical, got int"),
-        (Categorical(Z[0]), [1], TypeError, "must be a sequence of Categorical, got Cat"),
+        (Categorical(Z[0]), [1], TypeError, "must be a sequence of Categorical, got one; put"),
         ([Z], [1], TypeError, "dists must be a Categorical, got ndarray"),
         ([Categorical([0.0]), Categorical(Z)], [1, 1], ValueError, r"equal .*, got \[1, 4\]"),
         ([Categorical(Z)], [1, 1], ValueError, r"each of the 1 distributions .* got shape \(2,\)"),

@@ -1030,7 +1030,7 @@ class Categorical(Batch, Generic[A_co]):
             In 0 … 2⁶² draws of every row, at most 2³¹ - 1 in JAX without 64-bit mode; memory does
             not depend on it.
         shape : int or tuple of ints
-            How many such counts of every row, each of n draws of its own.
+            Independent repetitions, each of n draws of every row.
         rng
             As for :meth:`sample`, except Keyed.
 

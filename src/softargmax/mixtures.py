@@ -34,7 +34,7 @@ def mix(dists: Iterable[Categorical[A]], weights: ArrayLike) -> Categorical[A]:
     ----------
     dists : sequence of m Categorical
         Over the same K categories, with batches that broadcast; PyTorch's or JAX's may be mixed
-        with NumPy's.
+        with NumPy's. A batch is the sequence of what stands along its first axis.
     weights : array, shape (..., m)
         Non-negative and finite, one positive in every row at least; they need not sum to 1. The
         other axes broadcast against the batch.
@@ -144,11 +144,14 @@ def _given(
     dists: Iterable[Categorical], weights: ArrayLike
 ) -> tuple[list[State], Namespace, Array]:
     """The states of distributions that fit, their library, and weights of the right shape."""
-    one_row = isinstance(dists, Categorical) and not dists.batch_shape
-    if one_row or not isinstance(dists, Iterable):
+    if isinstance(dists, Categorical) and not dists.batch_shape:
+        raise TypeError("dists must be a sequence of Categorical, got one; put it in a list")
+    try:
+        each = iter(dists)
+    except TypeError:
         got = type(dists).__name__
-        raise TypeError(f"dists must be a sequence of Categorical, got {got}; put them in a list")
-    states = [state_of(dist, "dists") for dist in dists]
+        raise TypeError(f"dists must be a sequence of Categorical, got {got}") from None
+    states = [state_of(dist, "dists") for dist in each]
     if not states:
         raise ValueError("dists must have one distribution at least, got none")
     widths = {state.num_categories: None for state in states}

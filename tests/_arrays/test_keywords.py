@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -68,6 +69,8 @@ def test_missing_arguments_within_a_call_are_not_its_own():
         ],
         (DIST.sample_counts, {"size": 3}, "Categorical.sample_counts", "n=?"),
         (DIST.sample, {"colour": 3}, "Categorical.sample", "it takes shape, rng, method, workers"),
+        (DIST.sample_counts, {"n": 4, "size": 3}, "Categorical.sample_counts", "shape=?"),
+        (partial(DIST.sample_counts, 4), {"size": 3}, "Categorical.sample_counts", "shape=?"),
         (DIST.tempered, {"T": 3}, "Categorical.tempered", "temperature=?"),
         (DIST.relaxed(1).sample, {"seed": 3}, "RelaxedCategorical.sample", "rng=?"),
         (RelaxedCategorical, {"logits": Z, "tau": 3}, "RelaxedCategorical", "temperature=?"),
@@ -100,7 +103,7 @@ def test_an_unknown_keyword_says_which_was_meant(call, given, name, meant):
 
 
 def takes_keywords(name, value):
-    """Whether something public has parameters that are given by name alone, and no others so."""
+    """Whether it is a function, or a method of Categorical, with keywords, but not with any."""
     if not inspect.isfunction(value):
         return False
     if "." in value.__qualname__ and not name.startswith("softargmax.Categorical."):

@@ -103,7 +103,7 @@ def test_counts_follow_the_multinomial_law():
     for row, p in zip(several.sum((0, 1)), dist.probs, strict=True):
         check_counts(row, p, detects=0.01)
     assert dist.sample_counts(100, 0).shape == (0, 3, 5)
-    # One after another: the first is that of a call for one.
+    # One after another: the first is that of a call for one (n is too small for pieces).
     np.testing.assert_array_equal(several[0, 0], dist.sample_counts(100, rng=1))
     by_row = dist.sample_counts(100, (2, 3), rng=[5, 6, 7])
     np.testing.assert_array_equal(by_row[:, :, 1], dist[1].sample_counts(100, (2, 3), rng=6))

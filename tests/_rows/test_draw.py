@@ -37,6 +37,6 @@ def test_no_noise_draws_a_weight_of_zero(weights, dtype):
         waits = np.full((len(w), 1, len(w)), 45.0)
         waits[np.arange(len(w)), 0, np.arange(len(w))] = wait
         assert (w[draws.race(w[None], waits)] > 0).all()
-    counts = draw_counts(np.random.default_rng(0), w[None].astype(float), 2**62)
+    counts = draw_counts(np.random.default_rng(0), w[None].astype(float), 2**62, 1)[0]
     assert not counts[0, w == 0].any()
     assert counts.sum() == 2**62

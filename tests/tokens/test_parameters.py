@@ -4,7 +4,7 @@ import copy
 import math
 import pickle
 from collections.abc import Mapping
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, dataclass, fields
 
 import numpy as np
 import pytest
@@ -143,6 +143,26 @@ def parts_of(x):
     elif hasattr(x, "__dataclass_fields__"):
         for f in fields(x):
             yield from parts_of(getattr(x, f.name))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Hidden(TopK):
+    """A stage of a user, with a field and an attribute of its own."""
+
+    _scale: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "_known", self._scale + 1)
+
+
+def test_what_is_made_on_first_use_alone_is_not_pickled():
+    stage = Hidden(3, 7.0)
+    chain(stage)(Categorical(np.zeros(5)))
+    for other in (pickle.loads(pickle.dumps(stage)), copy.copy(stage)):
+        assert other == stage
+        assert (other._scale, other._known) == (7.0, 8.0)
+        assert vars(stage).keys() - vars(other).keys() == {"_fixed"}
 
 
 @pytest.mark.parametrize("make", MADE)

@@ -730,6 +730,20 @@ def test_a_stage_of_ones_own_with_two_numbers_is_copied_and_not_kept_alive():
     assert gone() is None
 
 
+def test_an_array_of_a_stage_goes_with_it():
+    dist = Categorical(np.zeros((2, 2000)))
+    gc.disable()  # no circle that only the collector would find
+    try:
+        for make in (Typical, lambda mass: chain(TopK(3), Typical(mass))):
+            stage = make(np.array([0.5, 0.9]))
+            stage(dist)
+            gone = weakref.ref(stage.mass if hasattr(stage, "mass") else stage.stages[1].mass)
+            del stage
+            assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_a_subclass_that_does_more_does_it_in_chains_too():
     class Flat(TopK):
         def __call__(self, dist, history=None):

@@ -83,7 +83,8 @@ def explained(function: F) -> F:
         try:
             return function(*args, **named)
         except TypeError as error:
-            _explain(error, function, named, function.__qualname__.removesuffix(".__init__"))
+            call_name = function.__qualname__.removesuffix(".__init__")
+            _explain(error, function, args, named, call_name)
             raise
 
     made: Any = call
@@ -102,7 +103,7 @@ class Explained(ABCMeta):
             try:
                 return super().__call__(*args, **named)
             except TypeError as error:
-                _explain(error, cls.__init__, named, cls.__name__)
+                _explain(error, cls.__init__, (cls, *args), named, cls.__name__)
                 raise
 
     @property
@@ -113,7 +114,11 @@ class Explained(ABCMeta):
 
 
 def _explain(
-    error: TypeError, function: Callable[..., Any], named: Mapping[str, Any], call: str
+    error: TypeError,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    named: Mapping[str, Any],
+    call: str,
 ) -> None:
     """If the error is Python's about the arguments, raise it under the name of the public call.
 
@@ -123,7 +128,7 @@ def _explain(
     if not any(one.kind is one.VAR_KEYWORD for one in known.values()):
         for name in named:
             if name not in known:
-                meant = _meant(function, name)
+                meant = _meant(function, name, {*[*known][: len(args)], *named})
                 raise TypeError(
                     f"{call}() got an unexpected keyword argument {name!r}: {meant}"
                 ) from None
@@ -132,8 +137,8 @@ def _explain(
         raise TypeError(f"{call}(){str(error).removeprefix(own)}") from None
 
 
-def _meant(function: Callable[..., Any], name: str) -> str:
-    """What to write instead."""
+def _meant(function: Callable[..., Any], name: str, given: set[str]) -> str:
+    """What to write instead: of several words that may be meant the first that is not given yet."""
     from difflib import get_close_matches  # slow to load
 
     own = [word for word in signature(function).parameters if word not in ("self", "cls")]
@@ -141,7 +146,9 @@ def _meant(function: Callable[..., Any], name: str) -> str:
         for call, words in _OTHER_CALLS.items():
             if name in words.split():
                 return f"did you mean {call}({name})?"
-    ours = {other: word for word in reversed(own) for other in _OTHER_WORDS.get(word, "").split()}
+    likely = own[::-1]  # the last of them counts
+    likely.sort(key=lambda word: word not in given)
+    ours = {other: word for word in likely for other in _OTHER_WORDS.get(word, "").split()}
     ours |= {word: word for word in own}
     near = [name] if name in ours else get_close_matches(name, ours, 1)
     return f"did you mean {ours[near[0]]}=?" if near else f"it takes {', '.join(own)}"

@@ -206,7 +206,7 @@ def truncated(state: State, rules: Rules) -> State:
         logits.append(z)
     made = survivors(state, positions, logits)
     dense = state.kept is None and state.prior is None
-    if dense and rules.on_d and "top" in state.memo:
+    if dense and rules.keep_the_likeliest and "top" in state.memo:
         # The largest logit survives every rule on d; where β < 0 the law does not use it.
         made.memo["top"] = state.memo["top"]
     return made
@@ -259,19 +259,19 @@ def survivors(state: State, positions: list[Any], logits: list[Any] | None = Non
 
     ``logits``, of each row, spare gathering them; those of a sparse state are among what it keeps.
     """
-    batch, kept = state.batch_shape, state.kept
-    if kept is not None:
-        starts = kept.starts
+    batch, old = state.batch_shape, state.kept
+    if old is not None:
+        starts = old.starts
         own = (
             positions
             if len(positions) == 1
             else [found + start for found, start in zip(positions, starts, strict=False)]
         )
-        made = State.of_survivors(state.xp, state.temperature, batch, kept.take(own))
+        made = State.of_survivors(state.xp, state.temperature, batch, old.take(own))
         return made.after(state)
     host = state.host()
     z, prior = host.z, host.prior
-    kept = Kept(
+    new = Kept(
         joined(positions, np.int64),
         starts_of(positions),
         _gathered(z, batch, positions) if logits is None else joined(logits, z.dtype),
@@ -279,10 +279,11 @@ def survivors(state: State, positions: list[Any], logits: list[Any] | None = Non
         z.shape[-1],
         Whole(state.logits, state.z, state.prior),
     )
-    return State.of_survivors(state.xp, state.temperature, batch, kept).after(state)
+    return State.of_survivors(state.xp, state.temperature, batch, new).after(state)
 
 
 def _gathered(x: Any, batch: Shape, positions: list[Any]) -> Any:
+    """The entries of each row of a batch at some positions, one row after another."""
     rows = as_rows(x, batch)
     if len(positions) == 1:
         return rows[0].take(positions[0])

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.checks import count, natural
-from softargmax._arrays.keywords import Explained
 from softargmax._random.tags import Tag
 
 
 @dataclass(frozen=True)
-class Keyed(metaclass=Explained):
+class Keyed:
     """An rng for ``sample`` by which draw number i depends on the seed and on i alone.
 
     Draws are numbered in C order over sample_shape + batch_shape, so that any slice of an array of

@@ -13,7 +13,6 @@ from softargmax._rows.alias import draw_by_alias
 from softargmax._rows.counts import draw_counts
 from softargmax._rows.inversion import invert
 from softargmax._rows.law import Law
-from softargmax._rows.memory import blocks
 from softargmax._rows.race import draw_by_race
 from softargmax._rows.rows import as_rows
 from softargmax._rows.sparse import Sparse
@@ -43,15 +42,10 @@ def draw(law: Law, n: int, rng: Generator, method: str, workers: int = 1) -> Any
     return out
 
 
-def count(law: Law, n: int, rng: Generator, size: Shape = ()) -> Any:
+def count(law: Law, n: int, rng: Generator, size: Shape) -> Any:
     """How often each category comes in n draws of every row, int64, size + batch + (K,)."""
     weights = as_rows(law.probs, law.batch).astype(np.float64)
-    out = np.empty((math.prod(size), *weights.shape), np.int64)
-    for block in blocks(len(out), weights.size):
-        own = out[block]
-        repeated = np.broadcast_to(weights, own.shape).reshape(-1, law.width)
-        own[...] = draw_counts(rng, repeated, n).reshape(own.shape)
-    return out.reshape(size + law.shape)
+    return draw_counts(rng, weights, n, math.prod(size)).reshape(size + law.shape)
 
 
 def draw_one(law: Law, rng: Generator, workers: int = 1) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class Rule(NamedTuple):
     key: Callable[[Any], Any] | None = None  # what is compared with the bound; None for d
     least: Any = 1  # so many of the largest keys stay in any case, ties with the last included
     exact: bool = False  # whether the bound is a key itself, to be met without slack
-    name: str = ""  # the parameter's
+    name: str = ""  # of the parameter, for the error where it does not fit the batch
 
 
 class Rules(tuple[Rule, ...]):
@@ -29,26 +29,37 @@ class Rules(tuple[Rule, ...]):
 
     @kept
     def of_numbers(self) -> bool:
-        """Whether they are those of every row."""
+        """Whether no parameter or least count is an array, so that they serve every row."""
         return not any(hasattr(x, "shape") for one in self for x in (one.parameter, one.least))
 
     @kept
-    def on_d(self) -> bool:
-        """Whether all compare d, so that the likeliest stays."""
+    def keep_the_likeliest(self) -> bool:
+        """Whether the key of each is d, the largest of which stays."""
         return all(one.key is None for one in self)
 
     @kept
     def table(self) -> Any:
-        """Their kinds, parameters and least counts, if a kernel knows all of them; else None."""
-        if not (self.of_numbers and self.on_d and all(one.bound in KINDS for one in self)):
-            return None
-        return np.array([(KINDS[one.bound], one.parameter, one.least) for one in self], np.float64)
+        """Kind, parameter and least count of each, if a kernel knows all of them; else None."""
+        return next(self._tables([self]))
 
     def of_each_row(self, batch: Shape) -> Iterable[Rules]:
         """The rules of each row of a batch, whose parameters and least counts are numbers."""
         if self.of_numbers:
             return repeat(self)
-        return map(Rules, zip(*(_numbers(one, batch) for one in self), strict=False))
+        rows = [Rules(own) for own in zip(*(_numbers(one, batch) for one in self), strict=False)]
+        for own, table in zip(rows, self._tables(rows), strict=False):
+            own.__dict__["table"] = table  # all made at once
+        return rows
+
+    def _tables(self, rows: list[Rules]) -> Iterator[Any]:
+        """The tables of rules that differ from these in their numbers alone."""
+        if not (self.keep_the_likeliest and all(one.bound in KERNELS_OWN for one in self)):
+            return repeat(None)
+        kinds = [KERNELS_OWN[one.bound] for one in self]
+        numbers = [[(one.parameter, one.least) for one in own] for own in rows]
+        tables = np.empty((len(rows), len(self), 3))
+        tables[..., 0], tables[..., 1:] = kinds, np.reshape(numbers, (*tables.shape[:2], 2))
+        return iter(tables)
 
 
 def _numbers(rule: Rule, batch: Shape) -> Iterable[Rule]:
@@ -85,4 +96,5 @@ def by_mass(scores: Any, mass: Any) -> Any:
 
 
 BY_RANK, BY_RATIO, BY_MASS = range(3)
-KINDS: dict[Any, int] = {by_rank: BY_RANK, by_ratio: BY_RATIO, by_mass: BY_MASS}  # kernels' own
+# Those that a kernel computes itself, and their kinds.
+KERNELS_OWN: dict[Any, int] = {by_rank: BY_RANK, by_ratio: BY_RATIO, by_mass: BY_MASS}

@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 
 from softargmax._arrays import checks
-from softargmax._arrays.keywords import Explained
 from softargmax._arrays.namespaces import ArrayLike, ignore_fp_errors, read_only, to_numpy
 from softargmax._random.keyed import Words, word_gumbels, words_up_to
 from softargmax._random.tags import Tag
@@ -22,7 +21,7 @@ _MOST = 45.06  # upper bound of the Gumbel noise
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Reservoir(metaclass=Explained):
+class Reservoir:
     r"""A draw of k categories without replacement from logits that arrive in chunks.
 
     Category i has the score z_i + g_i, with a Gumbel g_i that depends only on the seed and i, and

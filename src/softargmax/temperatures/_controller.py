@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.checks import number, numbers_in
-from softargmax._arrays.keywords import Explained
 from softargmax._arrays.namespaces import (
     Array,
     ArrayLike,
@@ -21,7 +20,7 @@ from softargmax._arrays.namespaces import (
 
 
 @dataclass(frozen=True)
-class EntropyController(metaclass=Explained):
+class EntropyController:
     r"""A feedback controller: its temperature keeps the entropy of a policy near a target.
 
     .. math:: \log T \leftarrow \log T + rate \cdot (target \cdot \log n - H)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from inspect import getattr_static
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from softargmax._arrays.namespaces import (
     read_only,
     to_numpy,
 )
+from softargmax._rows.memory import kept
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,8 +53,9 @@ class Parameters(metaclass=Explained):
         return self  # as of all that never changes
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was made on first use."""
-        return {name: x for name, x in self.__dict__.items() if not name.startswith("_")}
+        """Without what is made on first use."""
+        made = [x for x in self.__dict__ if isinstance(getattr_static(type(self), x, None), kept)]
+        return {name: x for name, x in self.__dict__.items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({name: _locked(x) for name, x in state.items()})

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from softargmax._arrays.checks import check_instance
 from softargmax._arrays.types import A
-from softargmax._core.thresholds import Rule, Rules, truncated
+from softargmax._core.thresholds import Rules, truncated
 from softargmax._rows.memory import kept
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._parameters import Parameters
@@ -35,8 +35,8 @@ class Stage(Parameters):
         return False
 
     @property
-    def _rule(self) -> Rule | None:
-        """What a truncation keeps, where that is all that the stage does."""
+    def _rules(self) -> Rules | None:
+        """What the stage keeps, where it is a truncation and nothing else."""
         return None
 
     @property
@@ -167,13 +167,11 @@ class Chain(Stage):
         """The stages; truncations in a row are one step, and make no distribution between them."""
         steps: list[Stage | Rules] = []
         for stage in self.stages:
-            rule = stage._rule
-            if rule is None:
-                steps.append(stage)
-            elif steps and isinstance(steps[-1], Rules):
-                steps[-1] = Rules((*steps[-1], rule))
+            rules = stage._rules
+            if rules is not None and steps and isinstance(steps[-1], Rules):
+                steps[-1] = Rules((*steps[-1], *rules))
             else:
-                steps.append(Rules((rule,)))
+                steps.append(stage if rules is None else rules)
         return tuple(steps)
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:

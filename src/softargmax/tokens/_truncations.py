@@ -33,19 +33,35 @@ class Truncation(Stage):
         self._set("min_keep", count(self.min_keep, "min_keep", 1, 2**62))
 
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:  # noqa: ARG002
-        return of_state(thresholds.truncated(state_of(dist), self._rules), type(dist))
+        return of_state(thresholds.truncated(state_of(dist), self._own), type(dist))
 
     @property
-    def _rule(self) -> Rule | None:
+    def _rules(self) -> Rules | None:
         # A subclass may do more when it is called.
-        return self._rules[0] if type(self).__call__ is Truncation.__call__ else None
+        return self._own if type(self).__call__ is Truncation.__call__ else None
+
+    @property
+    def _own(self) -> Rules:
+        if "_fixed" in self.__dict__ or not hasattr(self._parameter[1], "shape"):
+            return self._fixed
+        # Rules hold the stage by its methods. Were they kept, an array, and all that it is a
+        # function of, would stay in memory until the garbage collector finds the circle.
+        return self._made()
 
     @kept
-    def _rules(self) -> Rules:
-        name = next(iter(self._intervals), "")
-        parameter = getattr(self, name) if name else None
+    def _fixed(self) -> Rules:
+        return self._made()
+
+    def _made(self) -> Rules:
+        name, parameter = self._parameter
         least = self._least(parameter)
-        return Rules([Rule(self._bound, parameter, self._key, least, self._exact, name)])
+        return Rules((Rule(self._bound, parameter, self._key, least, self._exact, name),))
+
+    @property
+    def _parameter(self) -> tuple[str, Any]:
+        """The name and the value of the one parameter, if there is one."""
+        name = next(iter(self._intervals), "")
+        return name, getattr(self, name) if name else None
 
     # The smallest key that is kept, from the scores and the parameter, which is that of one row, or
     # a column for all: a method, or one of the common bounds, which kernels know.

@@ -13,7 +13,7 @@ from softargmax._rows.compiled.vectors import MOSTLY, bits_between, first_of
 
 _SAMPLE = 2048  # scores, at least, from which a long row's bracket is guessed
 _SHORT = 12_288  # scores up to which no sample is taken
-_FEW = 64  # scores of which each is compared with all: of 50, in 0.6 of the time
+_FEW = 64  # scores up to which each is compared with all: for 50, 0.6 of the time otherwise
 _BINS = 1024
 _HEAVY = 1024  # a category heavier than this part of the goal is always in the second sample
 _STEPS = 4  # halvings of a bracket before what is outside of it is dropped
@@ -202,7 +202,7 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
 @kernel
 def crossing_of_few(d: Any, w: Any, level: Any, goal: Any) -> Any:
     """``crossing``, by the weight of what is below each key."""
-    width = np.uint64(len(d))
+    width = np.uint64(len(d))  # and so all places are unsigned
     key, below, total, found = np.empty(width), np.zeros(width), 0.0, -np.inf
     for i in range(width):
         key[i] = -abs(d[i] - level)
@@ -210,7 +210,7 @@ def crossing_of_few(d: Any, w: Any, level: Any, goal: Any) -> Any:
     for i in range(width):
         k, v = key[i], np.float64(w[i])
         for j in range(width):
-            below[np.uint64(j)] += v if k < key[np.uint64(j)] else 0.0
+            below[j] += v if k < key[j] else 0.0
     for i in range(width):
         found = key[i] if key[i] > found and below[i] <= goal else found
     return found if total > goal else np.inf

@@ -223,7 +223,7 @@ def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bou
         found, scores, count = np.empty(len(z), np.int64), np.empty(len(z), z.dtype), 0
         for j in range(len(z)):
             found[count], scores[count] = j, z[j]
-            count += -abs(d[j] - level) >= bound
+            count += (z[j] > -np.inf) & (-abs(d[j] - level) >= bound)
         return found[:count], scores[:count]
     probe, ends = np.zeros(1, z.dtype), np.empty(2, np.int64)
     top += probe[0]  # a top of -0 becomes 0, beyond which no score is equal to it

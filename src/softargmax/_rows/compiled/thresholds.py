@@ -146,12 +146,12 @@ class CompiledScores(RowScores):
 
 
 @lru_cache
-def _way_of(dtype: str, temperature: Temperature) -> tuple[int, float]:
+def _way_of(char: str, temperature: Temperature) -> tuple[int, float]:
     """How d follows from the gaps, rounded once."""
     coldness, value = temperature
     if coldness == 1:
         return PLAIN, 1.0
-    if dtype == "d":
+    if char == "d":
         return (TIMES, coldness) if value is None else (RATIO, value)
     return TIMES if float(np.float32(coldness)) == coldness else WIDE, coldness
 
