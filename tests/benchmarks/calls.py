@@ -500,6 +500,14 @@ CALLS |= {
     'Categorical.sample, method="alias"': asked(
         lambda d, s: d.sample(s.n, rng=0, method="alias"), "rows K n"
     ),
+    "tokens.Stage.sample": Entry(
+        "rows R K",
+        lambda s: (
+            lambda z=s.z(), rng=np.random.default_rng(0): tokens.chain(
+                tokens.TopK(50), tokens.TopP(0.9)
+            ).sample(z, rng=rng)
+        ),
+    ),
     "Categorical of weights and a ladder": Entry(
         "rows K",
         lambda s: (

@@ -27,7 +27,10 @@ def truncated(
         check = draws_of(stage(Categorical(x.astype(np.float64), HEAT)).log_probs)
 
     contenders: Contenders = {
-        "softargmax": lambda: stage(Categorical(x, HEAT)).sample(rng=rng),
+        "softargmax": lambda: stage.sample(x, HEAT, rng=rng),
+        "softargmax, by way of the distribution": lambda: stage(Categorical(x, HEAT)).sample(
+            rng=rng
+        ),
         **in_transformers(
             x, lambda w: [w.TemperatureLogitsWarper(HEAT), *warpers(w)], "transformers"
         ),

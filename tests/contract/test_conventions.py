@@ -18,6 +18,7 @@ from softargmax.tokens import TopK
 from surface import public_calls
 
 CALLS = public_calls()
+CALLS["tokens.Stage.sample"] = TopK(4).sample
 
 
 def parameters(name):
@@ -122,11 +123,11 @@ def test_mask_and_prior_stand_where_scores_are_taken(name):
 Z = np.array([[0.5, 2.0, 1.0, -1.0], [1.0, 1.0, 3.0, 0.0]])
 MASK = np.array([[True, False, True, True], [True, True, False, True]])
 WEIGHTS = np.array([1.0, 2.0, 3.0, 0.5])
-BESIDE = {"sizes": (4,), "epsilon": 0.3, "temperature": 0.7}
+BESIDE = {"sizes": (4,), "epsilon": 0.3, "temperature": 0.7, "shape": 500, "rng": 0}
 
 
 def answer(name, **given):
-    """The probabilities (or the value) that a law taker answers."""
+    """The probabilities (or the value, or draws) that a law taker answers."""
     wanted = {word: x for word, x in BESIDE.items() if word in parameters(name)}
     if "coldness" in given or (wanted.get("temperature") and "temperature" in given):
         wanted.pop("temperature", None)

@@ -497,6 +497,19 @@ LAW = {
 }
 BETA = numbers([0.5, -1, 2], NAN, called="coldness")
 CALLS |= {
+    "tokens.Stage.sample": Call(
+        lambda rng, **given: tokens.TopK(2).sample(rng=rng, **given), LAW, draws=True
+    ),
+    "tokens.Stage.sample of temperatures": Call(
+        lambda logits, temperature, rng: tokens.TopK(2).sample(logits, temperature, rng=rng),
+        {"logits": LOGITS, "temperature": TEMPERATURE},
+        draws=True,
+    ),
+    "tokens.Stage.sample of coldness": Call(
+        lambda logits, coldness, rng: tokens.TopK(2).sample(logits, coldness=coldness, rng=rng),
+        {"logits": LOGITS, "coldness": BETA},
+        draws=True,
+    ),
     "Categorical of a mask": Call(lambda **given: Categorical(**given).probs, LAW),
     "RelaxedCategorical of a mask": Call(
         lambda **given: RelaxedCategorical(temperature=1.0, **given).categorical.probs, LAW
@@ -603,7 +616,7 @@ EDITS += " NoRepeatNgram PresencePenalty RepetitionPenalty SequenceBias"
 ELSEWHERE |= {f"tokens.{name}": "its numbers have to be known" for name in EDITS.split()}
 # Parameters that are known where values are hidden, and objects whose own arguments are looked at.
 STATIC = "self cls shape rng method workers k n dtype scheme sizes d min_keep then"
-STATIC += " cumulative parents simulations considered value_scale visit_offset policy"
+STATIC += " history cumulative parents simulations considered value_scale visit_offset policy"
 STATIC += " axis gradient labels normalized dist dists other reference p q values"
 
 

@@ -22,7 +22,7 @@ from softargmax._random.tags import Tag
 from softargmax.annealing import anneal, replica_exchange, smc
 from softargmax.draws import Keyed
 from softargmax.resampling import resample
-from softargmax.tokens import Mirostat, verify
+from softargmax.tokens import Mirostat, TopK, verify
 from surface import public_calls
 
 Z = np.array([0.0, 0.5, 1.0])
@@ -70,6 +70,7 @@ ANY_LIBRARY = {
         None,
         lambda to, rng: Categorical(to(Z)).sample_and_log_prob(4, rng=rng),
     ),
+    "Stage.sample": (None, lambda to, rng: (TopK(2).sample(to(Z), shape=4, rng=rng),)),
     "MultiCategorical.sample": (None, lambda to, rng: (actions(to).sample(2, rng=rng),)),
     "MultiCategorical.sample_and_log_prob": (
         None,

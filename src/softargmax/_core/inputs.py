@@ -36,7 +36,7 @@ from softargmax._core.support import check_support, masked_prior, meet_categorie
 from softargmax._rows.copies import LONG_ROW, copy_of, is_fine
 from softargmax._rows.rows import ONE, Temperature
 
-_NATIVE = (np.dtype(np.float64), np.dtype(np.float32))  # big-endian floats are others
+NATIVE = (np.dtype(np.float64), np.dtype(np.float32))  # big-endian floats are others
 _SCALARS = (float, int, np.float64, np.float32)
 
 
@@ -132,18 +132,12 @@ def plain_state(
     the results of bad ones will be NaN (at the limits of the temperature they would not be, and
     these are left to the careful way).
     """
-    if type(logits) is not np.ndarray or logits.dtype not in _NATIVE:
+    if type(logits) is not np.ndarray or logits.dtype not in NATIVE:
         return None
     if not logits.size or not logits.ndim:
         return None
-    if temperature is None:
-        checked = ONE
-    elif type(temperature) in _SCALARS and (
-        1e-30 < temperature < 1e30 or (copy and temperature in (0, math.inf))
-    ):
-        temperature = float(temperature) + 0.0  # -0.0 becomes 0.0
-        checked = Temperature(1 / temperature if temperature else math.inf, temperature)
-    else:
+    checked = ONE if temperature is None else plain_temperature(temperature, limits=copy)
+    if checked is None:
         return None
     if mask is not None:
         return _masked(logits, checked, mask) if prior is None else None
@@ -163,6 +157,16 @@ def plain_state(
     else:
         state.law = law
     return state
+
+
+def plain_temperature(temperature: Given, *, limits: bool = True) -> Temperature | None:
+    """A scalar temperature in the usual range, or at its limits; None for any other."""
+    if type(temperature) in _SCALARS and (
+        1e-30 < temperature < 1e30 or (limits and temperature in (0, math.inf))
+    ):
+        temperature = float(temperature) + 0.0  # -0.0 becomes 0.0
+        return Temperature(1 / temperature if temperature else math.inf, temperature)
+    return None
 
 
 def _masked(logits: Any, temperature: Temperature, mask: Given) -> State | None:

@@ -213,7 +213,7 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
     """
     heat = checked_temperature(temperature, None, state.xp, state.like)
     if not is_weighted(state):
-        return at_temperature(state, _product(state.temperature, heat, state.xp))
+        return at_temperature(state, product(state.temperature, heat, state.xp))
     if not (goes_row_by_row(state) and is_plain(temperature)):
         # The scores before their rounding to log-probabilities.
         return normalised(_checked(ranking(state), stage), heat).named(state)
@@ -222,7 +222,7 @@ def retempered(state: State, temperature: Any, stage: str) -> State:
     return of_rows(state, scored(state, "d"), stage, temperatures)
 
 
-def _product(temperature: Temperature, factor: Temperature, xp: Any) -> Temperature:
+def product(temperature: Temperature, factor: Temperature, xp: Any) -> Temperature:
     """A temperature times a factor; one of 0 or inf stays what it is, whatever the factor."""
     given, by = temperature.value, factor.value
     if given is None:

@@ -36,7 +36,8 @@ from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import as_rows
 from softargmax._rows.rules import Rule, Rules, by_mass, by_rank, by_ratio
-from softargmax._rows.thresholds import SLACK, Row, RowScores, surviving
+from softargmax._rows.surviving import Row, surviving
+from softargmax._rows.thresholds import SLACK, RowScores
 
 __all__ = ["Rule", "Rules", "Scores", "by_mass", "by_rank", "by_ratio", "survivors", "truncated"]
 
@@ -189,12 +190,17 @@ def goes_row_by_row(state: State) -> bool:
     return state.xp is np or all(map(is_plain, (state.logits, *state.temperature, state.prior)))
 
 
-def truncated(state: State, rules: Rules) -> State:
-    """What survives of a distribution after rules, each of which sees what the last one left."""
-    batch = state.batch_shape
+def check_rules(rules: Rules, batch: Shape) -> None:
+    """Check that arrays of parameters fit the batch."""
     if not rules.of_numbers:
         for rule in rules:
             check_fits_within(tuple(getattr(rule.parameter, "shape", ())), batch, rule.name)
+
+
+def truncated(state: State, rules: Rules) -> State:
+    """What survives of a distribution after rules, each of which sees what the last one left."""
+    batch = state.batch_shape
+    check_rules(rules, batch)
     if not goes_row_by_row(state):
         for rule in rules:
             state = _masked_by(rule, state)

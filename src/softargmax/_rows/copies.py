@@ -86,7 +86,7 @@ def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
         return z, {"top": z.max()}
     top = np.empty(x.shape[:-1], x.dtype)
     if grouped:
-        return z, {"top": top, "heads": fast.copy_in_groups(x, z, top)}
+        return z, {"top": top, "heads": fast.grouped(x, top, z)}
     given = x.reshape(-1, x.shape[-1]) if flags.c_contiguous else x
     rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
     for block in blocks(len(rows), rows[0].size):

@@ -6,16 +6,13 @@ Nothing is computed before it is asked for: the k largest need no exponential, a
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from softargmax._arrays.namespaces import ignore_fp_errors
 from softargmax._rows.centre import FLOOR, centre, multiply
-from softargmax._rows.engine import kernels
 from softargmax._rows.memory import Scratch, kept
 from softargmax._rows.rows import LIFT, LIMITS, ONE, Rows, Temperature
-from softargmax._rows.rules import Rules
 from softargmax._rows.sums import LONG, dot, row_sums
 
 GROUP = 32  # scores that are compared before the k largest are looked for
@@ -298,43 +295,6 @@ class RowScores:
         found = np.where(inside, row * groups + chosen[column], place)
         found[~inside] += groups * GROUP - GROUP * len(chosen)
         return found
-
-
-class Row(NamedTuple):
-    """One row (K,) of logits, and what is known of it."""
-
-    z: Any
-    temperature: Temperature
-    prior: Any = None
-    top: Any = None
-    heads: Any = None  # the largest of groups
-
-
-def surviving(row: Row, rules: Rules) -> tuple[Any, Any]:
-    """The ascending positions of what survives rules, one after another, and its logits."""
-    fast = kernels()
-    scores: Any = RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
-    if fast is None or rules.table is None:
-        found, some = _staying(scores, rules)
-    else:
-        found, some = scores.surviving(rules.table)
-    return found, some if scores.are_logits else row.z.take(found)
-
-
-@ignore_fp_errors
-def _staying(scores: RowScores, rules: Rules) -> tuple[Any, Any]:
-    """The ascending positions of what survives rules, and its scores."""
-    found = some = None
-    for rule in rules:
-        if found is not None:
-            scores = scores.among(some)
-        with scores:
-            if rule.key is not None:
-                scores.own_key = rule.key(scores)
-            bound = rule.bound(scores, rule.parameter)
-            stay, some = scores.keep(bound, rule.least, exact=rule.exact)
-        found = stay if found is None else found[stay]
-    return found, some
 
 
 def _kth(x: Any, k: int) -> Any:

@@ -83,6 +83,11 @@ class Temperature(Stage):
         t = self._fitting("t", state.batch_shape)
         return of_state(renewal.retempered(state, t, "Temperature"))
 
+    @property
+    def _factor(self) -> float | None:
+        plain = type(self) is Temperature and isinstance(self.t, int | float)
+        return float(self.t) if plain else None  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DynamicTemperature(Stage):

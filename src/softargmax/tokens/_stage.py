@@ -7,10 +7,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from softargmax._arrays.checks import check_instance
-from softargmax._arrays.types import A
+from softargmax._arrays.keywords import explained
+from softargmax._arrays.types import A, ArrayLike
 from softargmax._core.thresholds import Rules, truncated
+from softargmax._random.sources import Rngs
 from softargmax._rows.memory import kept
 from softargmax.categorical import Categorical, of_state, state_of
+from softargmax.tokens._at_once import Plan, draw_at_once
 from softargmax.tokens._parameters import Parameters
 
 History = Any
@@ -29,6 +32,63 @@ class Stage(Parameters):
     def __call__(self, dist: Categorical[A], history: History = None) -> Categorical[A]:
         """The distribution after this stage, over the same categories."""
 
+    @explained
+    def sample(
+        self,
+        logits: ArrayLike,
+        temperature: ArrayLike | None = None,
+        history: History = None,
+        shape: int | tuple[int, ...] = (),
+        *,
+        coldness: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        prior: ArrayLike | None = None,
+        rng: Rngs = None,
+    ) -> Any:
+        """Draw the next token from logits: ``stage(Categorical(logits), history).sample(rng=rng)``.
+
+        The tokens are those, drawn sooner: where all stages are truncations, with a temperature
+        before or after them, and the logits are long rows of NumPy, these are read once and not
+        copied, and no distribution is made.
+
+        Parameters
+        ----------
+        logits, temperature, coldness, mask, prior
+            As for :class:`Categorical`.
+        history : integers, optional
+            The tokens so far, as for the call of a stage.
+        shape, rng
+            As for :meth:`Categorical.sample`.
+
+        Returns
+        -------
+        int64 or array of ints, shape + batch_shape
+
+        Raises
+        ------
+        ValueError, TypeError
+            As from :class:`Categorical` and the stage.
+
+        Notes
+        -----
+        The token's probability, and what an adaptive stage is updated with, need the distribution.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from softargmax.tokens import MinP, TopK, chain
+        >>> logits = np.linspace(-9, 9, 50_000)
+        >>> chain(TopK(50), MinP(0.1)).sample(logits, temperature=0.8, rng=1)
+        np.int64(49975)
+        """
+        plain = coldness is None and mask is None and prior is None and shape == ()
+        plan = self._plan if plain else None
+        token = None if plan is None else draw_at_once(logits, temperature, plan, rng)
+        if token is not None:
+            return token
+        law: Any = {"coldness": coldness, "mask": mask, "prior": prior}
+        return self(Categorical(logits, temperature, **law), history).sample(shape, rng=rng)
+
     @property
     def final(self) -> bool:
         """Whether no other stage may follow this one in a chain."""
@@ -38,6 +98,17 @@ class Stage(Parameters):
     def _rules(self) -> Rules | None:
         """What the stage keeps, where it is a truncation and nothing else."""
         return None
+
+    @property
+    def _factor(self) -> float | None:
+        """By what the stage multiplies the temperature, where it does nothing else."""
+        return None
+
+    @property
+    def _plan(self) -> Plan | None:
+        """How one long row is drawn from at once, where it can be."""
+        rules = self._rules
+        return None if rules is None else Plan(rules)
 
     @property
     def adaptive(self) -> bool:
@@ -167,12 +238,26 @@ class Chain(Stage):
         """The stages; truncations in a row are one step, and make no distribution between them."""
         steps: list[Stage | Rules] = []
         for stage in self.stages:
-            rules = stage._rules
-            if rules is not None and steps and isinstance(steps[-1], Rules):
-                steps[-1] = Rules((*steps[-1], *rules))
-            else:
-                steps.append(stage if rules is None else rules)
+            one = stage if stage._rules is None else stage._rules
+            for step in stage._steps if type(stage) is Chain else (one,):
+                if isinstance(step, Rules) and steps and isinstance(steps[-1], Rules):
+                    steps[-1] = Rules((*steps[-1], *step))
+                else:
+                    steps.append(step)
         return tuple(steps)
+
+    @kept
+    def _plan(self) -> Plan | None:
+        match [step if isinstance(step, Rules) else step._factor for step in self._steps]:
+            case [Rules() as rules]:
+                return Plan(rules)
+            case [float() as before, Rules() as rules]:
+                return Plan(rules, before)
+            case [Rules() as rules, float() as after]:
+                return Plan(rules, after=after)
+            case [float() as before, Rules() as rules, float() as after]:
+                return Plan(rules, before, after)
+        return None
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:
         """The chain for the next token: each of its stages updated.

@@ -10,6 +10,7 @@ from softargmax._rows.compiled.crossing import crossing
 from softargmax._rows.compiled.heads import between, largest, reaching
 from softargmax._rows.compiled.masses import weigh
 from softargmax._rows.compiled.maths import kernel, log, part
+from softargmax._rows.compiled.prepared import WIDTH, pick, prepare
 from softargmax._rows.rules import BY_MASS, BY_RATIO
 from softargmax._rows.thresholds import EPS, SLACK
 
@@ -32,6 +33,31 @@ def surviving(
             size = len(some) if rules[r + 1, 0] == BY_MASS else 0
             d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
     return found, some
+
+
+@kernel
+def surviving_one(
+    z: Any,
+    heads: Any,
+    top: Any,
+    way: Any,
+    scale: Any,
+    rules: Any,
+    d: Any,
+    w: Any,
+    coldness: Any,
+    value: Any,
+    u: Any,
+) -> Any:
+    """The category that a uniform picks among those that survive rules, drawn at a temperature of
+    its own, and nothing else; or -1, and what ``surviving`` returns, where they are many.
+    """
+    found, some = surviving(z, heads, top, way, scale, rules, d, w)
+    if len(found) <= WIDTH:
+        memory = np.empty((1, 2 * len(found) + 2))
+        if prepare(some.reshape((1, len(some))), coldness, value, memory):
+            return found[pick(memory, 0, u)], None, None
+    return np.int64(-1), found, some
 
 
 @part

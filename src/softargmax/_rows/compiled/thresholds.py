@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
@@ -13,7 +14,7 @@ from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
 from softargmax._rows.compiled.heads import between, heads_of, heads_of_rows, largest, reaching
 from softargmax._rows.compiled.masses import measure, spread, sum_of_squares, weigh
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
-from softargmax._rows.compiled.surviving import surviving
+from softargmax._rows.compiled.surviving import surviving, surviving_one
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import kept
 from softargmax._rows.rows import ONE, Temperature
@@ -134,15 +135,27 @@ class CompiledScores(RowScores):
         What Python does between two kernels takes longer than the kernels themselves where few
         scores survive the first.
         """
-        if rules[0, 0] != BY_MASS:
-            none = np.empty(0, self.q.dtype)
-            found, scores = surviving(self.q, self.heads, *self._way, rules, none, none)
-        else:
-            with self:
-                d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
-                found, scores = surviving(self.q, self.heads, *self._way, rules, d, w)
+        found, scores = self._ask(surviving, rules)
         scores.setflags(False)  # as kernels take arrays
         return found, scores
+
+    def surviving_one(self, rules: Any, temperature: Temperature, u: float) -> tuple[int, Any, Any]:
+        """The category of a uniform among what survives; -1, and all that does, if it is much."""
+        coldness, value = temperature
+        value = math.nan if value is None else value
+        drawn, found, scores = self._ask(surviving_one, rules, coldness, value, u)
+        if scores is not None:
+            scores.setflags(False)
+        return drawn, found, scores
+
+    def _ask(self, kernel: Callable[..., Any], rules: Any, *others: Any) -> Any:
+        """What a kernel of rules returns, with memory where the first of these is one of mass."""
+        if rules[0, 0] != BY_MASS:
+            none = np.empty(0, self.q.dtype)
+            return kernel(self.q, self.heads, *self._way, rules, none, none, *others)
+        with self:
+            d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
+            return kernel(self.q, self.heads, *self._way, rules, d, w, *others)
 
 
 @lru_cache
@@ -163,11 +176,13 @@ def heads_and_top(x: Any, z: Any = None) -> tuple[Any, Any]:
     return heads, x.max() if top != top else x.dtype.type(top)
 
 
-def copy_in_groups(x: Any, z: Any, top: Any) -> Any:
-    """Copy contiguous rows (..., K), write the largest of each, and return those of groups."""
+def grouped(x: Any, top: Any, z: Any = None) -> Any:
+    """Write the largest of each contiguous row (..., K), and return those of groups; ``z`` becomes
+    a copy.
+    """
     rows, tops = x.reshape(-1, x.shape[-1]), top.reshape(-1)
     heads = np.empty((len(rows), _groups(rows.shape[1])), x.dtype)
-    heads_of_rows(frozen(rows), z.reshape(rows.shape), heads, tops)
+    heads_of_rows(frozen(rows), heads[:, :0] if z is None else z.reshape(rows.shape), heads, tops)
     if np.isnan(tops).any():
         rows.max(axis=-1, out=tops)
     return heads.reshape(*top.shape, heads.shape[1])

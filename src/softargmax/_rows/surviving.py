@@ -1,0 +1,82 @@
+"""What survives rules of long rows, and draws from it: by kernels, or by scores of NumPy arrays."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softargmax._arrays.namespaces import ignore_fp_errors
+from softargmax._rows.engine import kernels
+from softargmax._rows.rows import Temperature
+from softargmax._rows.rules import Rules
+from softargmax._rows.thresholds import RowScores
+from softargmax._rows.ways import law_of
+
+
+class Row(NamedTuple):
+    """One row (K,) of logits, and what is known of it."""
+
+    z: Any
+    temperature: Temperature
+    prior: Any = None
+    top: Any = None
+    heads: Any = None  # the largest of groups
+
+
+def seen(z: Any, temperature: Temperature) -> list[Row]:
+    """Long rows, with what one look at their logits tells; a top is not finite where one is bad."""
+    fast = kernels()
+    if z.ndim == 1:  # two array calls sooner
+        heads, top = (None, z.max()) if fast is None else fast.heads_and_top(z)
+        return [Row(z, temperature, None, top, heads)]
+    rows = z.reshape(-1, z.shape[-1])
+    if fast is None:
+        tops, heads = rows.max(axis=-1), repeat(None)
+    else:
+        tops = np.empty(len(rows), z.dtype)
+        heads = fast.grouped(rows, tops)
+    return [Row(row, temperature, None, *own) for row, *own in zip(rows, tops, heads, strict=False)]
+
+
+def surviving(row: Row, rules: Rules) -> tuple[Any, Any]:
+    """The ascending positions of what survives rules, one after another, and its logits."""
+    fast = kernels()
+    scores: Any = RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
+    if fast is None or rules.table is None:
+        found, some = _staying(scores, rules)
+    else:
+        found, some = scores.surviving(rules.table)
+    return found, some if scores.are_logits else row.z.take(found)
+
+
+def surviving_one(row: Row, rules: Rules, temperature: Temperature, u: float) -> Any:
+    """The category of a uniform among what survives rules, drawn at a temperature of its own."""
+    fast, found = kernels(), None
+    if fast is not None and rules.table is not None:
+        scores = fast.CompiledScores.of(*row)
+        if scores.are_logits:
+            drawn, found, z = scores.surviving_one(rules.table, temperature, u)
+            if drawn >= 0:
+                return np.int64(drawn)
+    if found is None:
+        found, z = surviving(row, rules)
+    top = row.top if rules.keep_the_likeliest else None
+    return found[law_of(z, temperature, None, top=top).draw(u)]
+
+
+@ignore_fp_errors
+def _staying(scores: RowScores, rules: Rules) -> tuple[Any, Any]:
+    """The ascending positions of what survives rules, and its scores."""
+    found = some = None
+    for rule in rules:
+        if found is not None:
+            scores = scores.among(some)
+        with scores:
+            if rule.key is not None:
+                scores.own_key = rule.key(scores)
+            bound = rule.bound(scores, rule.parameter)
+            stay, some = scores.keep(bound, rule.least, exact=rule.exact)
+        found = stay if found is None else found[stay]
+    return found, some

@@ -1,0 +1,231 @@
+"""Tokens drawn by a stage: those of the distribution that it leaves, without one being made."""
+
+import math
+import tracemalloc
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from softargmax import Categorical
+from softargmax.draws import Keyed
+from softargmax.tokens import (
+    Ban,
+    EtaCutoff,
+    MinP,
+    Mirostat,
+    RepetitionPenalty,
+    Temperature,
+    TopH,
+    TopK,
+    TopP,
+    Typical,
+    chain,
+    per_row,
+    preset,
+)
+from softargmax.tokens import _at_once as at_once
+
+WIDTH = 3000
+Z = 3 * np.random.default_rng(0).normal(size=(2, 3, WIDTH))
+FEW, MANY = TopK(40), TopP(0.999)
+AT_ONCE = [
+    FEW, MANY, MinP(0.05), MinP(0.0), Typical(0.9), EtaCutoff(1e-3), TopH(0.5),
+    TopP(0.5, min_keep=3),
+    chain(TopK(50), TopP(0.95), MinP(0.05)),
+    chain(MinP(1e-4), Typical(0.9)),
+    chain(Temperature(0.7), TopK(50)),
+    chain(TopP(0.9), Temperature(1.5)),
+    chain(Temperature(0.7), chain(TopK(50), MinP(0.01)), TopP(0.9), Temperature(2.0)),
+    chain(Temperature(0), FEW), chain(FEW, Temperature(0)), chain(FEW, Temperature(math.inf)),
+    preset("llama.cpp", defaults=True),
+]  # fmt: skip
+
+
+def both(stage, logits, *args, seed=1, **law):
+    """The draw of a stage, that of its distribution, and whether one was made for the first."""
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Categorical, "__init__", counted(Categorical.__init__, made))
+        rng = np.random.default_rng(seed)
+        got, after = stage.sample(logits, *args, rng=rng, **law), rng.random()
+    temperature, history, shape = (*args, *(None, None, ())[len(args) :])
+    rng = np.random.default_rng(seed)
+    want = stage(Categorical(logits, temperature, **law), history).sample(shape, rng=rng)
+    assert after == rng.random()  # so much of the noise, and no more
+    return got, want, not made
+
+
+def counted(function, calls):
+    def call(*args, **named):
+        calls.append(args)
+        return function(*args, **named)
+
+    return call
+
+
+def check(stage, logits, *args, **law):
+    """Check that both are equal, in type too, and return whether no distribution was made."""
+    got, want, sooner = both(stage, logits, *args, **law)
+    assert type(got) is type(want)
+    assert got.dtype == want.dtype
+    assert_array_equal(got, want)
+    return sooner
+
+
+@pytest.mark.parametrize("stage", AT_ONCE, ids=repr)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("temperature", [None, 1, 0.8, 40.0, np.float32(2), 0.0, math.inf, 1e-25])
+def test_a_draw_is_that_of_the_distribution(stage, dtype, temperature):
+    z = Z.astype(dtype)
+    for seed in range(5):
+        assert check(stage, z[0, 0], temperature, seed=seed)
+    assert check(stage, z[0], temperature)
+    assert check(stage, z, temperature)
+
+
+@pytest.mark.parametrize("count", [1, 2, 255, 256, 257, 1024, 2999, 3000])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_any_number_of_tokens_may_be_left(count, dtype):
+    z = Z[0, 0].astype(dtype)
+    for seed in range(9):
+        assert check(TopK(count), z, seed=seed)
+        assert check(TopK(count), np.full(WIDTH, -3, dtype), seed=seed)
+
+
+@given(
+    st.lists(
+        st.sampled_from([-math.inf, -1e4, -40.0, -0.0, 0.0, 1.0, 5.0]), min_size=1, max_size=9
+    ),
+    st.sampled_from(AT_ONCE),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 2**32),
+)
+def test_rows_with_ties_and_without_support(values, stage, temperature, seed):
+    z = np.resize(values, 1100)
+    if z.max() > -math.inf:
+        assert check(stage, z.astype(np.float32), temperature, seed=seed) or temperature <= 1e-30
+
+
+def test_each_row_has_parameters_of_its_own():
+    stage = chain(TopK(np.array([[3], [500]])), TopP(np.array([0.5, 0.9, 0.99])))
+    assert check(stage, Z)
+    assert check(MinP(np.array([0.5, 0.01, 0.0])), Z[0])
+    for call in (lambda: FIVE.sample(Z, rng=0), lambda: FIVE(Categorical(Z))):
+        with pytest.raises(ValueError, match=r"p must fit the batch axes \(2, 3\)"):
+            call()
+
+
+FIVE = TopP(np.full(5, 0.5))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Own(TopK):
+    """A stage that does more than a truncation does."""
+
+    def __call__(self, dist, history=None):
+        return super().__call__(dist.tempered(0.1), history)
+
+
+class Cold(Temperature):
+    def __call__(self, dist, history=None):
+        return dist.tempered(1e-3)
+
+
+z = Z[0, 0]
+ROWS = np.array([0.5, 1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("stage", "args", "law"),
+    [
+        (chain(), (z,), {}),
+        (Temperature(0.5), (z,), {}),
+        (Own(50), (z,), {}),
+        (chain(Cold(1.0), FEW), (z,), {}),
+        (chain(FEW, Cold(1.0)), (z,), {}),
+        (chain(Temperature(ROWS), FEW), (Z[0],), {}),
+        (chain(Temperature(0.5), Temperature(0.5), FEW), (z,), {}),
+        (chain(Ban([0]), FEW), (z,), {}),
+        (chain(FEW, Mirostat(2.0)), (z,), {}),
+        (chain(RepetitionPenalty(2.0), FEW), (z, 0.5, [int(z.argmax())]), {}),
+        (per_row([FEW, MANY, TopP(0.3)]), (Z[0],), {}),
+        (FEW, (z, None, None, 4), {}),
+        (FEW, (Z, 0.5, None, (2, 1)), {}),
+        (FEW, (Z[0], ROWS), {}),
+        (FEW, (z,), {"coldness": -0.3}),
+        (FEW, (z,), {"mask": z < 3}),
+        (FEW, (z,), {"prior": np.exp(-z)}),
+        (FEW, (z[:900].copy(),), {}),
+        (FEW, (z.astype(np.float16),), {}),
+        (FEW, (z.astype(">f8"),), {}),
+        (FEW, (z.tolist(),), {}),
+        (FEW, (z[::2],), {}),
+        (FEW, (Z[0].T.copy().T,), {}),
+        (FEW, (z, np.array(0.5)), {}),
+    ],
+)
+def test_all_else_goes_by_way_of_the_distribution(stage, args, law):
+    assert not check(stage, *args, **law)
+
+
+@pytest.mark.parametrize("rng", [0, np.random.PCG64(3), Keyed(2), [1, 2, 3]])
+def test_any_source_of_randomness(rng):
+    for stage in (FEW, MANY, chain(TopP(0.9), Temperature(2.0))):
+        got = stage.sample(Z[0], rng=rng)
+        again = np.random.PCG64(3) if isinstance(rng, np.random.PCG64) else rng
+        first = rng if again is rng else np.random.PCG64(3)
+        got = stage.sample(Z[0], rng=first)
+        assert_array_equal(got, stage(Categorical(Z[0])).sample(rng=again))
+    assert 0 <= FEW.sample(z) < WIDTH
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("logits", [z, Z[0]], ids=["row", "batch"])
+def test_bad_logits_are_named_and_cost_no_noise(bad, logits):
+    logits = logits.copy()
+    logits[..., -WIDTH if bad == -math.inf else 7 :] = bad
+    with pytest.raises(ValueError, match=r"logits|every category") as want:
+        Categorical(logits)
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"logits|every category") as got:
+        FEW.sample(logits, rng=rng)
+    assert str(got.value) == str(want.value)
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match=r"temperature must be in \[0, inf\], got -1"):
+        FEW.sample(z, -1)
+    with pytest.raises(TypeError, match="pass temperature or coldness, not both"):
+        FEW.sample(z, 1.0, coldness=1.0)
+    with pytest.raises(TypeError, match=r"did you mean rng=\?"):
+        FEW.sample(z, seed=1)
+    with pytest.raises(TypeError, match="logits must be"):
+        FEW.sample(Categorical(z))
+
+
+def test_logits_are_read_and_neither_copied_nor_kept(rows_engine):
+    big = np.random.default_rng(0).normal(size=200_000)
+    big.flags.writeable = False
+    before, rng = big.copy(), np.random.default_rng(0)
+    stage = chain(TopK(50), MinP(0.01))
+    stage.sample(big, 0.8, rng=rng)
+    tracemalloc.start()
+    stage.sample(big, 0.8, rng=rng)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < big.nbytes / (4 if rows_engine == "numba" else 1)
+    assert_array_equal(big, before)
+    assert big.base is None
+    assert not big.flags.writeable
+
+
+def test_temperatures_before_and_after_are_found():
+    plan = chain(Temperature(0.5), TopK(3), TopP(0.5), Temperature(3))._plan
+    assert (plan.before, len(plan.rules), plan.after) == (0.5, 2, 3.0)
+    assert chain(TopK(3), Temperature(0.5), TopP(0.5))._plan is None
+    assert at_once._times(at_once.ONE, 0.25).coldness == 4
