@@ -225,7 +225,7 @@ def test_logits_are_read_and_neither_copied_nor_kept(rows_engine):
 
 
 def test_temperatures_before_and_after_are_found():
-    plan = chain(Temperature(0.5), TopK(3), TopP(0.5), Temperature(3))._plan
-    assert (plan.before, len(plan.rules), plan.after) == (0.5, 2, 3.0)
+    before, rules, after = chain(Temperature(0.5), TopK(3), TopP(0.5), Temperature(3))._plan
+    assert (before, len(rules), after) == (0.5, 2, 3.0)
     assert chain(TopK(3), Temperature(0.5), TopP(0.5))._plan is None
     assert at_once._times(at_once.ONE, 0.25).coldness == 4

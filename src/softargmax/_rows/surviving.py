@@ -27,7 +27,8 @@ class Row(NamedTuple):
 
 def seen(z: Any, temperature: Temperature) -> list[Row]:
     """Long rows, with what one look at their logits tells; a top is not finite where one is bad."""
-    fast = kernels()
+    fast, z = kernels(), z.view()
+    z.setflags(False)  # as kernels take arrays
     if z.ndim == 1:  # two array calls sooner
         heads, top = (None, z.max()) if fast is None else fast.heads_and_top(z)
         return [Row(z, temperature, None, top, heads)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,12 +19,8 @@ from softargmax._rows.rules import Rules
 from softargmax._rows.surviving import seen, surviving_one
 
 
-class Plan(NamedTuple):
-    """A temperature, truncations, and another temperature; each multiplies that of the logits."""
-
-    rules: Rules
-    before: float = 1.0
-    after: float = 1.0
+# A temperature, truncations, and another temperature; each multiplies that of the logits.
+Plan: TypeAlias = tuple[float, Rules, float]
 
 
 def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any) -> Any:
@@ -34,24 +30,24 @@ def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any)
     """
     if type(logits) is not np.ndarray or logits.dtype not in NATIVE or type(rng) is not Generator:
         return None
-    direct = logits.flags.c_contiguous and logits.flags.aligned
+    flags, batch, (before, rules, after) = logits.flags, logits.shape[:-1], plan
+    direct = flags.c_contiguous and flags.aligned
     if not (direct and logits.ndim and logits.shape[-1] >= MANY and logits.size):
         return None
     heat = ONE if temperature is None else plain_temperature(temperature)
     if heat is None:
         return None
-    heat = heat if plan.before == 1 else _times(heat, plan.before)
-    last = heat if plan.after == 1 else _times(heat, plan.after)
-    batch = logits.shape[:-1]
-    check_rules(plan.rules, batch)
-    rows = seen(logits, heat)
+    heat = heat if before == 1 else _times(heat, before)
+    last = heat if after == 1 else _times(heat, after)
+    check_rules(rules, batch)
+    rows, each = seen(logits, heat), rules.of_each_row(batch)
+    if not batch:
+        (row,), own = rows, next(iter(each))
+        return surviving_one(row, own, last, uniform(rng)) if math.isfinite(row.top) else None
     if not all(math.isfinite(row.top) for row in rows):
         return None
-    rules = plan.rules.of_each_row(batch)
-    if not batch:
-        return surviving_one(rows[0], next(iter(rules)), last, uniform(rng))
     u = uniforms(rng, (len(rows),)).tolist()
-    drawn = [surviving_one(row, own, last, x) for row, own, x in zip(rows, rules, u, strict=False)]
+    drawn = [surviving_one(row, own, last, x) for row, own, x in zip(rows, each, u, strict=False)]
     return np.array(drawn, np.int64).reshape(batch)
 
 

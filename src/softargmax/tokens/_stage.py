@@ -108,7 +108,7 @@ class Stage(Parameters):
     def _plan(self) -> Plan | None:
         """How one long row is drawn from at once, where it can be."""
         rules = self._rules
-        return None if rules is None else Plan(rules)
+        return None if rules is None else (1.0, rules, 1.0)
 
     @property
     def adaptive(self) -> bool:
@@ -250,13 +250,13 @@ class Chain(Stage):
     def _plan(self) -> Plan | None:
         match [step if isinstance(step, Rules) else step._factor for step in self._steps]:
             case [Rules() as rules]:
-                return Plan(rules)
+                return 1.0, rules, 1.0
             case [float() as before, Rules() as rules]:
-                return Plan(rules, before)
+                return before, rules, 1.0
             case [Rules() as rules, float() as after]:
-                return Plan(rules, after=after)
+                return 1.0, rules, after
             case [float() as before, Rules() as rules, float() as after]:
-                return Plan(rules, before, after)
+                return before, rules, after
         return None
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:
