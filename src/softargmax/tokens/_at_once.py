@@ -18,7 +18,6 @@ from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.rules import Rules
 from softargmax._rows.surviving import seen, surviving_one
 
-
 # A temperature, truncations, and another temperature; each multiplies that of the logits.
 Plan: TypeAlias = tuple[float, Rules, float]
 
