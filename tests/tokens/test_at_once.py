@@ -172,15 +172,58 @@ def test_all_else_goes_by_way_of_the_distribution(stage, args, law):
     assert not check(stage, *args, **law)
 
 
-@pytest.mark.parametrize("rng", [0, np.random.PCG64(3), Keyed(2), [1, 2, 3]])
-def test_any_source_of_randomness(rng):
+SOURCES = {
+    "seed": lambda: 0,
+    "bit generator": lambda: np.random.PCG64(3),
+    "seed sequence": lambda: np.random.SeedSequence(3),
+    "seeds": lambda: [1, 2, 3],
+    "array of seeds": lambda: np.array([1, 2, 3]),
+    "generators": lambda: [np.random.default_rng(i) for i in range(3)],
+    "keyed": lambda: Keyed(2),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_any_source_of_randomness(source, monkeypatch):
+    make, made = SOURCES[source], []
     for stage in (FEW, MANY, chain(TopP(0.9), Temperature(2.0))):
-        got = stage.sample(Z[0], rng=rng)
-        again = np.random.PCG64(3) if isinstance(rng, np.random.PCG64) else rng
-        first = rng if again is rng else np.random.PCG64(3)
-        got = stage.sample(Z[0], rng=first)
-        assert_array_equal(got, stage(Categorical(Z[0])).sample(rng=again))
+        want = stage(Categorical(Z[0])).sample(rng=make())
+        with monkeypatch.context() as patch:
+            patch.setattr(Categorical, "__init__", counted(Categorical.__init__, made))
+            got = stage.sample(Z[0], rng=make())
+        assert_array_equal(got, want)
+        assert got.dtype == want.dtype
+    assert bool(made) == (source == "keyed")
     assert 0 <= FEW.sample(z) < WIDTH
+    for bad in ([1, 2], -1, "seed"):
+        with pytest.raises((TypeError, ValueError)) as want:
+            FEW(Categorical(Z[0])).sample(rng=bad)
+        with pytest.raises((TypeError, ValueError)) as got:
+            FEW.sample(Z[0], rng=bad)
+        assert str(got.value) == str(want.value)
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("stage", [FEW, MANY, preset("llama.cpp", defaults=True)], ids=repr)
+def test_tensors_on_the_cpu_are_drawn_from_at_once(stage, dtype, monkeypatch):
+    torch = pytest.importorskip("torch")
+    logits, made = torch.tensor(Z[0], dtype=getattr(torch, dtype)), []
+    for source in (*SOURCES.values(), lambda: torch.Generator().manual_seed(3)):
+        one = not isinstance(source(), list | np.ndarray)
+        for own in (logits, logits[0]) if one else (logits,):
+            rng = source()
+            want = stage(Categorical(own, 0.7)).sample(rng=rng)
+            with monkeypatch.context() as patch:
+                patch.setattr(Categorical, "__init__", counted(Categorical.__init__, made))
+                got = stage.sample(own, 0.7, rng=source())
+            assert type(got) is torch.Tensor
+            assert got.dtype == want.dtype == torch.int64
+            assert got.shape == want.shape
+            assert (got == want).all()
+    assert (len(made) == 2) == (dtype != "float16")
+    got = stage.sample(logits.clone().requires_grad_(), rng=1)
+    assert (got == stage(Categorical(logits)).sample(rng=1)).all()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

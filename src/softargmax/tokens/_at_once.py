@@ -8,11 +8,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from softargmax._arrays.namespaces import Given
+from softargmax._arrays.namespaces import (
+    Given,
+    is_foreign,
+    is_plain,
+    namespace_of,
+    to_numpy,
+    unwrap,
+)
 from softargmax._core.inputs import NATIVE, checked_temperature, plain_temperature
 from softargmax._core.renewal import product
 from softargmax._core.thresholds import check_rules
+from softargmax._random.keyed import Keyed
 from softargmax._random.numpy import Generator, uniform, uniforms
+from softargmax._random.sources import source_of
 from softargmax._rows.few import MANY
 from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.rules import Rules
@@ -27,27 +36,39 @@ def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any)
 
     None where that has to be made, or asked what is wrong. The logits are only read.
     """
-    if type(logits) is not np.ndarray or logits.dtype not in NATIVE or type(rng) is not Generator:
-        return None
-    flags, batch, (before, rules, after) = logits.flags, logits.shape[:-1], plan
-    direct = flags.c_contiguous and flags.aligned
-    if not (direct and logits.ndim and logits.shape[-1] >= MANY and logits.size):
-        return None
+    z = _in_place(logits)
     heat = ONE if temperature is None else plain_temperature(temperature)
-    if heat is None:
+    if z is None or heat is None or isinstance(rng, Keyed):
         return None
+    batch, (before, rules, after) = z.shape[:-1], plan
     heat = heat if before == 1 else _times(heat, before)
     last = heat if after == 1 else _times(heat, after)
     check_rules(rules, batch)
-    rows, each = seen(logits, heat), rules.of_each_row(batch)
-    if not batch:
+    rows, each = seen(z, heat), rules.of_each_row(batch)
+    if not batch and z is logits and type(rng) is Generator:  # the common case, on a short way
         (row,), own = rows, next(iter(each))
         return surviving_one(row, own, last, uniform(rng)) if math.isfinite(row.top) else None
     if not all(math.isfinite(row.top) for row in rows):
         return None
-    u = uniforms(rng, (len(rows),)).tolist()
+    noise = source_of(rng, namespace_of(logits), logits, batch)
+    generators = noise.generators
+    if isinstance(generators, list):
+        u = [uniform(one) for one in generators]
+    else:
+        u = uniforms(generators, (len(rows),)).tolist()
     drawn = [surviving_one(row, own, last, x) for row, own, x in zip(rows, each, u, strict=False)]
-    return np.array(drawn, np.int64).reshape(batch)
+    return unwrap(noise.home(np.array(drawn, np.int64).reshape(batch)))
+
+
+def _in_place(logits: Given) -> Any:
+    """Long rows that NumPy reads where they are; None of any others."""
+    z = logits
+    if type(z) is not np.ndarray:
+        if not (is_foreign(z) and is_plain(z)):
+            return None
+        z = to_numpy(z)
+    direct = z.flags.c_contiguous and z.flags.aligned and z.dtype in NATIVE
+    return z if direct and z.ndim and z.shape[-1] >= MANY and z.size else None
 
 
 @lru_cache

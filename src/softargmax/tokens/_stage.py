@@ -48,8 +48,8 @@ class Stage(Parameters):
         """Draw the next token from logits: ``stage(Categorical(logits), history).sample(rng=rng)``.
 
         The tokens are those, drawn sooner: where all stages are truncations, with a temperature
-        before or after them, and the logits are long rows of NumPy, these are read once and not
-        copied, and no distribution is made.
+        before or after them, and the logits are long rows of NumPy or of PyTorch on the CPU, these
+        are read in place and not copied, and no distribution is made.
 
         Parameters
         ----------
