@@ -14,6 +14,7 @@ from softargmax import Categorical
 from softargmax.draws import Keyed
 from softargmax.tokens import (
     Ban,
+    Chain,
     EtaCutoff,
     MinP,
     Mirostat,
@@ -33,10 +34,8 @@ WIDTH = 3000
 Z = 3 * np.random.default_rng(0).normal(size=(2, 3, WIDTH))
 FEW, MANY = TopK(40), TopP(0.999)
 AT_ONCE = [
-    FEW, MANY, MinP(0.05), MinP(0.0), Typical(0.9), EtaCutoff(1e-3), TopH(0.5),
-    TopP(0.5, min_keep=3),
+    FEW, MANY, MinP(0.05), MinP(0.0), TopP(0.5, min_keep=3), TopK(2000),
     chain(TopK(50), TopP(0.95), MinP(0.05)),
-    chain(MinP(1e-4), Typical(0.9)),
     chain(Temperature(0.7), TopK(50)),
     chain(TopP(0.9), Temperature(1.5)),
     chain(Temperature(0.7), chain(TopK(50), MinP(0.01)), TopP(0.9), Temperature(2.0)),
@@ -87,6 +86,16 @@ def test_a_draw_is_that_of_the_distribution(stage, dtype, temperature):
     assert check(stage, z, temperature)
 
 
+def test_rows_are_long_from_1024_categories_on_and_generators_of_any_class():
+    class Own(np.random.Generator):
+        pass
+
+    assert check(MANY, z[:1024].copy())
+    want = FEW(Categorical(Z[0])).sample(rng=np.random.default_rng(3))
+    assert_array_equal(FEW.sample(Z[0], rng=Own(np.random.PCG64(3))), want)
+    assert FEW.sample(Z[0, 0], rng=Own(np.random.PCG64(3))) == want[0]
+
+
 @pytest.mark.parametrize("count", [1, 2, 255, 256, 257, 1024, 2999, 3000])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_any_number_of_tokens_may_be_left(count, dtype):
@@ -114,7 +123,8 @@ def test_each_row_has_parameters_of_its_own():
     stage = chain(TopK(np.array([[3], [500]])), TopP(np.array([0.5, 0.9, 0.99])))
     assert check(stage, Z)
     assert check(MinP(np.array([0.5, 0.01, 0.0])), Z[0])
-    for call in (lambda: FIVE.sample(Z, rng=0), lambda: FIVE(Categorical(Z))):
+    rng = np.random.default_rng(0)
+    for call in (lambda: FIVE.sample(Z, rng=rng), lambda: FIVE(Categorical(Z))):
         with pytest.raises(ValueError, match=r"p must fit the batch axes \(2, 3\)"):
             call()
 
@@ -128,6 +138,22 @@ class Own(TopK):
 
     def __call__(self, dist, history=None):
         return super().__call__(dist.tempered(0.1), history)
+
+
+class Bad(TopK):
+    """A truncation of a user's whose bound is an error."""
+
+    def _bound(self, _scores, _parameter):
+        raise ArithmeticError("no bound")
+
+
+class Colder(Chain):
+    def __call__(self, dist, history=None):
+        return super().__call__(dist.tempered(0.1), history)
+
+
+class Array(np.ndarray):
+    """An array of another type."""
 
 
 class Cold(Temperature):
@@ -145,7 +171,13 @@ ROWS = np.array([0.5, 1.0, 2.0])
         (chain(), (z,), {}),
         (Temperature(0.5), (z,), {}),
         (Own(50), (z,), {}),
+        (chain(Own(50)), (z,), {}),
+        (Colder((FEW,)), (z,), {}),
+        (chain(Colder((FEW,)), MANY), (z,), {}),
         (chain(Cold(1.0), FEW), (z,), {}),
+        (Typical(0.9), (z,), {}),
+        (chain(EtaCutoff(1e-3), TopK(9)), (z,), {}),
+        (TopH(0.5), (Z[0],), {}),
         (chain(FEW, Cold(1.0)), (z,), {}),
         (chain(Temperature(ROWS), FEW), (Z[0],), {}),
         (chain(Temperature(0.5), Temperature(0.5), FEW), (z,), {}),
@@ -154,12 +186,17 @@ ROWS = np.array([0.5, 1.0, 2.0])
         (chain(RepetitionPenalty(2.0), FEW), (z, 0.5, [int(z.argmax())]), {}),
         (per_row([FEW, MANY, TopP(0.3)]), (Z[0],), {}),
         (FEW, (z, None, None, 4), {}),
+        (FEW, (z, None, None, 1), {}),
+        (FEW, (z, None, None, np.int64(2)), {}),
         (FEW, (Z, 0.5, None, (2, 1)), {}),
         (FEW, (Z[0], ROWS), {}),
         (FEW, (z,), {"coldness": -0.3}),
         (FEW, (z,), {"mask": z < 3}),
         (FEW, (z,), {"prior": np.exp(-z)}),
-        (FEW, (z[:900].copy(),), {}),
+        (FEW, (z[:1023].copy(),), {}),
+        (FEW, (z.view(Array),), {}),
+        (FEW, (np.empty((0, WIDTH)),), {}),
+        (FEW, (np.frombuffer(b"?" + z.tobytes(), np.float64, offset=1),), {}),
         (FEW, (z.astype(np.float16),), {}),
         (FEW, (z.astype(">f8"),), {}),
         (FEW, (z.tolist(),), {}),
@@ -230,25 +267,32 @@ def test_tensors_on_the_cpu_are_drawn_from_at_once(stage, dtype, monkeypatch):
 @pytest.mark.parametrize("logits", [z, Z[0]], ids=["row", "batch"])
 def test_bad_logits_are_named_and_cost_no_noise(bad, logits):
     logits = logits.copy()
-    logits[..., -WIDTH if bad == -math.inf else 7 :] = bad
+    logits[-1 if logits.ndim > 1 else slice(None)][-WIDTH if bad == -math.inf else 7 :] = bad
     with pytest.raises(ValueError, match=r"logits|every category") as want:
         Categorical(logits)
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"logits|every category") as got:
-        FEW.sample(logits, rng=rng)
-    assert str(got.value) == str(want.value)
+    for stage in (FEW, FIVE):
+        with pytest.raises(ValueError, match=r"logits|every category") as got:
+            stage.sample(logits, rng=rng)
+        assert str(got.value) == str(want.value)
     assert rng.random() == np.random.default_rng(0).random()
 
 
-def test_bad_arguments_are_named():
+def test_bad_arguments_are_named_and_cost_no_noise():
+    rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"temperature must be in \[0, inf\], got -1"):
-        FEW.sample(z, -1)
+        FEW.sample(z, -1, rng=rng)
     with pytest.raises(TypeError, match="pass temperature or coldness, not both"):
-        FEW.sample(z, 1.0, coldness=1.0)
+        FEW.sample(z, 1.0, coldness=1.0, rng=rng)
     with pytest.raises(TypeError, match=r"did you mean rng=\?"):
         FEW.sample(z, seed=1)
     with pytest.raises(TypeError, match="logits must be"):
-        FEW.sample(Categorical(z))
+        FEW.sample(Categorical(z), rng=rng)
+    with pytest.raises(TypeError, match="shape must be an int or a tuple of ints"):
+        FEW.sample(z, shape=np.array([2, 3]), rng=rng)
+    with pytest.raises(ArithmeticError, match="no bound"):
+        Bad(5).sample(z, rng=rng)
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 def test_logits_are_read_and_neither_copied_nor_kept(rows_engine):
@@ -268,7 +312,7 @@ def test_logits_are_read_and_neither_copied_nor_kept(rows_engine):
 
 
 def test_temperatures_before_and_after_are_found():
-    before, rules, after = chain(Temperature(0.5), TopK(3), TopP(0.5), Temperature(3))._plan
+    rules, before, after = chain(Temperature(0.5), TopK(3), TopP(0.5), Temperature(3))._plan
     assert (before, len(rules), after) == (0.5, 2, 3.0)
     assert chain(TopK(3), Temperature(0.5), TopP(0.5))._plan is None
     assert at_once._times(at_once.ONE, 0.25).coldness == 4

@@ -11,7 +11,7 @@ from softargmax._rows.engine import kernels
 from softargmax._rows.few import MANY
 from softargmax._rows.law import Law
 from softargmax._rows.memory import blocks
-from softargmax._rows.rows import Temperature
+from softargmax._rows.rows import Temperature, is_direct
 from softargmax._rows.short import SHORT
 from softargmax._rows.threads import share
 
@@ -73,8 +73,7 @@ def tops_of(z: Any, workers: int) -> Any:
 
 
 def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
-    z, flags = np.empty(x.shape, x.dtype), x.flags
-    direct = flags.c_contiguous and flags.aligned  # as kernels take arrays
+    z, direct = np.empty(x.shape, x.dtype), is_direct(x)
     # Where long rows are grouped too, a truncation after it takes 0.85 (top-k) to 0.98 times as
     # long, a draw 1.01 times.
     grouped = fast is not None and x.shape[-1] >= MANY and direct
@@ -87,7 +86,7 @@ def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
     top = np.empty(x.shape[:-1], x.dtype)
     if grouped:
         return z, {"top": top, "heads": fast.grouped(x, top, z)}
-    given = x.reshape(-1, x.shape[-1]) if flags.c_contiguous else x
+    given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
     rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
     for block in blocks(len(rows), rows[0].size):
         own = rows[block]

@@ -86,6 +86,12 @@ def rows_of(z: Any, temperature: Temperature, prior: Any, batch: Shape, top: Any
     )
 
 
+def is_direct(x: Any) -> bool:
+    """Whether kernels take an array as it is."""
+    flags = x.flags
+    return bool(flags.c_contiguous and flags.aligned)
+
+
 def as_rows(x: Any, batch: Shape) -> Any:
     """An array whose last axis is the categories, as a (rows, K) array over the batch."""
     if not batch:

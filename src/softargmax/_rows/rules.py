@@ -38,6 +38,11 @@ class Rules(tuple[Rule, ...]):
         return all(one.key is None for one in self)
 
     @kept
+    def are_kernels_own(self) -> bool:
+        """Whether a kernel knows all of them."""
+        return self.keep_the_likeliest and all(one.bound in KERNELS_OWN for one in self)
+
+    @kept
     def table(self) -> Any:
         """Kind, parameter and least count of each, if a kernel knows all of them; else None."""
         return next(self._tables([self]))
@@ -53,7 +58,7 @@ class Rules(tuple[Rule, ...]):
 
     def _tables(self, rows: list[Rules]) -> Iterator[Any]:
         """The tables of rules that differ from these in their numbers alone."""
-        if not (self.keep_the_likeliest and all(one.bound in KERNELS_OWN for one in self)):
+        if not self.are_kernels_own:
             return repeat(None)
         kinds = [KERNELS_OWN[one.bound] for one in self]
         numbers = [[(one.parameter, one.least) for one in own] for own in rows]

@@ -43,28 +43,34 @@ def seen(z: Any, temperature: Temperature) -> list[Row]:
 
 def surviving(row: Row, rules: Rules) -> tuple[Any, Any]:
     """The ascending positions of what survives rules, one after another, and its logits."""
+    return _survivors(row, _scores(row), rules)
+
+
+def surviving_one(row: Row, rules: Rules, temperature: Temperature, u: float) -> Any:
+    """The category of a uniform among what survives rules that are kernels' own, drawn at a
+    temperature of its own.
+    """
+    scores = _scores(row)
+    if kernels() is not None and scores.are_logits:
+        drawn, found, z = scores.surviving_one(rules.table, temperature, u)
+        if drawn >= 0:
+            return np.int64(drawn)
+    else:
+        found, z = _survivors(row, scores, rules)
+    return found[law_of(z, temperature, None, top=row.top).draw(u)]
+
+
+def _scores(row: Row) -> Any:
     fast = kernels()
-    scores: Any = RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
-    if fast is None or rules.table is None:
+    return RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
+
+
+def _survivors(row: Row, scores: Any, rules: Rules) -> tuple[Any, Any]:
+    if kernels() is None or rules.table is None:
         found, some = _staying(scores, rules)
     else:
         found, some = scores.surviving(rules.table)
     return found, some if scores.are_logits else row.z.take(found)
-
-
-def surviving_one(row: Row, rules: Rules, temperature: Temperature, u: float) -> Any:
-    """The category of a uniform among what survives rules, drawn at a temperature of its own."""
-    fast, found = kernels(), None
-    if fast is not None and rules.table is not None:
-        scores = fast.CompiledScores.of(*row)
-        if scores.are_logits:
-            drawn, found, z = scores.surviving_one(rules.table, temperature, u)
-            if drawn >= 0:
-                return np.int64(drawn)
-    if found is None:
-        found, z = surviving(row, rules)
-    top = row.top if rules.keep_the_likeliest else None
-    return found[law_of(z, temperature, None, top=top).draw(u)]
 
 
 @ignore_fp_errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,12 +23,17 @@ from softargmax._random.keyed import Keyed
 from softargmax._random.numpy import Generator, uniform, uniforms
 from softargmax._random.sources import source_of
 from softargmax._rows.few import MANY
-from softargmax._rows.rows import ONE, Temperature
+from softargmax._rows.rows import ONE, Temperature, is_direct
 from softargmax._rows.rules import Rules
 from softargmax._rows.surviving import seen, surviving_one
 
-# A temperature, truncations, and another temperature; each multiplies that of the logits.
-Plan: TypeAlias = tuple[float, Rules, float]
+
+class Plan(NamedTuple):
+    """Truncations, and by what the temperature is multiplied before and after them."""
+
+    rules: Rules
+    before: float = 1.0
+    after: float = 1.0
 
 
 def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any) -> Any:
@@ -36,20 +41,20 @@ def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any)
 
     None where that has to be made, or asked what is wrong. The logits are only read.
     """
-    z = _in_place(logits)
+    z, (rules, before, after) = _in_place(logits), plan
     heat = ONE if temperature is None else plain_temperature(temperature)
-    if z is None or heat is None or isinstance(rng, Keyed):
+    if z is None or heat is None or isinstance(rng, Keyed) or not rules.are_kernels_own:
         return None
-    batch, (before, rules, after) = z.shape[:-1], plan
+    batch = z.shape[:-1]
     heat = heat if before == 1 else _times(heat, before)
     last = heat if after == 1 else _times(heat, after)
-    check_rules(rules, batch)
-    rows, each = seen(z, heat), rules.of_each_row(batch)
-    if not batch and z is logits and type(rng) is Generator:  # the common case, on a short way
-        (row,), own = rows, next(iter(each))
-        return surviving_one(row, own, last, uniform(rng)) if math.isfinite(row.top) else None
+    rows = seen(z, heat)
     if not all(math.isfinite(row.top) for row in rows):
         return None
+    check_rules(rules, batch)
+    each = rules.of_each_row(batch)
+    if not batch and z is logits and type(rng) is Generator:  # the common case, on a short way
+        return surviving_one(rows[0], next(iter(each)), last, uniform(rng))
     noise = source_of(rng, namespace_of(logits), logits, batch)
     generators = noise.generators
     if isinstance(generators, list):
@@ -67,8 +72,8 @@ def _in_place(logits: Given) -> Any:
         if not (is_foreign(z) and is_plain(z)):
             return None
         z = to_numpy(z)
-    direct = z.flags.c_contiguous and z.flags.aligned and z.dtype in NATIVE
-    return z if direct and z.ndim and z.shape[-1] >= MANY and z.size else None
+    long = z.size and z.ndim and z.shape[-1] >= MANY
+    return z if long and z.dtype in NATIVE and is_direct(z) else None
 
 
 @lru_cache

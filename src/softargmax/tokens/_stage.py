@@ -47,9 +47,9 @@ class Stage(Parameters):
     ) -> Any:
         """Draw the next token from logits: ``stage(Categorical(logits), history).sample(rng=rng)``.
 
-        The tokens are those, drawn sooner: where all stages are truncations, with a temperature
-        before or after them, and the logits are long rows of NumPy or of PyTorch on the CPU, these
-        are read in place and not copied, and no distribution is made.
+        The tokens are those, drawn sooner: where all stages are :class:`TopK`, :class:`TopP` or
+        :class:`MinP`, with a temperature before or after them, and the logits are long rows of
+        NumPy or of PyTorch on the CPU, no distribution is made, nor a copy that it would keep.
 
         Parameters
         ----------
@@ -81,7 +81,8 @@ class Stage(Parameters):
         >>> chain(TopK(50), MinP(0.1)).sample(logits, temperature=0.8, rng=1)
         np.int64(49975)
         """
-        plain = coldness is None and mask is None and prior is None and shape == ()
+        one = type(shape) is tuple and not shape
+        plain = one and coldness is None and mask is None and prior is None
         plan = self._plan if plain else None
         token = None if plan is None else draw_at_once(logits, temperature, plan, rng)
         if token is not None:
@@ -106,9 +107,9 @@ class Stage(Parameters):
 
     @property
     def _plan(self) -> Plan | None:
-        """How one long row is drawn from at once, where it can be."""
+        """How long rows are drawn from at once, where they can be."""
         rules = self._rules
-        return None if rules is None else (1.0, rules, 1.0)
+        return None if rules is None else Plan(rules)
 
     @property
     def adaptive(self) -> bool:
@@ -238,8 +239,9 @@ class Chain(Stage):
         """The stages; truncations in a row are one step, and make no distribution between them."""
         steps: list[Stage | Rules] = []
         for stage in self.stages:
-            one = stage if stage._rules is None else stage._rules
-            for step in stage._steps if type(stage) is Chain else (one,):
+            rules = stage._rules
+            own = (stage,) if rules is None else (rules,)
+            for step in stage._steps if type(stage) is Chain else own:
                 if isinstance(step, Rules) and steps and isinstance(steps[-1], Rules):
                     steps[-1] = Rules((*steps[-1], *step))
                 else:
@@ -248,15 +250,17 @@ class Chain(Stage):
 
     @kept
     def _plan(self) -> Plan | None:
+        if type(self) is not Chain:  # which may do more when it is called
+            return None
         match [step if isinstance(step, Rules) else step._factor for step in self._steps]:
             case [Rules() as rules]:
-                return 1.0, rules, 1.0
+                return Plan(rules)
             case [float() as before, Rules() as rules]:
-                return before, rules, 1.0
+                return Plan(rules, before)
             case [Rules() as rules, float() as after]:
-                return 1.0, rules, after
+                return Plan(rules, after=after)
             case [float() as before, Rules() as rules, float() as after]:
-                return before, rules, after
+                return Plan(rules, before, after)
         return None
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:
