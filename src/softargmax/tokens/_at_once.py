@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ from softargmax._rows.rows import ONE, Temperature, is_direct
 from softargmax._rows.rules import Rules
 from softargmax._rows.surviving import seen, surviving_one
 
+_TOP = attrgetter("top")
+
 
 class Plan(NamedTuple):
     """Truncations, and by what the temperature is multiplied before and after them."""
@@ -49,7 +52,7 @@ def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any)
     heat = heat if before == 1 else _times(heat, before)
     last = heat if after == 1 else _times(heat, after)
     rows = seen(z, heat)
-    if not all(math.isfinite(row.top) for row in rows):
+    if not all(map(math.isfinite, map(_TOP, rows))):
         return None
     check_rules(rules, batch)
     each = rules.of_each_row(batch)
