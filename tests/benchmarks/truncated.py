@@ -8,7 +8,7 @@ import numpy as np
 
 from jobs import VOCABULARY, Contenders, Job, draws_of, in_llama_cpp, in_transformers, logits
 from softargmax import Categorical
-from softargmax.tokens import MinP, Stage, TopK, TopP, Typical, chain
+from softargmax.tokens import Chain, MinP, Stage, TopK, TopP, Typical, chain
 
 HEAT = 0.8
 _ROWS = 16  # each token has logits of its own: the processor cannot learn which of them are kept
@@ -26,17 +26,20 @@ def truncated(
     with np.errstate(invalid="ignore"):
         check = draws_of(stage(Categorical(x.astype(np.float64), HEAT)).log_probs)
 
+    def by_way_of_the_distribution() -> Any:
+        return stage(Categorical(x, HEAT)).sample(rng=rng)
+
     contenders: Contenders = {
         "softargmax": lambda: stage.sample(x, HEAT, rng=rng),
-        "softargmax, by way of the distribution": lambda: stage(Categorical(x, HEAT)).sample(
-            rng=rng
-        ),
+        "softargmax, by way of the distribution": by_way_of_the_distribution,
         **in_transformers(
             x, lambda w: [w.TemperatureLogitsWarper(HEAT), *warpers(w)], "transformers"
         ),
         **in_llama_cpp(x, {"temp": (HEAT,), **samplers}, "llama.cpp"),
         "floor: np.exp(x)": lambda: np.exp(x),
     }
+    if not isinstance(stage, Chain):  # where it tells most
+        del contenders["softargmax, by way of the distribution"]
     kind = "peaked" if scale > 1 else "flat"
     title = f"one token after {title}, {kind} logits ({scale:g}·N(0, 1))"
     return Job(title, contenders, check, lambda: np.copyto(x, next(turns)))
