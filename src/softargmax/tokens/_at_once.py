@@ -1,4 +1,4 @@
-"""A draw from logits after truncations at once: no distribution is made, and nothing copied."""
+"""A draw from logits after truncations at once: no distribution is made, and no copy kept."""
 
 from __future__ import annotations
 
