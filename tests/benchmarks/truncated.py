@@ -29,17 +29,17 @@ def truncated(
     def by_way_of_the_distribution() -> Any:
         return stage(Categorical(x, HEAT)).sample(rng=rng)
 
+    other = "softargmax, by way of the distribution"
     contenders: Contenders = {
         "softargmax": lambda: stage.sample(x, HEAT, rng=rng),
-        "softargmax, by way of the distribution": by_way_of_the_distribution,
+        # Where it tells most.
+        **({other: by_way_of_the_distribution} if isinstance(stage, Chain) else {}),
         **in_transformers(
             x, lambda w: [w.TemperatureLogitsWarper(HEAT), *warpers(w)], "transformers"
         ),
         **in_llama_cpp(x, {"temp": (HEAT,), **samplers}, "llama.cpp"),
         "floor: np.exp(x)": lambda: np.exp(x),
     }
-    if not isinstance(stage, Chain):  # where it tells most
-        del contenders["softargmax, by way of the distribution"]
     kind = "peaked" if scale > 1 else "flat"
     title = f"one token after {title}, {kind} logits ({scale:g}·N(0, 1))"
     return Job(title, contenders, check, lambda: np.copyto(x, next(turns)))

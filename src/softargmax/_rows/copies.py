@@ -73,19 +73,16 @@ def tops_of(z: Any, workers: int) -> Any:
 
 
 def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:
-    z, direct = np.empty(x.shape, x.dtype), is_direct(x)
+    z = np.empty(x.shape, x.dtype)
     # Where long rows are grouped too, a truncation after it takes 0.85 (top-k) to 0.98 times as
     # long, a draw 1.01 times.
-    grouped = fast is not None and x.shape[-1] >= MANY and direct
+    if fast is not None and x.shape[-1] >= MANY and is_direct(x):
+        heads, top = fast.heads_and_top(x, z)
+        return z, {"top": top, "heads": heads}
     if x.ndim == 1:
-        if grouped:
-            heads, top = fast.heads_and_top(x, z)
-            return z, {"top": top, "heads": heads}
         np.copyto(z, x)
         return z, {"top": z.max()}
     top = np.empty(x.shape[:-1], x.dtype)
-    if grouped:
-        return z, {"top": top, "heads": fast.grouped(x, top, z)}
     given = x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else x
     rows, tops = z.reshape(given.shape), top.reshape(given.shape[:-1])
     for block in blocks(len(rows), rows[0].size):

@@ -27,18 +27,13 @@ class Row(NamedTuple):
 
 def seen(z: Any, temperature: Temperature) -> list[Row]:
     """Long rows, with what one look at their logits tells; a top is not finite where one is bad."""
-    fast, z = kernels(), z.view()
+    fast, z = kernels(), z.view() if z.ndim == 1 else z.reshape(-1, z.shape[-1])
     z.setflags(False)  # as kernels take arrays
-    if z.ndim == 1:  # two array calls sooner
-        heads, top = (None, z.max()) if fast is None else fast.heads_and_top(z)
+    heads, top = (None, z.max(axis=-1)) if fast is None else fast.heads_and_top(z)
+    if z.ndim == 1:
         return [Row(z, temperature, None, top, heads)]
-    rows = z.reshape(-1, z.shape[-1])
-    if fast is None:
-        tops, heads = rows.max(axis=-1), repeat(None)
-    else:
-        tops = np.empty(len(rows), z.dtype)
-        heads = fast.grouped(rows, tops)
-    return [Row(row, temperature, None, *own) for row, *own in zip(rows, tops, heads, strict=False)]
+    each = zip(z, top, repeat(None) if heads is None else heads, strict=False)
+    return [Row(row, temperature, None, *own) for row, *own in each]
 
 
 def surviving(row: Row, rules: Rules) -> tuple[Any, Any]:

@@ -14,14 +14,13 @@ from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.maths import has_fma
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, short_law
 from softargmax._rows.compiled.race import least_waits
-from softargmax._rows.compiled.thresholds import CompiledScores, grouped, heads_and_top
+from softargmax._rows.compiled.thresholds import CompiledScores, heads_and_top
 
 __all__ = [
     "SIZE",
     "WIDTH",
     "CompiledScores",
     "copied",
-    "grouped",
     "has_fma",
     "heads_and_top",
     "law_of",

@@ -170,22 +170,20 @@ def _way_of(char: str, temperature: Temperature) -> tuple[int, float]:
 
 
 def heads_and_top(x: Any, z: Any = None) -> tuple[Any, Any]:
-    """The largest scores of groups of a contiguous row, and of all; ``z`` becomes a copy."""
-    heads = np.empty(_groups(len(x)), x.dtype)
-    top = heads_of(frozen(x), heads[:0] if z is None else z, heads)
-    return heads, x.max() if top != top else x.dtype.type(top)
-
-
-def grouped(x: Any, top: Any, z: Any = None) -> Any:
-    """Write the largest of each contiguous row (..., K), and return those of groups; ``z`` becomes
-    a copy.
+    """The largest scores of groups of each contiguous row (..., K), and of the whole row; ``z``
+    becomes a copy.
     """
-    rows, tops = x.reshape(-1, x.shape[-1]), top.reshape(-1)
-    heads = np.empty((len(rows), _groups(rows.shape[1])), x.dtype)
+    if x.ndim == 1:  # several array calls sooner
+        heads = np.empty(_groups(len(x)), x.dtype)
+        top = heads_of(frozen(x), heads[:0] if z is None else z, heads)
+        return heads, x.max() if top != top else x.dtype.type(top)
+    rows, batch = x.reshape(-1, x.shape[-1]), x.shape[:-1]
+    heads, top = np.empty((len(rows), _groups(rows.shape[1])), x.dtype), np.empty(batch, x.dtype)
+    tops = top.reshape(-1)
     heads_of_rows(frozen(rows), heads[:, :0] if z is None else z.reshape(rows.shape), heads, tops)
     if np.isnan(tops).any():
         rows.max(axis=-1, out=tops)
-    return heads.reshape(*top.shape, heads.shape[1])
+    return heads.reshape(*batch, heads.shape[1]), top
 
 
 def _groups(width: int) -> int:
