@@ -33,7 +33,7 @@ from softargmax._core.state import SEEN, Kept, State, Whole, joined, starts_of
 from softargmax._core.support import is_weighted
 from softargmax._core.variants import masked
 from softargmax._rows.few import MANY
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 from softargmax._rows.rows import as_rows
 from softargmax._rows.rules import Rule, Rules, by_mass, by_rank, by_ratio
 from softargmax._rows.surviving import Row, surviving
@@ -63,11 +63,11 @@ class ArrayScores:
         usual = (cold > 1e-30) & (cold < 1e30)
         return xp.where(self.alive, xp.where(usual, state.z, self.d), -math.inf)
 
-    @kept
+    @once
     def _weights(self) -> Array:
         return self.xp.exp(self.d)
 
-    @kept
+    @once
     def log_total(self) -> Array:
         """log Σ exp(d), (…, 1)."""
         return self.xp.log(self._sum(self._weights))

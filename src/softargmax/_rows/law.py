@@ -9,7 +9,7 @@ from typing import Any
 from softargmax._arrays.namespaces import Shape, read_only
 from softargmax._rows.alias import AliasTable
 from softargmax._rows.inversion import cumulative, last_positive
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 from softargmax._rows.rows import as_rows
 
 
@@ -69,32 +69,32 @@ class Law(ABC):
 
     # ------------------------------------------------------------------ made once, read-only
 
-    @kept
+    @once
     def d(self) -> Any:
         return read_only(self.make_d())
 
-    @kept
+    @once
     def log_probs(self) -> Any:
         return read_only(self.make_log_probs())
 
-    @kept
+    @once
     def probs(self) -> Any:
         return read_only(self.make_probs())
 
-    @kept
+    @once
     def entropy(self) -> Any:
         return read_only(self.make_entropy())
 
-    @kept
+    @once
     def cdf(self) -> Any:
         return read_only(self.make_cdf())
 
-    @kept
+    @once
     def last(self) -> Any:
         """The last category with p > 0 of every row."""
         return last_positive(as_rows(self.probs, self.batch))
 
-    @kept
+    @once
     def tables(self) -> list[AliasTable]:
         """An alias table for each row."""
         return [AliasTable.build(row) for row in as_rows(self.probs, self.batch)]

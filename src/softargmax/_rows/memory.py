@@ -71,7 +71,7 @@ def block_size(width: int, workers: int) -> int:
 T = TypeVar("T")
 
 
-class kept(Generic[T]):  # noqa: N801
+class once(Generic[T]):  # noqa: N801
     """A property that is computed once and then stands in the object's ``__dict__``.
 
     Unlike ``functools.cached_property`` of Python 3.11 it holds no lock, which a fork or a signal

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softargmax._arrays.namespaces import Shape, to_numpy
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 
 
 class Rule(NamedTuple):
@@ -27,22 +27,22 @@ class Rule(NamedTuple):
 class Rules(tuple[Rule, ...]):
     """Rules, one after another, each of which sees what the last one left."""
 
-    @kept
+    @once
     def of_numbers(self) -> bool:
         """Whether no parameter or least count is an array, so that they serve every row."""
         return not any(hasattr(x, "shape") for one in self for x in (one.parameter, one.least))
 
-    @kept
+    @once
     def keep_the_likeliest(self) -> bool:
         """Whether the key of each is d, the largest of which stays."""
         return all(one.key is None for one in self)
 
-    @kept
+    @once
     def are_kernels_own(self) -> bool:
         """Whether a kernel knows all of them."""
         return self.keep_the_likeliest and all(one.bound in KERNELS_OWN for one in self)
 
-    @kept
+    @once
     def table(self) -> Any:
         """Kind, parameter and least count of each, if a kernel knows all of them; else None."""
         return next(self._tables([self]))

@@ -9,7 +9,7 @@ import numpy as np
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
 from softargmax._rows.centre import FLOOR, add_peaked_again, centre
 from softargmax._rows.few import ArrayLaw
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 from softargmax._rows.rows import Rows
 from softargmax._rows.sums import row_sums
 
@@ -20,7 +20,7 @@ class Small(ArrayLaw):
     def __init__(self, rows: Rows, batch: Shape) -> None:
         self.rows, self.batch, self.width = rows, batch, rows.z.shape[-1]
 
-    @kept
+    @once
     @ignore_fp_errors
     def _terms(self) -> tuple[Any, Any, Any, Any]:
         """d and exp(d), (rows, K); Σ exp(d), and s, the sum without the likeliest, (rows, 1)."""

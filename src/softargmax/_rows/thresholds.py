@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from softargmax._rows.centre import FLOOR, centre, multiply
-from softargmax._rows.memory import Scratch, kept
+from softargmax._rows.memory import Scratch, once
 from softargmax._rows.rows import LIFT, LIMITS, ONE, Rows, Temperature
 from softargmax._rows.sums import LONG, dot, row_sums
 
@@ -71,23 +71,23 @@ class RowScores:
 
     # ------------------------------------------------------------------ what is known of the row
 
-    @kept
+    @once
     def d(self) -> Any:
         """β·gap + log π₀, the largest 0."""
         gap = np.subtract(self.q, self.top, out=self._memory(self.q.dtype))
         multiply(gap, self.temperature)
         return gap
 
-    @kept
+    @once
     def weights(self) -> Any:
         """exp(d)."""
         return np.exp(self.d, out=self._memory(self.q.dtype))
 
-    @kept
+    @once
     def _total(self) -> float:
         return float(row_sums(self.weights[None])[0])
 
-    @kept
+    @once
     def _excess(self) -> float:
         """Σ exp(d) over all but the likeliest."""
         rest = self._total - 1
@@ -97,12 +97,12 @@ class RowScores:
             rest = float(row_sums(others[None])[0])
         return rest
 
-    @kept
+    @once
     def log_total(self) -> float:
         """log Σ exp(d)."""
         return math.log1p(self._excess)
 
-    @kept
+    @once
     def entropy(self) -> float:
         """H in nats."""
         d = self.d if self.d.min() > -math.inf else np.maximum(self.d, FLOOR)

@@ -21,7 +21,7 @@ from softargmax._arrays.namespaces import (
     read_only,
     to_numpy,
 )
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,7 +54,7 @@ class Parameters(metaclass=Explained):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made on first use."""
-        made = [x for x in self.__dict__ if isinstance(getattr_static(type(self), x, None), kept)]
+        made = [x for x in self.__dict__ if isinstance(getattr_static(type(self), x, None), once)]
         return {name: x for name, x in self.__dict__.items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

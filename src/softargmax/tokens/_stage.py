@@ -11,7 +11,7 @@ from softargmax._arrays.keywords import explained
 from softargmax._arrays.types import A, ArrayLike
 from softargmax._core.thresholds import Rules, truncated
 from softargmax._random.sources import Rngs
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._at_once import Plan, draw_at_once
 from softargmax.tokens._parameters import Parameters
@@ -234,7 +234,7 @@ class Chain(Stage):
                 dist = step(dist, history)
         return dist
 
-    @kept
+    @once
     def _steps(self) -> tuple[Stage | Rules, ...]:
         """The stages; truncations in a row are one step, and make no distribution between them."""
         steps: list[Stage | Rules] = []
@@ -248,7 +248,7 @@ class Chain(Stage):
                     steps.append(step)
         return tuple(steps)
 
-    @kept
+    @once
     def _plan(self) -> Plan | None:
         if type(self) is not Chain:  # which may do more when it is called
             return None

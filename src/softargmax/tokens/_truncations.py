@@ -11,7 +11,7 @@ from softargmax._arrays.namespaces import namespace_of
 from softargmax._arrays.types import A, ArrayLike
 from softargmax._core import thresholds
 from softargmax._core.thresholds import Rule, Rules, Scores
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 from softargmax.categorical import Categorical, of_state, state_of
 from softargmax.tokens._stage import History, Stage
 
@@ -48,7 +48,7 @@ class Truncation(Stage):
         # function of, would stay in memory until the garbage collector finds the circle.
         return self._made()
 
-    @kept
+    @once
     def _fixed(self) -> Rules:
         return self._made()
 

@@ -33,7 +33,7 @@ from softargmax._rows.compiled.inversion import (
 from softargmax._rows.compiled.maths import BLOCK, frozen
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, short_law
 from softargmax._rows.law import Law
-from softargmax._rows.memory import blocks, kept
+from softargmax._rows.memory import blocks, once
 from softargmax._rows.rows import LIMITS, Rows, Temperature, rows_of
 from softargmax._rows.threads import share
 
@@ -104,7 +104,7 @@ class Compiled(Law):
 
     # ------------------------------------------------------------------ numbers of a row
 
-    @kept
+    @once
     def _numbers(self) -> tuple[Any, Any]:
         """s and H of every row, in float64."""
         s, entropy = np.empty(self.count), np.empty(self.count)

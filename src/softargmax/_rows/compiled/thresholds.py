@@ -16,7 +16,7 @@ from softargmax._rows.compiled.masses import measure, spread, sum_of_squares, we
 from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
 from softargmax._rows.compiled.surviving import surviving, surviving_one
 from softargmax._rows.few import MANY
-from softargmax._rows.memory import kept
+from softargmax._rows.memory import once
 from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.rules import BY_MASS
 from softargmax._rows.thresholds import EPS, RowScores
@@ -47,7 +47,7 @@ class CompiledScores(RowScores):
         some._way = (some.top, *self._way[1:])
         return some
 
-    @kept
+    @once
     def heads(self) -> Any:
         """The largest scores of groups; none of a short row, which is looked at as a whole."""
         if len(self.q) < MANY:
@@ -56,7 +56,7 @@ class CompiledScores(RowScores):
 
     # ------------------------------------------------------------------ what is known of the row
 
-    @kept
+    @once
     def _measured(self) -> list[float]:
         """Sums over the row; d and the weights stay as well."""
         d, w, sums = self._memory(self.q.dtype), self._memory(self.q.dtype), np.empty(2)
@@ -64,25 +64,25 @@ class CompiledScores(RowScores):
         self.__dict__["_weighed"] = d, w, 1 + float(sums[0])
         return sums.tolist()
 
-    @kept
+    @once
     def _weighed(self) -> tuple[Any, Any, float]:
         """d, the weights and their sum."""
         d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
         return d, w, weigh(self.q, *self._way, d, w)
 
-    @kept
+    @once
     def d(self) -> Any:
         return self._weighed[0]
 
-    @kept
+    @once
     def weights(self) -> Any:
         return self._weighed[1]
 
-    @kept
+    @once
     def _excess(self) -> float:
         return self._measured[0]
 
-    @kept
+    @once
     def entropy(self) -> float:
         return self.log_total - self._measured[1] / (1 + self._excess)
 
