@@ -35,6 +35,7 @@ from softargmax._core.state import State
 from softargmax._core.support import check_support, masked_prior, meet_categories
 from softargmax._rows.copies import LONG_ROW, copy_of, is_fine
 from softargmax._rows.rows import ONE, Temperature
+from softargmax._rows.ways import law_of_few
 
 NATIVE = (np.dtype(np.float64), np.dtype(np.float32))  # big-endian floats are others
 _SCALARS = (float, int, np.float64, np.float32)
@@ -134,7 +135,8 @@ def plain_state(
     """
     if type(logits) is not np.ndarray or logits.dtype not in NATIVE:
         return None
-    if not logits.size or not logits.ndim:
+    shape = logits.shape
+    if not shape or 0 in shape:
         return None
     checked = ONE if temperature is None else plain_temperature(temperature, limits=copy)
     if checked is None:
@@ -144,18 +146,18 @@ def plain_state(
     if prior is not None:
         return _masked(logits, checked, prior)
     if not copy:
-        if logits.shape[-1] < LONG_ROW and not is_fine(logits):
+        if shape[-1] < LONG_ROW and not is_fine(logits):
             return None
-        return State(np, logits, logits, checked, None, logits.shape[:-1])
-    found = copy_of(logits, checked)
+        return State(np, logits, logits, checked, None, shape[:-1])
+    law = law_of_few(logits, checked)
+    if law is not None:
+        return State.of_law(checked, law)
+    found = copy_of(logits)
     if found is None:
         return None
-    z, law, seen = found
-    state = State(np, z, z, checked, None, z.shape[:-1] if law is None else law.batch)
-    if law is None:
-        state.memo = seen
-    else:
-        state.law = law
+    z, seen = found
+    state = State(np, z, z, checked, None, shape[:-1])
+    state.memo = seen
     return state
 
 

@@ -19,6 +19,7 @@ from softargmax._arrays.namespaces import (
     to_numpy,
 )
 from softargmax._rows.law import Law
+from softargmax._rows.memory import once
 from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.sparse import Sparse
 from softargmax._rows.ways import law_of
@@ -117,27 +118,14 @@ class State:
 
     It is never changed after it is made. ``memo`` holds what has been computed from it in NumPy;
     a state made from another by :meth:`replace` begins with an empty one. ``kept`` is None for a
-    dense state. A sparse one makes its dense arrays (``logits`` and ``z`` after an edit, ``prior``)
-    on first use. ``origin`` is None where the logits are what derivatives are taken in, ``labels``
-    where the categories have no names.
+    dense state. A sparse one, and one whose law holds the logits, make their dense arrays
+    (``logits``, ``z``, ``prior``) on first use. ``origin`` is None where the logits are what
+    derivatives are taken in, ``labels`` where the categories have no names.
     """
 
-    __slots__ = (
-        *("batch_shape", "kept", "labels", "law", "logits", "memo", "origin", "prior"),
-        *("temperature", "xp", "z"),
-    )
-
-    xp: Namespace
-    logits: Array  # as given
-    z: Array  # the logits in the working dtype
-    temperature: Temperature
-    prior: Array | None
-    batch_shape: Shape
-    kept: Kept | None
-    origin: Origin | None
-    labels: tuple[str, ...] | None
-    memo: dict[str, Any]
-    law: Law  # what follows from a state of NumPy arrays
+    kept: Kept | None = None
+    origin: Origin | None = None
+    labels: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -154,8 +142,6 @@ class State:
         self.temperature = temperature
         self.prior = prior
         self.batch_shape = batch_shape
-        self.kept = self.origin = self.labels = None
-        self.memo = {}
 
     @classmethod
     def of_survivors(
@@ -163,37 +149,68 @@ class State:
     ) -> State:
         """A sparse state, of NumPy arrays or of PyTorch tensors on the CPU without gradient."""
         made = object.__new__(cls)
-        made.xp, made.temperature, made.batch_shape = xp, temperature, batch_shape
-        made.kept, made.memo = kept, {}
-        made.origin = made.labels = None
+        made.xp, made.temperature, made.batch_shape, made.kept = xp, temperature, batch_shape, kept
         return made
 
-    def __getattr__(self, name: str) -> Any:
-        """What is made on first use: the law, and the dense arrays of a sparse state."""
-        if name == "law":
-            self.law = self._law()
-            return self.law
-        kept = self.kept if name in ("logits", "z", "prior") else None
-        if kept is None:
-            raise AttributeError(f"'State' object has no attribute {name!r}")
-        if name == "prior":
-            self.prior = None if kept.whole is None else read_only(self._masked_prior(kept))
-            return self.prior
-        if kept.whole is not None:
-            self.logits, self.z = kept.whole.logits, kept.whole.z
-        else:
-            z = np.full((len(kept.starts) - 1, kept.width), -math.inf, kept.z.dtype)
-            z[kept.row_of_each(), kept.indices] = kept.z
-            z = z.reshape(*self.batch_shape, kept.width)
-            self.logits = self.z = read_only(self.at_home(z))
-        return getattr(self, name)
+    @classmethod
+    def of_law(cls, temperature: Temperature, law: Law) -> State:
+        """A state of NumPy's without a prior, whose logits its law holds."""
+        made = object.__new__(cls)
+        made.xp, made.temperature, made.prior = np, temperature, None
+        made.batch_shape, made.law = law.batch, law
+        return made
 
-    def _masked_prior(self, kept: Kept) -> Array:
-        keep = self.at_home(kept.mask(self.batch_shape))
-        assert kept.whole is not None
-        if kept.whole.prior is None:
-            return keep
-        return self.xp.where(keep, kept.whole.prior, self.xp.zeros_like(kept.whole.prior))
+    # ------------------------------------------------------------------ what is made on first use
+
+    @once
+    def memo(self) -> dict[str, Any]:
+        return {}
+
+    @once
+    def logits(self) -> Array:
+        """The logits as given."""
+        kept = self.kept
+        return self.z if kept is None or kept.whole is None else kept.whole.logits
+
+    @once
+    def z(self) -> Array:
+        """The logits in the working dtype."""
+        kept = self.kept
+        if kept is None:
+            return read_only(self.law.make_logits())
+        if kept.whole is not None:
+            return kept.whole.z
+        z = np.full((len(kept.starts) - 1, kept.width), -math.inf, kept.z.dtype)
+        z[kept.row_of_each(), kept.indices] = kept.z
+        return read_only(self.at_home(z.reshape(*self.batch_shape, kept.width)))
+
+    @once
+    def prior(self) -> Array | None:
+        """The prior weights, 0 where a mask is or nothing has survived; None without any."""
+        kept = self.kept
+        if kept is None or kept.whole is None:
+            return None
+        found, prior = self.at_home(kept.mask(self.batch_shape)), kept.whole.prior
+        if prior is not None:
+            found = self.xp.where(found, prior, self.xp.zeros_like(prior))
+        return read_only(found)
+
+    @once
+    def law(self) -> Law:
+        """What follows from a state of NumPy arrays."""
+        kept, batch = self.kept, self.batch_shape
+        if kept is None:
+            return law_of(self.z, self.temperature, self.prior, batch, self.memo.get("top"))
+        if not batch:
+            law = law_of(kept.z, self.temperature, kept.prior, (), self.memo.get("top"))
+            return Sparse([law], [kept.indices], kept.width, kept.z.dtype, batch)
+        laws, indices, tops = [], [], self.known("top")
+        for i, row in enumerate(kept.rows()):
+            prior = None if kept.prior is None else kept.prior[row]
+            top = None if tops is None else tops[i]
+            laws.append(law_of(kept.z[row], self.row_temperature(i), prior, top=top))
+            indices.append(kept.indices[row])
+        return Sparse(laws, indices, kept.width, kept.z.dtype, batch)
 
     # ------------------------------------------------------------------ what it is
 
@@ -227,21 +244,6 @@ class State:
         return found if found.shape == full else self.xp.broadcast_to(found, full)
 
     # ------------------------------------------------------------------ NumPy's view of it
-
-    def _law(self) -> Law:
-        kept, batch = self.kept, self.batch_shape
-        if kept is None:
-            return law_of(self.z, self.temperature, self.prior, batch, self.memo.get("top"))
-        if not batch:
-            law = law_of(kept.z, self.temperature, kept.prior, (), self.memo.get("top"))
-            return Sparse([law], [kept.indices], kept.width, kept.z.dtype, batch)
-        laws, indices, tops = [], [], self.known("top")
-        for i, row in enumerate(kept.rows()):
-            prior = None if kept.prior is None else kept.prior[row]
-            top = None if tops is None else tops[i]
-            laws.append(law_of(kept.z[row], self.row_temperature(i), prior, top=top))
-            indices.append(kept.indices[row])
-        return Sparse(laws, indices, kept.width, kept.z.dtype, batch)
 
     def row_temperature(self, i: int) -> Temperature:
         """The temperature of row i of the batch, in NumPy."""

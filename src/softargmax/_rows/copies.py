@@ -9,9 +9,8 @@ import numpy as np
 
 from softargmax._rows.engine import kernels
 from softargmax._rows.few import MANY
-from softargmax._rows.law import Law
 from softargmax._rows.memory import blocks
-from softargmax._rows.rows import Temperature, is_direct
+from softargmax._rows.rows import is_direct
 from softargmax._rows.short import SHORT
 from softargmax._rows.threads import share
 
@@ -19,21 +18,15 @@ from softargmax._rows.threads import share
 LONG_ROW = 256
 
 
-# Logits (..., K) in C order that nobody changes; their law, where it is made in the same breath;
-# and what is seen of every row: the largest ("top"), and of a long one the largest of groups
-# ("heads").
-Copy: TypeAlias = tuple[Any, Law | None, dict[str, Any]]
+# Logits (..., K) in C order that nobody changes, and what is seen of every row: the largest
+# ("top"), and of a long one the largest of groups ("heads").
+Copy: TypeAlias = tuple[Any, dict[str, Any]]
 
 
-def copy_of(x: Any, temperature: Temperature) -> Copy | None:
+def copy_of(x: Any) -> Copy | None:
     """A copy of NumPy floats; None where a row has NaN or +inf, or nothing else than -inf."""
-    fast, width = kernels(), x.shape[-1]
-    if fast is not None and x.size <= fast.SIZE and width <= fast.WIDTH:
-        z = x.copy()
-        z.setflags(False)  # write; by its name it takes twice as long
-        law = fast.short_law(z, temperature, z.shape[:-1])
-        return None if law is None else (z, law, {})
-    if width >= LONG_ROW:
+    fast = kernels()
+    if x.shape[-1] >= LONG_ROW:
         z, seen = _copied(x, fast)
         # NaN where the row has one. Of a single row a number, which needs no array call.
         top = seen["top"]
@@ -47,7 +40,7 @@ def copy_of(x: Any, temperature: Temperature) -> Copy | None:
     if not fine:
         return None
     z.flags.writeable = False
-    return z, None, seen
+    return z, seen
 
 
 def is_fine(z: Any) -> bool:

@@ -54,6 +54,10 @@ class Law(ABC):
         """log p of an array of one category a row; None where it needs a closer look."""
         return None
 
+    def make_logits(self) -> Any:
+        """The logits, where they stand nowhere else."""
+        raise NotImplementedError
+
     def make_cdf(self) -> Any:
         """The cumulative distribution in float64, (rows, K)."""
         return cumulative(as_rows(self.probs, self.batch))

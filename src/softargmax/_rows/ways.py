@@ -33,6 +33,15 @@ def law_of(z: Any, temperature: Temperature, prior: Any, batch: Shape = (), top:
     return Small(rows, batch) if rows.z.size <= BLOCK else Long(rows, batch)
 
 
+def law_of_few(logits: Any, temperature: Temperature) -> Law | None:
+    """The law of a few short rows of NumPy's native floats, which holds a copy of them.
+
+    None of more or longer ones, of those that need more care, and where no kernels are.
+    """
+    fast = kernels()
+    return None if fast is None else fast.short_law(logits, temperature)
+
+
 def choose_method(method: str, n: int, num_categories: int) -> str:
     """How n draws a row are made: "few", "inverse", "alias" or "gumbel".
 

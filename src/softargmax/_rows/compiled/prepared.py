@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softargmax._arrays.namespaces import Shape, ignore_fp_errors
-from softargmax._rows.compiled.maths import exp, kernel, log1p
+from softargmax._rows.compiled.maths import exp, kernel, log1p, part
 from softargmax._rows.law import Law
 from softargmax._rows.rows import Temperature
 
@@ -18,23 +18,36 @@ _UNITS = {"f": np.float32(1), "d": np.float64(1)}  # a product is made faster th
 _CATEGORIES = [np.int64(i) for i in range(WIDTH)]  # making one takes as long as a draw
 
 
+# What is prepared of a row, in float64: d, the running sums of weights and the logits, K of each;
+# then log1p(s) and the entropy.
+ARRAYS, NUMBERS = 3, 2
+
+
+@part
+def width_of(memory: Any) -> Any:
+    """K, of rows that are prepared."""
+    return np.uint64(memory.shape[1]) // np.uint64(ARRAYS)
+
+
 @kernel
-def prepare(z: Any, coldness: Any, value: Any, memory: Any) -> Any:
-    """Write d, the running sums of weights, log1p(s) and the entropy of each row, in float64.
+def prepare(logits: Any, coldness: Any, value: Any, memory: Any) -> Any:
+    """Prepare rows of logits that stand one after the other.
 
     ``value`` is the temperature, NaN where β was given. Weights that are no normal part of the sum
     are left out of the running sums. False is returned where d needs more care than here.
     """
-    width, cold, tiny = z.shape[1], abs(coldness), np.float64(np.finfo(z.dtype).tiny)
+    width, cold, tiny = width_of(memory), abs(coldness), np.float64(np.finfo(logits.dtype).tiny)
     # T = inf, or T = 0 and not a T so small that 1/T overflows.
     at_limit = cold == 0 or (cold == np.inf and not value > 0)
     if not (at_limit or 1e-30 < cold < 1e30):
         return False
-    for i in range(len(z)):
-        row, d, weights = z[i], memory[i, :width], memory[i, width : 2 * width]
+    for i in range(len(memory)):
+        d, weights = memory[i, :width], memory[i, width : 2 * width]
+        first, z = np.uint64(i) * width, memory[i, 2 * width : 3 * width]
         top, bad = -np.inf, False
         for j in range(width):
-            x = np.float64(row[j])
+            x = np.float64(logits[first + np.uint64(j)])
+            z[j] = x
             d[j] = -x if coldness < 0 and x > -np.inf else x
             bad |= x != x
         for j in range(width):
@@ -97,7 +110,7 @@ def pick(memory: Any, row: Any, u: Any) -> Any:
     It is the last where none does, since u·total may round to the total. All are compared: branches
     on random levels, as in a search by halves, cannot be guessed.
     """
-    width, passed = np.uint64(memory.shape[1] // 2 - 1), np.int64(0)
+    width, passed = width_of(memory), np.int64(0)
     level, last = u * memory[row, 2 * width - np.uint64(1)], width - np.uint64(1)
     for j in range(last):
         passed += np.int64(memory[row, width + np.uint64(j)] <= level)
@@ -116,7 +129,7 @@ def pick_all(memory: Any, u: Any, out: Any) -> Any:
 def look_up(memory: Any, x: Any, out: Any) -> Any:
     """log p of one category of each row; False where one is out of range."""
     for i in range(len(x)):
-        if not 0 <= x[i] < memory.shape[1] // 2 - 1:
+        if not 0 <= x[i] < np.int64(width_of(memory)):
             return False
         out[i] = memory[i, x[i]] - memory[i, -2]
     return True
@@ -134,9 +147,12 @@ class Prepared(Law):
         self.dtype = dtype
         self.batch = batch
         self.width = width
-        self._memory = memory  # (rows, 2·K + 2): d, running sums, log1p(s), entropy
+        self._memory = memory  # what is prepared of every row
 
     # ------------------------------------------------------------------ arrays like the logits
+
+    def make_logits(self) -> Any:
+        return self._home(self._memory[:, 2 * self.width : 3 * self.width])
 
     def make_d(self) -> Any:
         return self._home(self._d)
@@ -186,22 +202,28 @@ class Prepared(Law):
         return _CATEGORIES[pick(self._memory, 0, u)]
 
 
-def short_law(z: Any, temperature: Temperature, batch: Shape) -> Prepared | None:
-    """The law of read-only rows (..., K); None where they need more care than here."""
-    width = z.shape[-1]
-    rows = z.reshape(-1, width)
-    memory = np.empty((len(rows), 2 * width + 2))
+def short_law(z: Any, temperature: Temperature, batch: Shape | None = None) -> Prepared | None:
+    """The law of a few short rows (..., K); None of others, and where they need more care."""
+    shape, size = z.shape, z.size
+    width = shape[-1]
+    if size > SIZE or width > WIDTH:
+        return None
+    memory = np.empty((size // width, ARRAYS * width + NUMBERS))
     coldness, value = temperature
     value = math.nan if value is None else value
-    one = type(coldness) is float
-    fine = prepare(rows, coldness, value, memory) if one else _each(rows, coldness, value, memory)
-    return Prepared(z.dtype, batch, width, memory) if fine else None
+    if type(coldness) is float:
+        fine = prepare(z if len(shape) == 1 else z.reshape(-1), coldness, value, memory)
+    else:
+        fine = _each(z.reshape(-1, width), coldness, value, memory)
+    if not fine:
+        return None
+    return Prepared(z.dtype, shape[:-1] if batch is None else batch, width, memory)
 
 
 def _each(rows: Any, coldness: Any, value: Any, memory: Any) -> bool:
     """``prepare`` for a temperature of its own for each row."""
     both = (np.broadcast_to(x, len(rows)).tolist() for x in (coldness, value))
     return all(
-        prepare(rows[i : i + 1], cold, own, memory[i : i + 1])
+        prepare(rows[i], cold, own, memory[i : i + 1])
         for i, (cold, own) in enumerate(zip(*both, strict=True))
     )

@@ -10,7 +10,7 @@ from softargmax._rows.compiled.crossing import crossing
 from softargmax._rows.compiled.heads import between, largest, reaching
 from softargmax._rows.compiled.masses import weigh
 from softargmax._rows.compiled.maths import kernel, log, part
-from softargmax._rows.compiled.prepared import WIDTH, pick, prepare
+from softargmax._rows.compiled.prepared import ARRAYS, NUMBERS, WIDTH, pick, prepare
 from softargmax._rows.rules import BY_MASS, BY_RATIO
 from softargmax._rows.thresholds import EPS, SLACK
 
@@ -54,8 +54,8 @@ def surviving_one(
     """
     found, some = surviving(z, heads, top, way, scale, rules, d, w)
     if len(found) <= WIDTH:
-        memory = np.empty((1, 2 * len(found) + 2))
-        if prepare(some.reshape((1, len(some))), coldness, value, memory):
+        memory = np.empty((1, ARRAYS * len(found) + NUMBERS))
+        if prepare(some, coldness, value, memory):
             return found[pick(memory, 0, u)], None, None
     return np.int64(-1), found, some
 
