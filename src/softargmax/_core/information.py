@@ -20,11 +20,14 @@ from softargmax._arrays.namespaces import (
     ignore_fp_errors,
     index_along,
     index_dtype,
+    read_only,
     running_sum,
+    scalar,
     unwrap,
     widest_float,
 )
 from softargmax._core import formula
+from softargmax._core.inputs import inverse
 from softargmax._core.state import State
 from softargmax._core.support import meet_rows
 from softargmax._rows import orders
@@ -43,6 +46,13 @@ def _answer(state: State, name: str, by_formula: Callable[[State], Array]) -> An
     if state.kept is not None:
         return state.at_home(getattr(state.host().law, name))
     return by_formula(state)
+
+
+def temperature(state: State) -> Any:
+    """T as given; 1/β where coldness was given."""
+    coldness, value = state.temperature
+    found = read_only(inverse(coldness, state.xp)) if value is None else value
+    return scalar(found, state.xp)
 
 
 def log_probs(state: State) -> Any:
