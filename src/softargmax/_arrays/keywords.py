@@ -6,7 +6,7 @@ from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import Signature, signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -179,12 +179,35 @@ def _meant(function: Callable[..., Any], name: str, given: set[str]) -> str:
     return f"did you mean {ours[near[0]]}=?" if near else f"it takes {', '.join(own)}"
 
 
-def no_attribute(owner: object, who: str, name: str) -> AttributeError:
-    """The error for an attribute that is not there; with it Python suggests what is spelled alike.
+class Meant:
+    """A name that an attribute has elsewhere: its error says what it is called here."""
 
-    ``owner`` is an object or a class, whose attribute of another name may be meant.
+    def __init__(self, name: str, ours: str) -> None:
+        self.name, self.ours = name, ours
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        one = instance is not None
+        who = f"{owner.__name__!r} object" if one else f"type object {owner.__name__!r}"
+        raise AttributeError(
+            f"{who} has no attribute {self.name!r}: did you mean {self.ours}?",
+            name=self.name,
+            obj=instance if one else owner,
+        )
+
+
+class Spoken(type):
+    """The type of classes that answer to the names that their attributes have elsewhere.
+
+    A ``__getattr__`` would do it too, but with one every attribute takes 40 ns more.
     """
-    ours = (word for word, others in _OTHER_ATTRIBUTES.items() if name in others.split())
-    right = next((word for word in ours if word in dir(owner)), None)
-    hint = "" if right is None else f": did you mean {right}?"
-    return AttributeError(f"{who} has no attribute {name!r}{hint}", name=name, obj=owner)
+
+    def __init__(cls, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        for ours, others in _OTHER_ATTRIBUTES.items():
+            for name in others.split() if hasattr(cls, ours) else ():
+                if not hasattr(cls, name):
+                    setattr(cls, name, Meant(name, ours))
+
+    def __dir__(cls) -> list[str]:
+        others = " ".join(_OTHER_ATTRIBUTES.values()).split()
+        return [name for name in super().__dir__() if name not in others or hasattr(cls, name)]

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from softargmax._arrays.keywords import no_attribute
+from softargmax._arrays.keywords import Spoken
 from softargmax._arrays.namespaces import Shape
-
-
-class Spoken(type):
-    """The type of classes that say which of their attributes was meant by another library's."""
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(cls, name: str) -> NoReturn:
-            raise no_attribute(cls, f"type object {cls.__name__!r}", name)
 
 
 class Batch(metaclass=Spoken):
@@ -28,10 +19,8 @@ class Batch(metaclass=Spoken):
 
         def __getitem__(self, index: Any) -> Self: ...
 
-    else:  # type checkers see the attributes that there are
-
-        def __getattr__(self, name: str) -> NoReturn:
-            raise no_attribute(self, f"{type(self).__name__!r} object", name)
+    def __dir__(self) -> list[str]:
+        return [*vars(self), *dir(type(self))]
 
     def __len__(self) -> int:
         if not self.batch_shape:
