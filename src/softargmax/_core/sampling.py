@@ -77,9 +77,8 @@ def sample_and_log_prob(state: State, shape: int | tuple[int, ...], rng: Rngs) -
     """What :func:`sample` draws, and its log-probabilities."""
     one = type(shape) is tuple and not shape and not state.batch_shape
     if one and type(rng) is Generator and state.xp is np:
-        law = state.law
-        drawn = law.draw(rng.random())
-        return drawn, law.log_prob(drawn)
+        found: tuple[Any, Any] = state.law.draw_and_log_prob(rng.random())
+        return found
     x = sample(state, shape, rng, "auto", None)
     if state.xp is not np or state.kept is not None or type(x) is np.int64:
         return x, log_prob(state, x)

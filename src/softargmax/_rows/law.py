@@ -50,6 +50,11 @@ class Law(ABC):
         """log p of a category, where there is one row."""
         return self.log_probs[category]
 
+    def draw_and_log_prob(self, u: float) -> tuple[Any, Any]:
+        """What one uniform draws, and its log p, where there is one row."""
+        drawn = self.draw(u)
+        return drawn, self.log_prob(drawn)
+
     def log_prob_each(self, x: Any) -> Any:  # noqa: ARG002
         """log p of an array of one category a row; None where it needs a closer look."""
         return None
