@@ -185,3 +185,23 @@ def test_bad_rows_that_cannot_be_seen():
         assert found[1] == pytest.approx(smooth_max(z[1], heat, prior=prior), rel=1e-6)
         plain = jax.jit(lambda z, heat=heat: smooth_max(z, heat))(z)
         assert np.isnan(plain).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("rows", "width"), [(1, 5000), (7, 257), (40, 3000), (3, 70_000)])
+def test_workers_find_what_one_finds(rows, width, dtype):
+    """They take rows together whose largest logits they find first, where one finds all at once."""
+    rng = np.random.default_rng(width)
+    z = rng.normal(size=(rows, width)).astype(dtype)
+    z[0, 1:], z[-1, ::2] = -np.inf, -300
+    huge = z.copy()
+    huge[rows // 2, :2] = np.finfo(dtype).max, np.finfo(dtype).min
+    heats = rng.choice([0.0, 0.5, 1.0, 2.0, np.inf], rows)
+    for logits in (z, np.maximum(z, -300), huge, np.broadcast_to(z[:1], z.shape)):
+        for heat in ({}, {"temperature": 0}, {"temperature": heats}, {"coldness": -2.0}):
+            for answer in (softargmax, log_softargmax):
+                alone = answer(logits, **heat)
+                np.testing.assert_array_equal(answer(logits, **heat, workers=3), alone)
+    z[rows // 2, 17] = np.nan
+    with pytest.raises(ValueError, match=f"row {rows // 2}" if rows > 1 else "nan"):
+        log_softargmax(z, workers=2)

@@ -13,7 +13,6 @@ from softargmax._arrays.types import A, Like, Numpy, NumpyLike
 from softargmax._core import formula
 from softargmax._core.inputs import checked_state, plain_state
 from softargmax._core.state import State
-from softargmax._rows.copies import tops_of
 from softargmax._rows.long import smooth_max as smooth_max_of_rows
 from softargmax._rows.rows import rows_of
 
@@ -334,8 +333,6 @@ def _answer(
     if state.xp is not np:
         found = getattr(formula, name)(state)
     else:
-        if threads > 1 and plain is not None and state.batch_shape:
-            state.memo["top"] = tops_of(state.z, threads)
         found = getattr(state.law, f"make_{name}")(threads)
         if plain is not None and np.isnan(found[..., 0]).any():  # an invalid row: this names it
             checked()

@@ -12,7 +12,6 @@ from softargmax._rows.few import MANY
 from softargmax._rows.memory import blocks
 from softargmax._rows.rows import is_direct
 from softargmax._rows.short import SHORT
-from softargmax._rows.threads import share
 
 # From here on the maximum of every row costs no more than that of the whole array.
 LONG_ROW = 256
@@ -51,18 +50,6 @@ def is_fine(z: Any) -> bool:
         return bool(total == total and -math.inf < max(values) < math.inf)
     # Most often no logit is infinite, and then no row needs a look of its own.
     return bool((z.max() < math.inf and z.min() > -math.inf) or np.isfinite(z.max(axis=-1)).all())
-
-
-def tops_of(z: Any, workers: int) -> Any:
-    """The largest of every row, found by several threads."""
-    top = np.empty(z.shape[:-1], z.dtype)
-    rows, tops = z.reshape(-1, z.shape[-1]), top.reshape(-1)
-    share(
-        lambda own: rows[own].max(axis=-1, out=tops[own]),
-        blocks(len(rows), rows.shape[-1]),
-        workers,
-    )
-    return top
 
 
 def _copied(x: Any, fast: Any) -> tuple[Any, dict[str, Any]]:

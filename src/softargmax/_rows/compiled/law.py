@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -60,31 +60,42 @@ class Compiled(Law):
     def __init__(self, rows: Rows, batch: Shape) -> None:
         self.batch, self.width = batch, rows.z.shape[-1]
         z, temperature = rows.z, rows.temperature
-        self.dtype = z.dtype
+        self.dtype, self._limits = z.dtype, LIMITS[z.dtype.char]
         if rows.prior is not None and rows.prior.dtype.kind == "b":
             z = _masked(z, rows.prior)
             rows = Rows(z, temperature)
-        ways = None
+        self._ways = None
         if rows.prior is None:
             one = type(temperature.coldness) is float
-            ways = (_ways_of_one if one else _ways)(z.dtype, temperature)
-        if ways is not None:
+            self._ways = (_ways_of_one if one else _ways)(z.dtype, temperature)
             if len(z) > 1 and z.strides[0] == 0:
                 z = z[:1]  # one row of logits at many temperatures
-            z = frozen(z)
-            known = rows.top is not None and ways.rising  # else the smallest
-            top = rows.top if known else _tops(z, ways.factor, self.count)
-            if not _near(top, LIMITS[z.dtype.char].far):
-                ways = None
-        if ways is None:  # a prior, or a gap or β at the edge of the range: with more care
-            d = np.empty(rows.z.shape, rows.z.dtype)
-            centre(rows, d)
-            z, top, ways = d, np.zeros(len(d), d.dtype), _ONE
-        # One kind of array, so that kernels are compiled once.
-        z, top = frozen(z), frozen(top)
-        self._careful = z, top, ways.way, ways.scale
-        self._quick = z, top, ways.quick, ways.factor
-        self._tiny = LIMITS[z.dtype.char].tiny
+        self._rows, self._z = rows, frozen(z)
+        known = self._ways is not None and self._ways.rising  # else the smallest
+        self._top = rows.top if known else None
+
+    @once
+    def _given(self) -> tuple[Any, Any, _Ways]:
+        """Logits, the top of each row and the ways to d; or d itself, where it takes more care."""
+        ways = self._ways
+        if ways is not None:
+            top = _tops(self._z, ways.factor, self.count) if self._top is None else self._top
+            if _near(top, self._limits.far):
+                return self._z, frozen(top), ways
+        # A prior, or a gap or β at the edge of the range.
+        d = np.empty(self._rows.z.shape, self.dtype)
+        centre(self._rows, d)
+        return frozen(d), frozen(np.zeros(len(d), d.dtype)), _ONE
+
+    @once
+    def _careful(self) -> tuple[Any, Any, Any, Any]:
+        z, top, ways = self._given
+        return z, top, ways.way, ways.scale
+
+    @once
+    def _quick(self) -> tuple[Any, Any, Any, Any]:
+        z, top, ways = self._given
+        return z, top, ways.quick, ways.factor
 
     # ------------------------------------------------------------------ arrays like the logits
 
@@ -98,9 +109,34 @@ class Compiled(Law):
         return self._filled(probs, workers)
 
     def _filled(self, answer: Callable[..., None], workers: int = 1) -> Any:
-        out = np.empty((self.count, self.width), self.dtype)
-        self._call(answer, *self._careful, out, workers=workers)
+        out = None if workers == 1 else self._filled_in_passing(answer, workers)
+        if out is None:
+            given = self._careful  # which may take memory of its own for a while
+            out = np.empty((self.count, self.width), self.dtype)
+            self._call(answer, *given, out, workers=workers)
         return out.reshape(self.shape)
+
+    def _filled_in_passing(self, answer: Callable[..., None], workers: int) -> Any:
+        """Fill long rows whose tops are found on the way, while the rows are in the cache.
+
+        Two workers take 0.7 to 0.8 of the time that they need where all tops are found first; one
+        gains nothing. None where the tops are known, or another way has to be gone.
+        """
+        z, ways = self._z, self._ways
+        if self._top is not None or ways is None or not ways.rising:
+            return None
+        if self.width <= BLOCK or len(z) < self.count:
+            return None
+        top, out = np.empty(self.count, self.dtype), np.empty((self.count, self.width), self.dtype)
+        seen = frozen(top)
+
+        def work(rows: slice) -> None:
+            z[rows].max(axis=-1, out=top[rows])
+            answer(rows.start, rows.stop, z, seen, ways.way, ways.scale, out)
+
+        share(work, self._parts(workers), workers)
+        self._top = seen
+        return out if _near(top, self._limits.far) else None
 
     # ------------------------------------------------------------------ numbers of a row
 
@@ -133,20 +169,21 @@ class Compiled(Law):
         out = np.empty(u.shape, np.int64)
         if self.width <= BLOCK:
             way = invert_together if len(u) == 1 else invert_short
-            self._call(way, *self._quick, self._tiny, u, out, workers=workers)
+            self._call(way, *self._quick, self._limits.tiny, u, out, workers=workers)
         else:
             running = self._running(workers)
-            self._call(invert, *self._quick, running, self._tiny, u, out, workers=workers)
+            self._call(invert, *self._quick, running, self._limits.tiny, u, out, workers=workers)
         return out
 
     def draw(self, u: float) -> Any:
+        tiny = self._limits.tiny
         if self.width <= BLOCK:
-            return np.int64(invert_one_short(*self._quick, self._tiny, u))
+            return np.int64(invert_one_short(*self._quick, tiny, u))
         found = self.__dict__.get("_sums")
         if found is not None:
-            return np.int64(invert_one(*self._quick, found, self._tiny, u))
+            return np.int64(invert_one(*self._quick, found, tiny, u))
         found = self._space_for_sums()
-        drawn = np.int64(sum_and_invert_one(*self._quick, found, self._tiny, u))
+        drawn = np.int64(sum_and_invert_one(*self._quick, found, tiny, u))
         self.__dict__["_sums"] = found
         return drawn
 
@@ -167,9 +204,13 @@ class Compiled(Law):
         if workers == 1:
             answer(0, self.count, *args)
             return
-        together = min(_TOGETHER, self.count // (4 * workers)) * self.width
-        parts = blocks(self.count, self.width, max(_SHARED, together))
+        parts = self._parts(workers)
         share(lambda rows: answer(rows.start, rows.stop, *args), parts, workers)
+
+    def _parts(self, workers: int) -> Iterator[slice]:
+        """The rows that a worker takes at a time."""
+        together = min(_TOGETHER, self.count // (4 * workers)) * self.width
+        return blocks(self.count, self.width, max(_SHARED, together))
 
 
 _PLAIN_WAY, _UNIT = frozen(np.array([PLAIN], np.int8)), frozen(np.ones(1))
