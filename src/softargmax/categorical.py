@@ -7,12 +7,12 @@ function of its state, in ``_core``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, Never, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, overload
 
 import numpy as np
 
 from softargmax._arrays.checks import check_instance
-from softargmax._arrays.keywords import explained, explaining, unknown_keyword
+from softargmax._arrays.keywords import explained
 from softargmax._arrays.namespaces import ArrayLike, Shape, register_pytree, scalar
 from softargmax._arrays.types import A, A_co, Like, Numpy, NumpyLike
 from softargmax._core import calculus, display, information, pytree, sampling, subsets, variants
@@ -934,7 +934,7 @@ class Categorical(Batch, Generic[A_co]):
 
     # ------------------------------------------------------------------ draws
 
-    @explaining
+    @explained
     def sample(
         self,
         shape: int | tuple[int, ...] = (),
@@ -942,7 +942,6 @@ class Categorical(Batch, Generic[A_co]):
         rng: Rngs = None,
         method: Method = "auto",
         workers: int | None = None,
-        **other: Never,
     ) -> A_co:
         """Independent draws; no category of probability 0 is ever among them.
 
@@ -991,13 +990,11 @@ class Categorical(Batch, Generic[A_co]):
         >>> Categorical([0.0, 1.0, 2.0]).sample(8, rng=0)
         array([2, 1, 0, 0, 2, 2, 2, 2])
         """
-        if other:
-            raise unknown_keyword(Categorical.sample, other)
         return sampling.sample(self._state, shape, rng, method, workers)
 
-    @explaining
+    @explained
     def sample_and_log_prob(
-        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None, **other: Never
+        self, shape: int | tuple[int, ...] = (), *, rng: Rngs = None
     ) -> tuple[A_co, A_co]:
         """Draw as :meth:`sample` does, and return the log-probabilities of the draws too.
 
@@ -1018,8 +1015,6 @@ class Categorical(Batch, Generic[A_co]):
         >>> x, log_p.round(4)
         (array([2, 1]), array([-0.4076, -1.4076]))
         """
-        if other:
-            raise unknown_keyword(Categorical.sample_and_log_prob, other)
         return sampling.sample_and_log_prob(self._state, shape, rng)
 
     @explained

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from functools import wraps
-from inspect import Signature, signature
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,35 +75,57 @@ _OTHER_ATTRIBUTES = {
 }
 
 
+_MISSING = object()  # stands for an argument that has to be given, and was not
+
+
 def explained(function: F) -> F:
-    """The function, whose errors for its arguments name the public call and the keyword meant."""
+    """The function, whose errors for its arguments name the public call and the keyword meant.
 
-    @wraps(function)
-    def call(*args: Any, **named: Any) -> Any:
-        try:
-            return function(*args, **named)
-        except TypeError as error:
-            _explain(error, function, args, named, _public(function))
-            raise
-
-    made: Any = call
-    # torch.compile traces the function in its place, but looks for the defaults here.
-    made._torchdynamo_inline = function
-    made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
-    return made
-
-
-def explaining(function: F) -> F:
-    """The function, which takes ``**other`` to raise :func:`unknown_keyword` for it itself.
-
-    Its signature does not show ``other``. The wrapper of ``explained`` would take a twentieth of
-    the shortest draw.
+    A wrapper with its parameters is written for it, as a constructor is for a dataclass: one that
+    took ``*args`` and ``**named`` would add three times as much to a call.
     """
-    own = signature(function)
-    known = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    made: Any = function
-    made.__signature__ = own.replace(parameters=known)
-    return function
+    known = signature(function).parameters.values()
+    kinds = {one.name: one.kind for one in known}
+    defaults = {
+        one.name: _MISSING if one.default is one.empty else one.default
+        for one in known
+        if one.kind is not Parameter.VAR_POSITIONAL
+    }
+    shown = [one.replace(default=one.empty, annotation=one.empty) for one in known]
+    takes = Signature([*shown, Parameter("_other", Parameter.VAR_KEYWORD)])
+    unless = ["_other", *(f"{name} is _missing" for name, x in defaults.items() if x is _MISSING)]
+    ways: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*{0}", Parameter.KEYWORD_ONLY: "{0}={0}"}
+    gives = [ways.get(kind, "{0}").format(name) for name, kind in kinds.items()]
+    source = f"""
+def call{takes}:
+    if {" or ".join(unless)}:
+        raise _error(_function, locals())
+    return _function({", ".join(gives)})
+"""
+    made: dict[str, Any] = {"_function": function, "_missing": _MISSING, "_error": _error}
+    exec(source, made)
+    call: Any = wraps(function)(made["call"])
+    only = [name for name, kind in kinds.items() if kind is Parameter.KEYWORD_ONLY]
+    call.__kwdefaults__ = {name: defaults.pop(name) for name in only}
+    call.__defaults__ = tuple(defaults.values())
+    # torch.compile traces the function in its place, but looks for the defaults here.
+    call._torchdynamo_inline = function
+    return call
+
+
+def _error(function: Callable[..., Any], found: dict[str, Any]) -> TypeError:
+    """What is wrong with arguments: one is not known, or one that has to be given is not there."""
+    known, other = signature(function).parameters, found.pop("_other")
+    given = {
+        name: x for name, x in found.items() if x is not _MISSING and x is not known[name].default
+    }
+    if other:
+        return _unknown_keyword(function, next(iter(other)), {*given}, _public(function))
+    try:
+        function(**given)
+    except TypeError as error:
+        return TypeError(str(error).replace(f"{function.__qualname__}(", f"{_public(function)}("))
+    raise AssertionError
 
 
 class Explained(ABCMeta):
@@ -137,24 +159,21 @@ def _explain(
     For an unknown keyword it says what was meant.
     """
     known, own = signature(function).parameters, f"{function.__qualname__}()"
-    loose = any(one.kind is one.VAR_KEYWORD for one in known.values())
-    if not loose and not named.keys() <= known.keys():
-        raise unknown_keyword(function, named, args, call) from None
+    if not any(one.kind is one.VAR_KEYWORD for one in known.values()):
+        for name in named:
+            if name not in known:
+                given = {*[*known][: len(args)], *named}
+                raise _unknown_keyword(function, name, given, call) from None
     outside = error.__traceback__ is not None and error.__traceback__.tb_next is None
     if outside and str(error).startswith(f"{own} missing"):
         raise TypeError(f"{call}(){str(error).removeprefix(own)}") from None
 
 
-def unknown_keyword(
-    function: Callable[..., Any],
-    named: Mapping[str, Any],
-    args: tuple[Any, ...] = (),
-    call: str | None = None,
+def _unknown_keyword(
+    function: Callable[..., Any], name: str, given: set[str], call: str
 ) -> TypeError:
-    """The error for the first of the keywords that a function does not take."""
-    call, known = _public(function) if call is None else call, signature(function).parameters
-    name = next(name for name in named if name not in known)
-    meant = _meant(function, name, {*[*known][: len(args)], *named})
+    """The error for a keyword that a function does not take, where others were given."""
+    meant = _meant(function, name, given)
     return TypeError(f"{call}() got an unexpected keyword argument {name!r}: {meant}")
 
 
@@ -185,7 +204,11 @@ class Meant:
     def __init__(self, name: str, ours: str) -> None:
         self.name, self.ours = name, ours
 
-    def __get__(self, instance: object, owner: type) -> NoReturn:
+    def __get__(self, instance: object, owner: type) -> Any:
+        for base in owner.__mro__:  # a class further on may have it
+            found = vars(base).get(self.name, self)
+            if not isinstance(found, Meant):
+                return found.__get__(instance, owner) if hasattr(found, "__get__") else found
         one = instance is not None
         who = f"{owner.__name__!r} object" if one else f"type object {owner.__name__!r}"
         raise AttributeError(
@@ -203,11 +226,11 @@ class Spoken(type):
 
     def __init__(cls, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        for ours, others in _OTHER_ATTRIBUTES.items():
-            for name in others.split() if hasattr(cls, ours) else ():
-                if not hasattr(cls, name):
-                    setattr(cls, name, Meant(name, ours))
+        there = {name for base in cls.__mro__ for name in vars(base)}
+        for ours in there & _OTHER_ATTRIBUTES.keys():
+            for name in {*_OTHER_ATTRIBUTES[ours].split()} - there:
+                setattr(cls, name, Meant(name, ours))
 
     def __dir__(cls) -> list[str]:
-        others = " ".join(_OTHER_ATTRIBUTES.values()).split()
+        others = {*" ".join(_OTHER_ATTRIBUTES.values()).split()}
         return [name for name in super().__dir__() if name not in others or hasattr(cls, name)]

@@ -20,7 +20,7 @@ class Batch(metaclass=Spoken):
         def __getitem__(self, index: Any) -> Self: ...
 
     def __dir__(self) -> list[str]:
-        return [*vars(self), *dir(type(self))]
+        return [*{*vars(self), *dir(type(self))}]
 
     def __len__(self) -> int:
         if not self.batch_shape:

@@ -72,10 +72,8 @@ def ranking(state: State) -> Any:
 
 def entropy(state: State) -> Any:
     """H in nats, batch_shape."""
-    if state.xp is not np:
-        return _answer(state, "entropy", formula.entropy)
-    found = state.law.entropy
-    # The kept array is not the caller's.
+    found = state.law.entropy if state.xp is np else _answer(state, "entropy", formula.entropy)
+    # A kept array is not the caller's.
     return found.copy()[()] if type(found) is np.ndarray else found
 
 

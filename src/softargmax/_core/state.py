@@ -164,6 +164,7 @@ class State:
 
     @once
     def memo(self) -> dict[str, Any]:
+        """What has been computed; of two that two threads make at once one is lost."""
         return {}
 
     @once
@@ -278,14 +279,15 @@ class State:
             z = to_numpy(self.z)
             prior = None if self.prior is None else to_numpy(self.prior)
             return State(np, z, z, temperature, prior, self.batch_shape).named(self)
-        if "host" not in self.memo:  # a sparse state has no graph that must not be kept
+        memo = self.memo
+        if "host" not in memo:  # a sparse state has no graph that must not be kept
             whole = self.kept.whole
             if whole is not None:
                 whole = Whole(*(None if x is None else to_numpy(x) for x in whole))
             kept = self.kept._replace(whole=whole)
             made = State.of_survivors(np, temperature, self.batch_shape, kept)
-            self.memo["host"] = made.named(self)
-        found: State = self.memo["host"]
+            memo["host"] = made.named(self)
+        found: State = memo["host"]
         return found
 
     def at_home(self, x: Any) -> Array:

@@ -166,7 +166,8 @@ def _log_prob_rows(state: State, x: Any) -> Any:
 @ignore_fp_errors
 def _ordering(state: State) -> Any:
     """Rows for ordered draws in float64: β's sign times z, |β| (rows, 1), log π₀ or -inf; kept."""
-    if "ordering" not in state.memo:
+    memo = state.memo
+    if "ordering" not in memo:
         batch, prior = state.batch_shape, state.prior
         cold = np.broadcast_to(np.asarray(state.coldness), batch).reshape(-1, 1)
         support = as_rows(state.support, batch)
@@ -185,5 +186,5 @@ def _ordering(state: State) -> Any:
                 support[beyond], np.maximum(gap, -np.finfo(gap.dtype).max), -np.inf
             )
             cold = np.where(beyond[:, None], 1 / (t * LIFT), cold)
-        state.memo["ordering"] = z, np.abs(cold), np.where(support, level, -np.inf)
-    return state.memo["ordering"]
+        memo["ordering"] = z, np.abs(cold), np.where(support, level, -np.inf)
+    return memo["ordering"]

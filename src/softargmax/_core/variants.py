@@ -206,9 +206,10 @@ def _row_numbers(batch: Shape, index: Any) -> Any:
 
 def rows_of_batch(state: State) -> list[State]:
     """The rows of a 1-d batch, kept so that a second draw finds what the first computed."""
-    if "rows" not in state.memo:
-        state.memo["rows"] = rows_of(state)
-    found: list[State] = state.memo["rows"]
+    memo = state.memo
+    if "rows" not in memo:
+        memo["rows"] = rows_of(state)
+    found: list[State] = memo["rows"]
     return found
 
 

@@ -119,7 +119,7 @@ class Compiled(Law):
     def _filled_in_passing(self, answer: Callable[..., None], workers: int) -> Any:
         """Fill long rows whose tops are found on the way, while the rows are in the cache.
 
-        Two workers take 0.7 to 0.8 of the time that they need where all tops are found first; one
+        Two workers take 0.7 to 0.95 of the time that they need where all tops are found first; one
         gains nothing. None where the tops are known, or another way has to be gone.
         """
         z, ways = self._z, self._ways
@@ -128,15 +128,18 @@ class Compiled(Law):
         if self.width <= BLOCK or len(z) < self.count:
             return None
         top, out = np.empty(self.count, self.dtype), np.empty((self.count, self.width), self.dtype)
-        seen = frozen(top)
+        seen, far = frozen(top), []
 
         def work(rows: slice) -> None:
             z[rows].max(axis=-1, out=top[rows])
-            answer(rows.start, rows.stop, z, seen, ways.way, ways.scale, out)
+            if not _near(top[rows], self._limits.far):
+                far.append(rows)
+            if not far:
+                answer(rows.start, rows.stop, z, seen, ways.way, ways.scale, out)
 
         share(work, self._parts(workers), workers)
         self._top = seen
-        return out if _near(top, self._limits.far) else None
+        return None if far else out
 
     # ------------------------------------------------------------------ numbers of a row
 

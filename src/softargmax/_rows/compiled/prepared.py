@@ -26,12 +26,12 @@ ARRAYS, NUMBERS = 3, 2
 @part
 def width_of(memory: Any) -> Any:
     """K, of rows that are prepared."""
-    return np.uint64(memory.shape[1]) // np.uint64(ARRAYS)
+    return np.uint64(memory.shape[1] - NUMBERS) // np.uint64(ARRAYS)
 
 
-@short_kernel
+@kernel
 def prepare(logits: Any, coldness: Any, value: Any, memory: Any) -> Any:
-    """Prepare rows of logits that stand one after the other.
+    """Prepare as many rows as ``memory`` has; ``logits`` holds them one after the other, in 1-d.
 
     ``value`` is the temperature, NaN where β was given. Weights that are no normal part of the sum
     are left out of the running sums. False is returned where d needs more care than here.
@@ -45,9 +45,10 @@ def prepare(logits: Any, coldness: Any, value: Any, memory: Any) -> Any:
         d, weights = memory[i, :width], memory[i, width : 2 * width]
         first, z = np.uint64(i) * width, memory[i, 2 * width : 3 * width]
         top, bad = -np.inf, False
+        for j in range(width):  # the one look at what another thread may change
+            z[j] = np.float64(logits[first + np.uint64(j)])
         for j in range(width):
-            x = np.float64(logits[first + np.uint64(j)])
-            z[j] = x
+            x = z[j]
             d[j] = -x if coldness < 0 and x > -np.inf else x
             bad |= x != x
         for j in range(width):
@@ -87,6 +88,12 @@ def prepare(logits: Any, coldness: Any, value: Any, memory: Any) -> Any:
         level = log1p(s)
         memory[i, -2], memory[i, -1] = level, level - mean / (1 + s)
     return True
+
+
+@short_kernel
+def prepare_one(logits: Any, coldness: Any, value: Any, memory: Any) -> Any:
+    """Prepare the one row that there is."""
+    return prepare(logits, coldness, value, memory)
 
 
 @kernel
@@ -222,10 +229,12 @@ def short_law(z: Any, temperature: Temperature, batch: Shape | None = None) -> P
     memory = np.empty((size // width, ARRAYS * width + NUMBERS))
     coldness, value = temperature
     value = math.nan if value is None else value
-    if type(coldness) is float:
-        fine = prepare(z if len(shape) == 1 else z.reshape(-1), coldness, value, memory)
-    else:
+    if type(coldness) is not float:
         fine = _each(z.reshape(-1, width), coldness, value, memory)
+    elif len(shape) == 1:
+        fine = prepare_one(z, coldness, value, memory)
+    else:
+        fine = prepare(z.reshape(-1), coldness, value, memory)
     if not fine:
         return None
     return Prepared(z.dtype, shape[:-1] if batch is None else batch, width, memory)
@@ -235,6 +244,6 @@ def _each(rows: Any, coldness: Any, value: Any, memory: Any) -> bool:
     """``prepare`` for a temperature of its own for each row."""
     both = (np.broadcast_to(x, len(rows)).tolist() for x in (coldness, value))
     return all(
-        prepare(rows[i], cold, own, memory[i : i + 1])
+        prepare_one(rows[i], cold, own, memory[i : i + 1])
         for i, (cold, own) in enumerate(zip(*both, strict=True))
     )
