@@ -201,6 +201,20 @@ def randomness(dist: Categorical[Numpy], rng: Rng, rngs: Rngs, seeds: NDArray[np
     dist.relaxed(0.5).straight_through(rng=0, gradient="probs")
 
 
+class Counted(Categorical[Numpy]):
+    """A class of one's own, whose methods have the signatures that help shows."""
+
+    def sample(
+        self,
+        shape: int | tuple[int, ...] = (),
+        *,
+        rng: Any = None,
+        method: Any = "auto",
+        workers: int | None = None,
+    ) -> Numpy:
+        return super().sample(shape, rng=rng, method=method, workers=workers)
+
+
 def stages(dist: Categorical[Numpy]) -> None:
     assert_type(TopP(0.9)(dist), Categorical[Numpy])
     assert_type(chain(FrequencyPenalty(0.5), Temperature(0.7))(dist, [1, 2]), Categorical[Numpy])

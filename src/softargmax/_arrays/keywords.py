@@ -75,7 +75,8 @@ _OTHER_ATTRIBUTES = {
 }
 
 
-_MISSING = object()  # stands for an argument that has to be given, and was not
+class _Missing:
+    """Stands for an argument that has to be given, and was not: a class, which PyTorch can trace."""
 
 
 def explained(function: F) -> F:
@@ -87,13 +88,13 @@ def explained(function: F) -> F:
     known = signature(function).parameters.values()
     kinds = {one.name: one.kind for one in known}
     defaults = {
-        one.name: _MISSING if one.default is one.empty else one.default
+        one.name: _Missing if one.default is one.empty else one.default
         for one in known
         if one.kind is not Parameter.VAR_POSITIONAL
     }
     shown = [one.replace(default=one.empty, annotation=one.empty) for one in known]
     takes = Signature([*shown, Parameter("_other", Parameter.VAR_KEYWORD)])
-    unless = ["_other", *(f"{name} is _missing" for name, x in defaults.items() if x is _MISSING)]
+    unless = ["_other", *(f"{name} is _Missing" for name, x in defaults.items() if x is _Missing)]
     ways: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*{0}", Parameter.KEYWORD_ONLY: "{0}={0}"}
     gives = [ways.get(kind, "{0}").format(name) for name, kind in kinds.items()]
     source = f"""
@@ -102,7 +103,7 @@ def call{takes}:
         raise _error(_function, locals())
     return _function({", ".join(gives)})
 """
-    made: dict[str, Any] = {"_function": function, "_missing": _MISSING, "_error": _error}
+    made: dict[str, Any] = {"_function": function, "_Missing": _Missing, "_error": _error}
     exec(source, made)
     call: Any = wraps(function)(made["call"])
     only = [name for name, kind in kinds.items() if kind is Parameter.KEYWORD_ONLY]
@@ -117,7 +118,7 @@ def _error(function: Callable[..., Any], found: dict[str, Any]) -> TypeError:
     """What is wrong with arguments: one is not known, or one that has to be given is not there."""
     known, other = signature(function).parameters, found.pop("_other")
     given = {
-        name: x for name, x in found.items() if x is not _MISSING and x is not known[name].default
+        name: x for name, x in found.items() if x is not _Missing and x is not known[name].default
     }
     if other:
         return _unknown_keyword(function, next(iter(other)), {*given}, _public(function))
