@@ -76,7 +76,7 @@ _OTHER_ATTRIBUTES = {
 
 
 class _Missing:
-    """Stands for an argument that has to be given, and was not: a class, which PyTorch can trace."""
+    """Stands for an argument that is required and not given; a class, which PyTorch can trace."""
 
 
 def explained(function: F) -> F:
