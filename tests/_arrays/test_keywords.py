@@ -188,6 +188,9 @@ def test_classes_of_ones_own_may_have_the_names_of_others():
         def pmf(self, x):
             return self.prob(x)
 
+        def draw(self):
+            return super().draw()
+
     mine = Mixed(Z)
     assert mine.rvs(3) == Mixed.rvs(mine, 3) == DIST.sample(3, rng=0).tolist()
     assert mine.pmf(1) == DIST.prob(1)
@@ -196,7 +199,9 @@ def test_classes_of_ones_own_may_have_the_names_of_others():
     assert len({*dir(mine)}) == len(dir(mine))
     with pytest.raises(AttributeError, match=r"^'Mixed' object has .* did you mean quantile\?"):
         mine.ppf  # noqa: B018
-    assert [name for name in vars(Mixed) if name[0] != "_"] == ["pmf"]
+    with pytest.raises(AttributeError, match=r"did you mean sample\?"):
+        mine.draw()
+    assert [name for name in vars(Mixed) if name[0] != "_"] == ["pmf", "draw"]
 
 
 def test_other_names_are_not_listed():

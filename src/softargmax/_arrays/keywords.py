@@ -206,9 +206,11 @@ class Meant:
         self.name, self.ours = name, ours
 
     def __get__(self, instance: object, owner: type) -> Any:
-        for base in owner.__mro__:  # a class further on may have it
-            found = vars(base).get(self.name, self)
-            if not isinstance(found, Meant):
+        bases = iter(owner.__mro__)
+        next(base for base in bases if vars(base).get(self.name) is self)
+        for base in bases:  # a class further on may have it
+            if self.name in vars(base):
+                found = vars(base)[self.name]
                 return found.__get__(instance, owner) if hasattr(found, "__get__") else found
         one = instance is not None
         who = f"{owner.__name__!r} object" if one else f"type object {owner.__name__!r}"
