@@ -169,13 +169,21 @@ class Compiled(Law):
     # ------------------------------------------------------------------ draws
 
     def draw_few(self, u: Any, workers: int = 1) -> Any:
-        out = np.empty(u.shape, np.int64)
+        out, tiny, quick = np.empty(u.shape, np.int64), self._limits.tiny, self._quick
         if self.width <= BLOCK:
             way = invert_together if len(u) == 1 else invert_short
-            self._call(way, *self._quick, self._limits.tiny, u, out, workers=workers)
-        else:
-            running = self._running(workers)
-            self._call(invert, *self._quick, running, self._limits.tiny, u, out, workers=workers)
+            self._call(way, *quick, tiny, u, out, workers=workers)
+            return out
+        found = self.__dict__.get("_sums")
+        running = self._space_for_sums() if found is None else found
+
+        def answer(first: int, last: int) -> None:
+            if found is None:
+                sums(first, last, *quick, running)
+            invert(first, last, *quick, running, tiny, u, out)
+
+        self._call(answer, workers=workers)
+        self.__dict__["_sums"] = running
         return out
 
     def draw(self, u: float) -> Any:
@@ -190,16 +198,8 @@ class Compiled(Law):
         self.__dict__["_sums"] = found
         return drawn
 
-    def _running(self, workers: int = 1) -> Any:
-        """The running sums of blocks, which are kept, since they are few."""
-        found = self.__dict__.get("_sums")
-        if found is None:
-            found = self._space_for_sums()
-            self._call(sums, *self._quick, found, workers=workers)
-            self.__dict__["_sums"] = found
-        return found
-
     def _space_for_sums(self) -> Any:
+        """For the running sums of blocks, which are kept, since they are few."""
         return np.empty((self.count, -(-self.width // BLOCK)))
 
     def _call(self, answer: Callable[..., None], *args: Any, workers: int) -> None:
