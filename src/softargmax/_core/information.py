@@ -73,8 +73,9 @@ def ranking(state: State) -> Any:
 def entropy(state: State) -> Any:
     """H in nats, batch_shape."""
     found = state.law.entropy if state.xp is np else _answer(state, "entropy", formula.entropy)
-    # A kept array is not the caller's.
-    return found.copy()[()] if type(found) is np.ndarray else found
+    if type(found) is not np.ndarray:
+        return found
+    return found.copy() if found.ndim else found[()]  # a kept array is not the caller's
 
 
 def support_size(state: State) -> Any:
