@@ -100,10 +100,10 @@ def explained(function: F) -> F:
     source = f"""
 def call{takes}:
     if {" or ".join(unless)}:
-        raise _error(_function, locals())
+        _refuse(_function, locals())
     return _function({", ".join(gives)})
 """
-    made: dict[str, Any] = {"_function": function, "_Missing": _Missing, "_error": _error}
+    made: dict[str, Any] = {"_function": function, "_Missing": _Missing, "_refuse": _refuse}
     exec(source, made)
     call: Any = wraps(function)(made["call"])
     only = [name for name, kind in kinds.items() if kind is Parameter.KEYWORD_ONLY]
@@ -114,19 +114,18 @@ def call{takes}:
     return call
 
 
-def _error(function: Callable[..., Any], found: dict[str, Any]) -> TypeError:
-    """What is wrong with arguments: one is not known, or one that has to be given is not there."""
+def _refuse(function: Callable[..., Any], found: dict[str, Any]) -> None:
+    """Raise what is wrong: an argument is not known, or one that is required is not there."""
     known, other = signature(function).parameters, found.pop("_other")
     given = {
         name: x for name, x in found.items() if x is not _Missing and x is not known[name].default
     }
-    if other:
-        return _unknown_keyword(function, next(iter(other)), {*given}, _public(function))
+    named = given | other
     try:
-        function(**given)
+        function(**named)
     except TypeError as error:
-        return TypeError(str(error).replace(f"{function.__qualname__}(", f"{_public(function)}("))
-    raise AssertionError
+        _explain(error, function, (), named, function.__qualname__.removesuffix(".__init__"))
+        raise
 
 
 class Explained(ABCMeta):
@@ -163,23 +162,13 @@ def _explain(
     if not any(one.kind is one.VAR_KEYWORD for one in known.values()):
         for name in named:
             if name not in known:
-                given = {*[*known][: len(args)], *named}
-                raise _unknown_keyword(function, name, given, call) from None
+                meant = _meant(function, name, {*[*known][: len(args)], *named})
+                raise TypeError(
+                    f"{call}() got an unexpected keyword argument {name!r}: {meant}"
+                ) from None
     outside = error.__traceback__ is not None and error.__traceback__.tb_next is None
     if outside and str(error).startswith(f"{own} missing"):
         raise TypeError(f"{call}(){str(error).removeprefix(own)}") from None
-
-
-def _unknown_keyword(
-    function: Callable[..., Any], name: str, given: set[str], call: str
-) -> TypeError:
-    """The error for a keyword that a function does not take, where others were given."""
-    meant = _meant(function, name, given)
-    return TypeError(f"{call}() got an unexpected keyword argument {name!r}: {meant}")
-
-
-def _public(function: Callable[..., Any]) -> str:
-    return function.__qualname__.removesuffix(".__init__")
 
 
 def _meant(function: Callable[..., Any], name: str, given: set[str]) -> str:

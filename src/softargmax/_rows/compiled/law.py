@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -130,14 +130,14 @@ class Compiled(Law):
         top, out = np.empty(self.count, self.dtype), np.empty((self.count, self.width), self.dtype)
         seen, far = frozen(top), []
 
-        def work(rows: slice) -> None:
-            z[rows].max(axis=-1, out=top[rows])
-            if not _near(top[rows], self._limits.far):
-                far.append(rows)
+        def work(first: int, last: int) -> None:
+            own = z[first:last].max(axis=-1, out=top[first:last])
+            if not _near(own, self._limits.far):
+                far.append(first)
             if not far:
-                answer(rows.start, rows.stop, z, seen, ways.way, ways.scale, out)
+                answer(first, last, z, seen, ways.way, ways.scale, out)
 
-        share(work, self._parts(workers), workers)
+        self._call(work, workers=workers)
         self._top = seen
         return None if far else out
 
@@ -207,13 +207,9 @@ class Compiled(Law):
         if workers == 1:
             answer(0, self.count, *args)
             return
-        parts = self._parts(workers)
-        share(lambda rows: answer(rows.start, rows.stop, *args), parts, workers)
-
-    def _parts(self, workers: int) -> Iterator[slice]:
-        """The rows that a worker takes at a time."""
         together = min(_TOGETHER, self.count // (4 * workers)) * self.width
-        return blocks(self.count, self.width, max(_SHARED, together))
+        parts = blocks(self.count, self.width, max(_SHARED, together))
+        share(lambda rows: answer(rows.start, rows.stop, *args), parts, workers)
 
 
 _PLAIN_WAY, _UNIT = frozen(np.array([PLAIN], np.int8)), frozen(np.ones(1))
