@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("numba", reason="the engine of kernels needs numba")
 
-from softargmax._rows.compiled.heads import between, kth, largest
+from softargmax._rows.compiled.heads import between, groups_in, kth, largest
 from softargmax._rows.compiled.maths import frozen
 from softargmax._rows.compiled.thresholds import CompiledScores, heads_and_top
 from softargmax._rows.rows import Temperature
@@ -153,11 +153,25 @@ def test_a_top_is_nan_where_a_score_is():
             assert heads_and_top(z)[1] == -2
 
 
+def test_scores_that_change_under_a_kernel_write_nothing_beyond_its_memory(dtype):
+    z = np.ones(3000, dtype)
+    heads, _ = heads_and_top(z)
+    heads[1:] = -1  # as if most of a block had risen since its groups were looked at
+    found, scores = between(frozen(z), heads, dtype(0), dtype(2))
+    assert len(found) == len(scores) == 16
+
+
 def test_blocks_of_every_density(dtype):
     z = np.linspace(-1, 1, 2560).astype(dtype)[np.random.default_rng(0).permutation(2560)]
     z[:256], z[256:512] = 1, -1
     heads, _ = heads_and_top(z)
     for low, high in ((-1, 1), (-0.9, 0.9), (0.5, 1), (0.99, 1), (-1, -0.99), (2, 3)):
         stay = np.flatnonzero((z >= dtype(low)) & (z < dtype(high)))
-        found = between(frozen(z), heads, dtype(low), dtype(high))
-        check_kept(z, found, stay)
+        for width in (256, 2500, 2560):  # some groups, or none, beyond the last 64
+            some = stay[stay < width]
+            check_kept(
+                z,
+                between(frozen(z[:width]), heads[: groups_in(width)], dtype(low), dtype(high)),
+                some,
+            )
+            check_kept(z, between(frozen(z[:width]), heads[:0], dtype(low), dtype(high)), some)

@@ -38,7 +38,7 @@ from softargmax._rows.rows import ONE, Temperature
 from softargmax._rows.ways import law_of_few
 
 NATIVE = (np.dtype(np.float64), np.dtype(np.float32))  # big-endian floats are others
-_SCALARS = (float, int, np.float64, np.float32)
+SCALARS = (float, int, np.float64, np.float32)
 
 
 def checked_state(
@@ -163,7 +163,7 @@ def plain_state(
 
 def plain_temperature(temperature: Given, *, limits: bool = True) -> Temperature | None:
     """A scalar temperature in the usual range, or at its limits; None for any other."""
-    if type(temperature) in _SCALARS and (
+    if type(temperature) in SCALARS and (
         1e-30 < temperature < 1e30 or (limits and temperature in (0, math.inf))
     ):
         temperature = float(temperature) + 0.0  # -0.0 becomes 0.0

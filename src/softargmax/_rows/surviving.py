@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -25,43 +27,48 @@ class Row(NamedTuple):
     heads: Any = None  # the largest of groups
 
 
-def seen(z: Any, temperature: Temperature) -> list[Row]:
-    """Long rows, with what one look at their logits tells; a top is not finite where one is bad."""
-    fast, z = kernels(), z.view() if z.ndim == 1 else z.reshape(-1, z.shape[-1])
-    z.setflags(False)  # as kernels take arrays
-    heads, top = (None, z.max(axis=-1)) if fast is None else fast.heads_and_top(z)
-    if z.ndim == 1:
-        return [Row(z, temperature, None, top, heads)]
-    each = zip(z, top, repeat(None) if heads is None else heads, strict=False)
-    return [Row(row, temperature, None, *own) for row, *own in each]
+def seen(rows: Any) -> list[tuple[Any, Any]] | None:
+    """The largest logit of each row, and of groups of it; None where one is not finite."""
+    fast = kernels()
+    if fast is None:
+        heads, tops = repeat(None), rows.max(axis=-1)
+    else:
+        heads, tops = fast.heads_and_top(rows)
+    return list(zip(tops, heads, strict=False)) if np.isfinite(tops).all() else None
+
+
+def picker(
+    z: Any,
+    temperature: Temperature,
+    rules: Rules,
+    own: Temperature,
+    top: Any = None,
+    heads: Any = None,
+) -> Callable[[float], Any] | None:
+    """A function from a uniform in [0, 1) to the category that it draws from what survives rules
+    that are kernels' own, at a temperature of its own.
+
+    The row of logits, which has no prior, is only read; ``top`` and ``heads`` are what was seen of
+    it. None where its largest logit is not finite.
+    """
+    fast = kernels()
+    pick: Callable[[float], Any] | None
+    pick = None if fast is None else fast.picker(z, temperature, rules.table, own, top, heads)
+    if pick is not None:
+        return pick
+    top = z.max() if top is None else top
+    if not math.isfinite(top):
+        return None
+    found, some = surviving(Row(z, temperature, None, top, heads), rules)
+    law = law_of(some, own, None, top=top)
+    return lambda u: found[law.draw(u)]
 
 
 def surviving(row: Row, rules: Rules) -> tuple[Any, Any]:
     """The ascending positions of what survives rules, one after another, and its logits."""
-    return _survivors(row, _scores(row), rules)
-
-
-def surviving_one(row: Row, rules: Rules, temperature: Temperature, u: float) -> Any:
-    """The category of a uniform among what survives rules that are kernels' own, drawn at a
-    temperature of its own.
-    """
-    scores = _scores(row)
-    if kernels() is not None and scores.are_logits:
-        drawn, found, z = scores.surviving_one(rules.table, temperature, u)
-        if drawn >= 0:
-            return np.int64(drawn)
-    else:
-        found, z = _survivors(row, scores, rules)
-    return found[law_of(z, temperature, None, top=row.top).draw(u)]
-
-
-def _scores(row: Row) -> Any:
     fast = kernels()
-    return RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
-
-
-def _survivors(row: Row, scores: Any, rules: Rules) -> tuple[Any, Any]:
-    if kernels() is None or rules.table is None:
+    scores: Any = RowScores.of(*row[:4]) if fast is None else fast.CompiledScores.of(*row)
+    if fast is None or rules.table is None:
         found, some = _staying(scores, rules)
     else:
         found, some = scores.surviving(rules.table)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +15,7 @@ from softargmax._arrays.namespaces import (
     to_numpy,
     unwrap,
 )
-from softargmax._core.inputs import NATIVE, checked_temperature, plain_temperature
+from softargmax._core.inputs import NATIVE, SCALARS, checked_temperature, plain_temperature
 from softargmax._core.renewal import product
 from softargmax._core.thresholds import check_rules
 from softargmax._random.keyed import Keyed
@@ -26,13 +24,13 @@ from softargmax._random.sources import source_of
 from softargmax._rows.few import MANY
 from softargmax._rows.rows import ONE, Temperature, is_direct
 from softargmax._rows.rules import Rules
-from softargmax._rows.surviving import seen, surviving_one
+from softargmax._rows.surviving import picker, seen
 
-_TOP = attrgetter("top")
+_UNIT = np.int64(1)  # a product is made faster than a scalar
 
 
 class Plan(NamedTuple):
-    """Truncations, and by what the temperature is multiplied before and after them."""
+    """Truncations that kernels know, and what multiplies the temperature before and after them."""
 
     rules: Rules
     before: float = 1.0
@@ -44,28 +42,33 @@ def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any)
 
     None where that has to be made, or asked what is wrong. The logits are only read.
     """
-    z, (rules, before, after) = _in_place(logits), plan
-    heat = ONE if temperature is None else plain_temperature(temperature)
-    if z is None or heat is None or isinstance(rng, Keyed) or not rules.are_kernels_own:
+    z = _in_place(logits)
+    if z is None or not (temperature is None or type(temperature) in SCALARS):
         return None
-    batch = z.shape[:-1]
-    heat = heat if before == 1 else _times(heat, before)
-    last = heat if after == 1 else _times(heat, after)
-    rows = seen(z, heat)
-    if not all(map(math.isfinite, map(_TOP, rows))):
+    rules = plan.rules
+    heat, last = _temperatures(temperature, plan.before, plan.after)
+    if heat is None or isinstance(rng, Keyed):
+        return None
+    if z is logits and z.ndim == 1 and rules.of_numbers and type(rng) is Generator:
+        pick = picker(z, heat, rules, last)  # the common case, on a short way
+        return None if pick is None else _UNIT * pick(uniform(rng))
+    batch, rows = z.shape[:-1], z.reshape(-1, z.shape[-1])
+    looks = seen(rows)
+    if looks is None:
         return None
     check_rules(rules, batch)
-    each = rules.of_each_row(batch)
-    if not batch and z is logits and type(rng) is Generator:  # the common case, on a short way
-        return surviving_one(rows[0], next(iter(each)), last, uniform(rng))
     noise = source_of(rng, namespace_of(logits), logits, batch)
     generators = noise.generators
     if isinstance(generators, list):
         u = [uniform(one) for one in generators]
     else:
         u = uniforms(generators, (len(rows),)).tolist()
-    drawn = [surviving_one(row, own, last, x) for row, own, x in zip(rows, each, u, strict=False)]
-    return unwrap(noise.home(np.array(drawn, np.int64).reshape(batch)))
+    drawn = np.empty(len(rows), np.int64)
+    for i, (own, look) in enumerate(zip(rules.of_each_row(batch), looks, strict=False)):
+        pick = picker(rows[i], heat, own, last, *look)
+        assert pick is not None  # since the largest logit is finite
+        drawn[i] = pick(u[i])
+    return unwrap(noise.home(drawn.reshape(batch)))
 
 
 def _in_place(logits: Given) -> Any:
@@ -75,10 +78,20 @@ def _in_place(logits: Given) -> Any:
         if not (is_foreign(z) and is_plain(z)):
             return None
         z = to_numpy(z)
-    long = z.size and z.ndim and z.shape[-1] >= MANY
+    shape = z.shape
+    long = shape and shape[-1] >= MANY and z.size
     return z if long and z.dtype in NATIVE and is_direct(z) else None
 
 
 @lru_cache
+def _temperatures(temperature: Any, before: float, after: float) -> Any:
+    """The temperatures before and after truncations; None where one is out of the usual range."""
+    heat = ONE if temperature is None else plain_temperature(temperature)
+    if heat is None:
+        return None, None
+    heat = heat if before == 1 else _times(heat, before)
+    return heat, heat if after == 1 else _times(heat, after)
+
+
 def _times(temperature: Temperature, factor: float) -> Temperature:
     return product(temperature, checked_temperature(factor, None, np, factor), np)

@@ -105,11 +105,11 @@ class Stage(Parameters):
         """By what the stage multiplies the temperature, where it does nothing else."""
         return None
 
-    @property
+    @once
     def _plan(self) -> Plan | None:
         """How long rows are drawn from at once, where they can be."""
         rules = self._rules
-        return None if rules is None else Plan(rules)
+        return None if rules is None or not rules.are_kernels_own else Plan(rules)
 
     @property
     def adaptive(self) -> bool:
@@ -254,14 +254,16 @@ class Chain(Stage):
             return None
         match [step if isinstance(step, Rules) else step._factor for step in self._steps]:
             case [Rules() as rules]:
-                return Plan(rules)
+                plan = Plan(rules)
             case [float() as before, Rules() as rules]:
-                return Plan(rules, before)
+                plan = Plan(rules, before)
             case [Rules() as rules, float() as after]:
-                return Plan(rules, after=after)
+                plan = Plan(rules, after=after)
             case [float() as before, Rules() as rules, float() as after]:
-                return Plan(rules, before, after)
-        return None
+                plan = Plan(rules, before, after)
+            case _:
+                return None
+        return plan if plan.rules.are_kernels_own else None
 
     def updated(self, dist: Categorical, token: Any, history: History = None) -> Stage:
         """The chain for the next token: each of its stages updated.

@@ -14,7 +14,7 @@ from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.maths import has_fma
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, short_law
 from softargmax._rows.compiled.race import least_waits
-from softargmax._rows.compiled.thresholds import CompiledScores, heads_and_top
+from softargmax._rows.compiled.thresholds import CompiledScores, heads_and_top, picker
 
 __all__ = [
     "SIZE",
@@ -25,6 +25,7 @@ __all__ = [
     "heads_and_top",
     "law_of",
     "least_waits",
+    "picker",
     "resampling",
     "short_law",
     "solver",

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
-from softargmax._rows.compiled.gaps import fill
+from softargmax._rows.compiled.gaps import RATIO, fill
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
-from softargmax._rows.compiled.vectors import MOSTLY, bits_between, first_of
+from softargmax._rows.compiled.vectors import MOSTLY, bits_between, first_of, ones_in
 
 # ---------------------------------------------------------------------------- floats in order
 
@@ -60,10 +60,16 @@ def _unrank(place: Any, like: Any) -> Any:  # noqa: ARG001
 # ---------------------------------------------------------------------------- largest scores
 
 
+@register_jitable  # type: ignore[untyped-decorator]
+def groups_in(width: Any) -> Any:
+    """How many groups of scores a row has."""
+    return (width + BLOCK - 1) // BLOCK * LANE
+
+
 @kernel
 def heads_of(x: Any, z: Any, heads: Any) -> Any:
     """The largest of every LANE-th score of each block, -inf where there is none, and the largest
-    of all; NaN where a score is NaN, and perhaps where one is inf. A ``z`` as long becomes a copy.
+    of all; NaN where a score is NaN, and perhaps where one is inf. A ``z`` becomes a copy.
     """
     sums, best, last = np.zeros(LANE, x.dtype), np.empty(LANE, x.dtype), np.empty(BLOCK, x.dtype)
     last[:] = -np.inf
@@ -72,8 +78,8 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
         heads_of_block(x, b, z, sums, heads, b)
     if whole * BLOCK < len(x):
         last[: len(x) - whole * BLOCK] = x[whole * BLOCK :]
-        heads_of_block(last, 0, z[:0], sums, heads, whole)
-        if len(z):
+        heads_of_block(last, 0, None, sums, heads, whole)
+        if z is not None:
             z[whole * BLOCK :] = x[whole * BLOCK :]
     best[:] = -np.inf
     for b in range(len(heads) // LANE):
@@ -91,7 +97,7 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
 def heads_of_rows(x: Any, z: Any, heads: Any, tops: Any) -> None:
     """``heads_of`` every row, and copies."""
     for i in range(len(x)):
-        tops[i] = heads_of(x[i], z[i], heads[i])
+        tops[i] = heads_of(x[i], None if z is None else z[i], heads[i])
 
 
 @part
@@ -105,12 +111,12 @@ def heads_of_block(x: Any, b: Any, z: Any, sums: Any, heads: Any, own: Any) -> N
         j = np.uint64(k)
         v = x[start + j]
         total = v
-        if len(z):
+        if z is not None:
             z[start + j] = v
         for i in range(1, BLOCK // LANE):
             p = start + j + np.uint64(i) * lane
             w = x[p]
-            if len(z):
+            if z is not None:
                 z[p] = w
             total += w
             v = v if v > w else w
@@ -124,60 +130,74 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
 
     ``heads`` may be empty.
     """
-    blocks, room = (len(z) + BLOCK - 1) // BLOCK, np.int64(len(z))
-    reached, last = np.ones(blocks, np.bool_), np.empty(BLOCK, z.dtype)
+    last, groups, room = np.empty(BLOCK, z.dtype), groups_in(len(z)), np.int64(0)
+    reached = np.empty((groups + 63) // 64, np.uint64)  # a bit for each group
     if len(heads):
-        reach, hits = np.empty(len(heads), np.uint8), np.int32(0)
-        for i in range(len(heads)):
-            reach[i] = heads[i] >= low
-            hits = np.int32(hits + np.int32(reach[i]))
-        room, eights = np.int64(hits) * (BLOCK // LANE), reach.view(np.uint64)
-        for b in range(blocks):
-            reached[b] = (eights[2 * b] | eights[2 * b + 1]) != 0
+        room = write_reached(heads, low, reached) * (BLOCK // LANE)
     else:
-        hits = np.int32(0)
+        reached[:], count = 2**64 - 1, np.int32(0)
+        reached[-1] >>= np.uint64(-groups % 64)
         for j in range(len(z)):
-            hits = np.int32(hits + np.int32((z[j] >= low) & (z[j] < high)))
-        room = np.int64(hits)
-    found, scores, at = np.empty(room + 1, np.int64), np.empty(room + 1, z.dtype), np.uint64(0)
-    for b in range(blocks):
-        if not reached[b]:
-            continue
-        first, some = np.uint64(b * BLOCK), z[b * BLOCK : (b + 1) * BLOCK]
-        if len(some) < BLOCK:
-            last[: len(some)] = some
-            last[len(some) :] = np.nan
-            some = last
-        for k in range(0, BLOCK, 64):
-            bits = bits_between(some, np.uint64(k), low, high)
-            for _ in range(MOSTLY):
-                j = np.uint64(k) + first_of(bits)
-                found[at], scores[at] = first + j, some[j]
-                at += np.uint64(bits != 0)
-                bits &= bits - np.uint64(1)
-            while bits:
-                j = np.uint64(k) + first_of(bits)
-                found[at], scores[at] = first + j, some[j]
-                at += np.uint64(1)
-                bits &= bits - np.uint64(1)
-    if 2 * np.int64(at) < room:  # not more than twice the memory that is needed is kept
+            count = np.int32(count + np.int32((z[j] >= low) & (z[j] < high)))
+        room = np.int64(count)
+    found, scores, at = np.empty(room + 65, np.int64), np.empty(room + 65, z.dtype), np.uint64(0)
+    own = np.uint64(2**LANE - 1)  # the bits of a block
+    for i in range(len(reached)):
+        groups_left = reached[i]
+        while groups_left:
+            place = first_of(groups_left) // np.uint64(LANE)
+            groups_left &= ~(own << (place * np.uint64(LANE)))
+            first = (np.uint64(i * (64 // LANE)) + place) * np.uint64(BLOCK)
+            some = z[np.int64(first) : np.int64(first) + BLOCK]
+            if len(some) < BLOCK:
+                last[: len(some)] = some
+                last[len(some) :] = np.nan
+                some = last
+            for k in range(0, BLOCK, 64):
+                bits = bits_between(some, np.uint64(k), low, high)
+                for _ in range(MOSTLY):
+                    j = np.uint64(k) + first_of(bits)
+                    found[at], scores[at] = first + j, some[j]
+                    at += np.uint64(bits != 0)
+                    bits &= bits - np.uint64(1)
+                while bits:
+                    j = np.uint64(k) + first_of(bits)
+                    found[at], scores[at] = first + j, some[j]
+                    at += np.uint64(1)
+                    bits &= bits - np.uint64(1)
+                at = min(at, np.uint64(room))  # where another thread changes the scores meanwhile
+    if 2 * np.int64(at) < room + 64:  # not more than twice the memory that is needed is kept
         return found[:at].copy(), scores[:at].copy()
     return found[:at], scores[:at]
+
+
+@part
+def write_reached(heads: Any, low: Any, reached: Any) -> Any:
+    """Write which heads are at or above a bound, as bits: how many."""
+    whole, count, high = len(heads) // 64, np.uint64(0), heads.dtype.type(np.inf)
+    for i in range(whole):
+        reached[i] = bits_between(heads, np.uint64(i * 64), low, high)
+        count += ones_in(reached[i])
+    if whole < len(reached):
+        reached[whole] = 0
+        for j in range(len(heads) - whole * 64):
+            reached[whole] |= np.uint64(heads[whole * 64 + j] >= low) << np.uint64(j)
+        count += ones_in(reached[whole])
+    return np.int64(count)
 
 
 @kernel
 def kth(x: Any, k: Any) -> Any:
     """The k-th largest, by bisection among the floats."""
-    ends = np.empty(2, x.dtype)
-    ends[0], ends[1] = -np.inf, np.inf
-    low, high = rank(ends[0]), rank(ends[1])
+    void = x.dtype.type(-np.inf)
+    low, high = rank(void), rank(-void)
     while low + 1 < high:
         middle = (low >> 1) + (high >> 1) + (low & high & 1)
-        level, count = unrank(middle, ends[0]), np.int32(0)
+        level, count = unrank(middle, void), np.int32(0)
         for j in range(len(x)):
             count = np.int32(count + np.int32(x[j] >= level))
         low, high = (middle, high) if count >= k else (low, middle)
-    return unrank(low, ends[0])
+    return unrank(low, void)
 
 
 @kernel
@@ -187,11 +207,10 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
     Where there are heads, and far more of them than k, these scores are among those that reach the
     k-th largest head.
     """
-    ends = np.empty(2, z.dtype)
-    ends[0], ends[1] = -np.inf, np.inf
-    least = unrank(rank(ends[0]) + 1, ends[0])  # above -inf
+    void = z.dtype.type(-np.inf)
+    least = unrank(rank(void) + 1, void)  # above it
     if k * 4 > len(heads):
-        return between(z, heads, least if k >= len(z) else max(kth(z, k), least), ends[1])
+        return between(z, heads, least if k >= len(z) else max(kth(z, k), least), -void)
     groups = heads
     if k * 4 * LANE <= len(heads):  # groups of groups
         width = len(heads) // LANE
@@ -200,7 +219,7 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
             some = heads[start : start + width]
             for j in range(len(some)):
                 groups[j] = groups[j] if groups[j] > some[j] else some[j]
-    found, scores = between(z, heads, max(kth(groups, k), least), ends[1])
+    found, scores = between(z, heads, max(kth(groups, k), least), -void)
     if len(found) <= k:
         return found, scores
     level = kth(scores, k)
@@ -225,17 +244,22 @@ def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bou
             found[count], scores[count] = j, z[j]
             count += (z[j] > -np.inf) & (-abs(d[j] - level) >= bound)
         return found[:count], scores[:count]
-    probe, ends = np.zeros(1, z.dtype), np.empty(2, np.int64)
-    top += probe[0]  # a top of -0 becomes 0, beyond which no score is equal to it
-    probe[0] = -np.inf
-    void = probe[0]
+    kind = z.dtype.type
+    probe, ends, void = np.empty(1, z.dtype), np.empty(2, np.int64), kind(-np.inf)
+    top += kind(0)  # a top of -0 becomes 0, beyond which no score is equal to it
     for side in range(2):  # the first score at the bound, and the first beyond that on the far side
         goal = bound if side == 0 else unrank(rank(abs(bound)) + 1, top)
-        low, high = rank(void), rank(top) + 1
+        low, high, steps = rank(void), rank(top) + 1, 0
         if side == 1 and level == 0:  # no d is above 0
             low = high - 1
+        gap = (level + goal) * scale if way == RATIO else (level + goal) / scale
+        error = 4 * np.float64(np.finfo(z.dtype).eps) * (abs(top) + abs(gap))
         while low + 1 < high:
             middle = (low >> 1) + (high >> 1) + (low & high & 1)
+            if steps < 2:  # it is most likely between these two, which saves 25 steps
+                near = rank(kind(top + gap + (error if steps else -error)))
+                middle = min(max(near, low + 1), high - 1)
+            steps += 1
             probe[0] = unrank(middle, top)
             fill(probe, top, way, scale, d)
             low, high = (low, middle) if d[0] - level >= goal else (middle, high)

@@ -7,79 +7,104 @@ from typing import Any
 import numpy as np
 
 from softargmax._rows.compiled.crossing import crossing
-from softargmax._rows.compiled.heads import between, largest, reaching
+from softargmax._rows.compiled.gaps import COLDEST
+from softargmax._rows.compiled.heads import between, groups_in, heads_of, largest, reaching
 from softargmax._rows.compiled.masses import weigh
-from softargmax._rows.compiled.maths import kernel, log, part
-from softargmax._rows.compiled.prepared import ARRAYS, NUMBERS, WIDTH, pick, prepare
+from softargmax._rows.compiled.maths import kernel, log, part, short_kernel
+from softargmax._rows.compiled.prepared import ARRAYS, NUMBERS, WIDTH, passed, prepare
 from softargmax._rows.rules import BY_MASS, BY_RATIO
 from softargmax._rows.thresholds import EPS, SLACK
 
 
 @kernel
-def surviving(
-    z: Any, heads: Any, top: Any, way: Any, scale: Any, rules: Any, d: Any, w: Any
-) -> Any:
+def surviving(z: Any, heads: Any, top: Any, way: Any, scale: Any, rules: Any, memory: Any) -> Any:
     """The ascending positions of what survives rules (kind, parameter, least), one after another,
     and its scores.
 
-    ``d`` and ``w`` are memory as long as the row where the first rule is one of mass.
+    ``memory`` is twice as long as the row where the first rule is one of mass.
     """
     some, found = z, np.empty(0, np.int64)  # one type for all rules, for which ``staying`` is made
     for r in range(len(rules)):
-        stay, some = staying(some, heads, top, way, scale, rules[r], d, w)
+        stay, some = staying(some, heads, top, way, scale, rules[r], memory)
         found = found[stay] if r else stay
         if r + 1 < len(rules):
             heads = heads[:0]
             size = len(some) if rules[r + 1, 0] == BY_MASS else 0
-            d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
+            memory = np.empty(2 * size, z.dtype)
     return found, some
 
 
 @kernel
-def surviving_one(
+def survivors_of(
+    z: Any, way: Any, scale: Any, rules: Any, memory: Any, coldness: Any, value: Any
+) -> Any:
+    """``survivors_seen`` of a row of which nothing is known."""
+    heads = np.empty(groups_in(len(z)), z.dtype)
+    top = z.dtype.type(heads_of(z, None, heads))
+    return survivors_seen(z, heads, top, way, scale, rules, memory, coldness, value)
+
+
+@kernel
+def survivors_seen(
     z: Any,
     heads: Any,
     top: Any,
     way: Any,
     scale: Any,
     rules: Any,
-    d: Any,
-    w: Any,
+    memory: Any,
     coldness: Any,
     value: Any,
-    u: Any,
 ) -> Any:
-    """The category that a uniform picks among those that survive rules, drawn at a temperature of
-    its own, and nothing else; or -1, and what ``surviving`` returns, where they are many.
+    """What survives rules of a row, for a draw at a temperature of its own.
+
+    Where it is little, the positions and the running sums of the weights are the rows of an array,
+    since two are boxed later than one; else it is what ``surviving`` returns. Nothing is found
+    where the largest logit is not finite, or d needs more care.
     """
-    found, some = surviving(z, heads, top, way, scale, rules, d, w)
-    if len(found) <= WIDTH:
-        memory = np.empty((1, ARRAYS * len(found) + NUMBERS))
-        if prepare(some, coldness, value, memory):
-            return found[pick(memory, 0, u)], None, None
-    return np.int64(-1), found, some
+    known = np.finfo(z.dtype)
+    if not -np.inf < top <= known.max * known.eps / 4:
+        return None, None, None
+    if way == COLDEST:  # the likeliest are left, whatever the rules
+        found, some = between(z, heads, top, z.dtype.type(np.inf))
+    else:
+        found, some = surviving(z, heads, top, way, scale, rules, memory)
+    count = len(found)
+    if count > WIDTH:
+        return None, found, some
+    prepared = np.empty((1, ARRAYS * count + NUMBERS))
+    if not prepare(some, coldness, value, prepared):
+        return None, None, None
+    both = np.empty((2, count))
+    for j in range(count):
+        both[0, j], both[1, j] = found[j], prepared[0, count + j]
+    return both, None, None
+
+
+@short_kernel
+def pick_survivor(both: Any, u: Any) -> Any:
+    """The category that a uniform picks among what ``survivors_seen`` found and summed."""
+    return np.int64(both[0, passed(both[1], u)])
 
 
 @part
-def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, d: Any, w: Any) -> Any:
+def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, memory: Any) -> Any:
     """The ascending positions of what one rule keeps, and its scores; ``heads`` may be empty."""
-    kind, parameter, least = rule[0], rule[1], np.int64(min(rule[2], np.float64(len(z))))
-    ends = np.empty(3, z.dtype)
-    ends[0], ends[1], ends[2] = -np.inf, np.inf, 0
-    bound = np.inf
-    if kind == BY_RATIO:
+    which, parameter, least = rule[0], rule[1], np.int64(min(rule[2], np.float64(len(z))))
+    kind, bound = z.dtype.type, np.inf
+    if which == BY_RATIO:
         bound = log(parameter)
         bound -= SLACK * np.float64(np.finfo(z.dtype).eps) * (1 + abs(bound))
-    elif kind == BY_MASS:
+    elif which == BY_MASS:
         bound = -np.inf
         if parameter < 1:
+            d, w = memory[: len(z)], memory[len(z) : 2 * len(z)]
             goal = (1 - parameter) * weigh(z, top, way, scale, d, w) * (1 + 8 * EPS)
-            bound = crossing(d, w, ends[2], goal)
+            bound = crossing(d, w, kind(0), goal)
     if bound == -np.inf:
-        return between(z, heads, np.nextafter(ends[0], ends[2]), ends[1])
+        return between(z, heads, np.nextafter(kind(-np.inf), kind(0)), kind(np.inf))
     if bound < np.inf:
-        ends[0] = bound
-        found, scores = reaching(z, heads, top, way, scale, ends[2], ends[0])
+        found, scores = reaching(z, heads, top, way, scale, kind(0), kind(bound))
         if len(found) >= least:
             return found, scores
     return largest(z, heads, least)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from softargmax._rows.compiled.crossing import crossing
-from softargmax._rows.compiled.gaps import PLAIN, RATIO, TIMES, WIDE
-from softargmax._rows.compiled.heads import between, heads_of, heads_of_rows, largest, reaching
+from softargmax._rows.compiled.gaps import COLDEST, PLAIN, RATIO, TIMES, WIDE
+from softargmax._rows.compiled.heads import (
+    between,
+    groups_in,
+    heads_of,
+    heads_of_rows,
+    largest,
+    reaching,
+)
+from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.masses import measure, spread, sum_of_squares, weigh
-from softargmax._rows.compiled.maths import BLOCK, LANE, frozen
-from softargmax._rows.compiled.surviving import surviving, surviving_one
+from softargmax._rows.compiled.maths import frozen
+from softargmax._rows.compiled.surviving import (
+    pick_survivor,
+    surviving,
+    survivors_of,
+    survivors_seen,
+)
 from softargmax._rows.few import MANY
-from softargmax._rows.memory import once
-from softargmax._rows.rows import ONE, Temperature
+from softargmax._rows.memory import Scratch, once
+from softargmax._rows.rows import LIMITS, ONE, Temperature
 from softargmax._rows.rules import BY_MASS
 from softargmax._rows.thresholds import EPS, RowScores
 
@@ -135,27 +148,62 @@ class CompiledScores(RowScores):
         What Python does between two kernels takes longer than the kernels themselves where few
         scores survive the first.
         """
-        found, scores = self._ask(surviving, rules)
+        if rules[0, 0] == BY_MASS:
+            with Scratch(2 * len(self.q), self.q.dtype) as memory:
+                found, scores = surviving(self.q, self.heads, *self._way, rules, memory)
+        else:
+            none = _NONE[self.q.dtype.char]
+            found, scores = surviving(self.q, self.heads, *self._way, rules, none)
         scores.setflags(False)  # as kernels take arrays
         return found, scores
 
-    def surviving_one(self, rules: Any, temperature: Temperature, u: float) -> tuple[int, Any, Any]:
-        """The category of a uniform among what survives; -1, and all that does, if it is much."""
-        coldness, value = temperature
-        value = math.nan if value is None else value
-        drawn, found, scores = self._ask(surviving_one, rules, coldness, value, u)
-        if scores is not None:
-            scores.setflags(False)
-        return drawn, found, scores
 
-    def _ask(self, kernel: Callable[..., Any], rules: Any, *others: Any) -> Any:
-        """What a kernel of rules returns, with memory where the first of these is one of mass."""
-        if rules[0, 0] != BY_MASS:
-            none = np.empty(0, self.q.dtype)
-            return kernel(self.q, self.heads, *self._way, rules, none, none, *others)
-        with self:
-            d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
-            return kernel(self.q, self.heads, *self._way, rules, d, w, *others)
+def picker(
+    z: Any,
+    temperature: Temperature,
+    rules: Any,
+    own: Temperature,
+    top: Any = None,
+    heads: Any = None,
+) -> Callable[[float], Any] | None:
+    """A function from a uniform to the category that it draws from what survives rules (kind,
+    parameter, least) of one row, at a temperature of its own.
+
+    None where the row is not fine, or its d takes more care.
+    """
+    char = z.dtype.char
+    setting = _setting(char, temperature, own)
+    if setting is None:
+        return None
+    way, scale, coldness, value = setting
+    row: list[Any] = [frozen(z)]
+    kernel: Any = survivors_of
+    if heads is not None:
+        kernel, row = survivors_seen, [*row, heads, top]
+    if rules.item(0, 0) == BY_MASS:
+        with Scratch(2 * len(z), z.dtype) as memory:
+            few, found, some = kernel(*row, way, scale, rules, memory, coldness, value)
+    else:
+        few, found, some = kernel(*row, way, scale, rules, _NONE[char], coldness, value)
+    if few is not None:
+        return partial(pick_survivor, few)
+    if found is None:
+        return None
+    law = law_of(some, own, None, (), top)
+    return lambda u: found[law.draw(u)]
+
+
+@lru_cache
+def _setting(
+    char: str, temperature: Temperature, own: Temperature
+) -> tuple[int, float, float, float] | None:
+    """How d follows from the gaps, and the temperature of the draw; None with more care."""
+    if not (temperature.infinite or LIMITS[char].hold(temperature.coldness)):
+        return None
+    return (*_way_of(char, temperature), own.coldness, math.nan if own.value is None else own.value)
+
+
+_NONE = {char: np.empty(0, char) for char in "fd"}
 
 
 @lru_cache
@@ -164,6 +212,8 @@ def _way_of(char: str, temperature: Temperature) -> tuple[int, float]:
     coldness, value = temperature
     if coldness == 1:
         return PLAIN, 1.0
+    if temperature.infinite:
+        return COLDEST, coldness
     if char == "d":
         return (TIMES, coldness) if value is None else (RATIO, value)
     return TIMES if float(np.float32(coldness)) == coldness else WIDE, coldness
@@ -174,18 +224,13 @@ def heads_and_top(x: Any, z: Any = None) -> tuple[Any, Any]:
     becomes a copy.
     """
     if x.ndim == 1:  # several array calls sooner
-        heads = np.empty(_groups(len(x)), x.dtype)
-        top = heads_of(frozen(x), heads[:0] if z is None else z, heads)
+        heads = np.empty(groups_in(len(x)), x.dtype)
+        top = heads_of(frozen(x), z, heads)
         return heads, x.max() if top != top else x.dtype.type(top)
     rows, batch = x.reshape(-1, x.shape[-1]), x.shape[:-1]
-    heads, top = np.empty((len(rows), _groups(rows.shape[1])), x.dtype), np.empty(batch, x.dtype)
+    heads, top = np.empty((len(rows), groups_in(rows.shape[1])), x.dtype), np.empty(batch, x.dtype)
     tops = top.reshape(-1)
-    heads_of_rows(frozen(rows), heads[:, :0] if z is None else z.reshape(rows.shape), heads, tops)
+    heads_of_rows(frozen(rows), None if z is None else z.reshape(rows.shape), heads, tops)
     if np.isnan(tops).any():
         rows.max(axis=-1, out=tops)
     return heads.reshape(*batch, heads.shape[1]), top
-
-
-def _groups(width: int) -> int:
-    """How many groups of scores a row has."""
-    return -(-width // BLOCK) * LANE

@@ -62,6 +62,16 @@ def first_of(_context: Any, word: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def ones_in(_context: Any, word: Any) -> Any:
+    """How many bits of a word are 1."""
+
+    def code(_context: Any, builder: Any, _signature: Any, numbers: Any) -> Any:
+        return builder.ctpop(*numbers)
+
+    return word(word), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def turn(_context: Any, x: Any, _at: Any, _step: Any, out: Any, _to: Any, _column: Any) -> Any:
     """Write LANE rows of TILE elements as TILE rows of LANE: twice as fast as one by one.
 
