@@ -37,13 +37,25 @@ class Plan(NamedTuple):
     after: float = 1.0
 
 
-def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any) -> Any:
-    """A draw of each long row, equal to that from the distribution that a plan leaves.
+def in_place(logits: Given) -> Any:
+    """Long rows that NumPy reads where they are; None of any others."""
+    z = logits
+    if type(z) is not np.ndarray:
+        if not (is_foreign(z) and is_plain(z)):
+            return None
+        z = to_numpy(z)
+    shape = z.shape
+    long = shape and shape[-1] >= MANY and z.size
+    return z if long and z.dtype in NATIVE and is_direct(z) else None
+
+
+def draw_at_once(z: Any, logits: Given, temperature: Given | None, plan: Plan, rng: Any) -> Any:
+    """A draw of each row that was found ``in_place``, equal to that from the distribution that a
+    plan leaves.
 
     None where that has to be made, or asked what is wrong. The logits are only read.
     """
-    z = _in_place(logits)
-    if z is None or not (temperature is None or type(temperature) in SCALARS):
+    if not (temperature is None or type(temperature) in SCALARS):
         return None
     rules = plan.rules
     heat, last = _temperatures(temperature, plan.before, plan.after)
@@ -69,18 +81,6 @@ def draw_at_once(logits: Given, temperature: Given | None, plan: Plan, rng: Any)
         assert pick is not None  # since the largest logit is finite
         drawn[i] = pick(u[i])
     return unwrap(noise.home(drawn.reshape(batch)))
-
-
-def _in_place(logits: Given) -> Any:
-    """Long rows that NumPy reads where they are; None of any others."""
-    z = logits
-    if type(z) is not np.ndarray:
-        if not (is_foreign(z) and is_plain(z)):
-            return None
-        z = to_numpy(z)
-    shape = z.shape
-    long = shape and shape[-1] >= MANY and z.size
-    return z if long and z.dtype in NATIVE and is_direct(z) else None
 
 
 @lru_cache

@@ -13,7 +13,7 @@ from softargmax._core.thresholds import Rules, truncated
 from softargmax._random.sources import Rngs
 from softargmax._rows.memory import once
 from softargmax.categorical import Categorical, of_state, state_of
-from softargmax.tokens._at_once import Plan, draw_at_once
+from softargmax.tokens._at_once import Plan, draw_at_once, in_place
 from softargmax.tokens._parameters import Parameters
 
 History = Any
@@ -83,8 +83,9 @@ class Stage(Parameters):
         """
         one = type(shape) is tuple and not shape
         plain = one and coldness is None and mask is None and prior is None
-        plan = self._plan if plain else None
-        token = None if plan is None else draw_at_once(logits, temperature, plan, rng)
+        z = in_place(logits) if plain else None
+        plan = None if z is None else self._plan
+        token = None if plan is None else draw_at_once(z, logits, temperature, plan, rng)
         if token is not None:
             return token
         law: Any = {"coldness": coldness, "mask": mask, "prior": prior}
