@@ -16,6 +16,8 @@ from softargmax._rows.compiled.gaps import RATIO, fill
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part
 from softargmax._rows.compiled.vectors import MOSTLY, bits_between, first_of, ones_in
 
+_LITTLE = 1024  # elements whose memory is not worth a copy
+
 # ---------------------------------------------------------------------------- floats in order
 
 
@@ -71,12 +73,11 @@ def heads_of(x: Any, z: Any, heads: Any) -> Any:
     """The largest of every LANE-th score of each block, -inf where there is none, and the largest
     of all; NaN where a score is NaN, and perhaps where one is inf. A ``z`` becomes a copy.
     """
-    sums, best, last = np.zeros(LANE, x.dtype), np.empty(LANE, x.dtype), np.empty(BLOCK, x.dtype)
-    last[:] = -np.inf
-    whole = len(x) // BLOCK
+    sums, best, whole = np.zeros(LANE, x.dtype), np.empty(LANE, x.dtype), len(x) // BLOCK
     for b in range(whole):
         heads_of_block(x, b, z, sums, heads, b)
     if whole * BLOCK < len(x):
+        last = np.full(BLOCK, x.dtype.type(-np.inf))
         last[: len(x) - whole * BLOCK] = x[whole * BLOCK :]
         heads_of_block(last, 0, None, sums, heads, whole)
         if z is not None:
@@ -130,7 +131,7 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
 
     ``heads`` may be empty.
     """
-    last, groups, room = np.empty(BLOCK, z.dtype), groups_in(len(z)), np.int64(0)
+    groups, room = groups_in(len(z)), np.int64(0)
     reached = np.empty((groups + 63) // 64, np.uint64)  # a bit for each group
     if len(heads):
         room = write_reached(heads, low, reached) * (BLOCK // LANE)
@@ -150,8 +151,8 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
             first = (np.uint64(i * (64 // LANE)) + place) * np.uint64(BLOCK)
             some = z[np.int64(first) : np.int64(first) + BLOCK]
             if len(some) < BLOCK:
+                last = np.full(BLOCK, z.dtype.type(np.nan))
                 last[: len(some)] = some
-                last[len(some) :] = np.nan
                 some = last
             for k in range(0, BLOCK, 64):
                 bits = bits_between(some, np.uint64(k), low, high)
@@ -166,7 +167,7 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
                     at += np.uint64(1)
                     bits &= bits - np.uint64(1)
                 at = min(at, np.uint64(room))  # where another thread changes the scores meanwhile
-    if 2 * np.int64(at) < room + 64:  # not more than twice the memory that is needed is kept
+    if _LITTLE < room > 2 * np.int64(at):  # not more than twice what is needed is kept
         return found[:at].copy(), scores[:at].copy()
     return found[:at], scores[:at]
 
@@ -236,15 +237,15 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
 @kernel
 def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bound: Any) -> Any:
     """The positions of the scores with -|d - level| at or above a bound, and these scores."""
-    d = np.empty(BLOCK, z.dtype)
     if len(z) <= BLOCK:  # sooner done than two bisections
+        d = np.empty(BLOCK, z.dtype)
         fill(z, top, way, scale, d)
         found, scores, count = np.empty(len(z), np.int64), np.empty(len(z), z.dtype), 0
         for j in range(len(z)):
             found[count], scores[count] = j, z[j]
             count += (z[j] > -np.inf) & (-abs(d[j] - level) >= bound)
         return found[:count], scores[:count]
-    kind = z.dtype.type
+    kind, d = z.dtype.type, np.empty(LANE, z.dtype)
     probe, ends, void = np.empty(1, z.dtype), np.empty(2, np.int64), kind(-np.inf)
     top += kind(0)  # a top of -0 becomes 0, beyond which no score is equal to it
     for side in range(2):  # the first score at the bound, and the first beyond that on the far side

@@ -110,25 +110,18 @@ def divide(memory: Any, out: Any) -> Any:
             row[j] /= total
 
 
-@part
-def passed(sums: Any, u: Any) -> Any:
-    """The first place whose running sum passes a part of the whole.
+@short_kernel
+def pick(memory: Any, row: Any, u: Any) -> Any:
+    """The first category of a row whose running sum passes a part of the whole.
 
     It is the last where none does, since u·total may round to the total. All are compared: branches
     on random levels, as in a search by halves, cannot be guessed.
     """
-    count, last = np.int64(0), np.uint64(len(sums)) - np.uint64(1)
-    level = u * sums[last]
+    width, passed = width_of(memory), np.int64(0)
+    level, last = u * memory[row, 2 * width - np.uint64(1)], width - np.uint64(1)
     for j in range(last):
-        count += np.int64(sums[np.uint64(j)] <= level)
-    return count
-
-
-@short_kernel
-def pick(memory: Any, row: Any, u: Any) -> Any:
-    """The category of a row that a uniform picks."""
-    width = width_of(memory)
-    return passed(memory[row, width : 2 * width], u)
+        passed += np.int64(memory[row, width + np.uint64(j)] <= level)
+    return passed
 
 
 @short_kernel

@@ -11,7 +11,7 @@ from softargmax._rows.compiled.gaps import COLDEST
 from softargmax._rows.compiled.heads import between, groups_in, heads_of, largest, reaching
 from softargmax._rows.compiled.masses import weigh
 from softargmax._rows.compiled.maths import kernel, log, part, short_kernel
-from softargmax._rows.compiled.prepared import ARRAYS, NUMBERS, WIDTH, passed, prepare
+from softargmax._rows.compiled.prepared import ARRAYS, NUMBERS, WIDTH, pick, prepare
 from softargmax._rows.rules import BY_MASS, BY_RATIO
 from softargmax._rows.thresholds import EPS, SLACK
 
@@ -36,16 +36,6 @@ def surviving(z: Any, heads: Any, top: Any, way: Any, scale: Any, rules: Any, me
 
 @kernel
 def survivors_of(
-    z: Any, way: Any, scale: Any, rules: Any, memory: Any, coldness: Any, value: Any
-) -> Any:
-    """``survivors_seen`` of a row of which nothing is known."""
-    heads = np.empty(groups_in(len(z)), z.dtype)
-    top = z.dtype.type(heads_of(z, None, heads))
-    return survivors_seen(z, heads, top, way, scale, rules, memory, coldness, value)
-
-
-@kernel
-def survivors_seen(
     z: Any,
     heads: Any,
     top: Any,
@@ -56,35 +46,37 @@ def survivors_seen(
     coldness: Any,
     value: Any,
 ) -> Any:
-    """What survives rules of a row, for a draw at a temperature of its own.
+    """What survives rules of a row, for a draw at a temperature of its own, and the largest logit.
 
-    Where it is little, the positions and the running sums of the weights are the rows of an array,
-    since two are boxed later than one; else it is what ``surviving`` returns. Nothing is found
-    where the largest logit is not finite, or d needs more care.
+    Where it is little, it is what ``prepare`` makes of it, with positions in the place of d; else
+    what ``surviving`` returns. Nothing is found where the largest logit is not finite, or d needs
+    more care. Without ``heads`` the top is not known yet.
     """
-    known = np.finfo(z.dtype)
+    if not len(heads):
+        heads = np.empty(groups_in(len(z)), z.dtype)
+        top = z.dtype.type(heads_of(z, None, heads))
+    known, number = np.finfo(z.dtype), np.float64(top)
     if not -np.inf < top <= known.max * known.eps / 4:
-        return None, None, None
+        return number, None, None, None
     if way == COLDEST:  # the likeliest are left, whatever the rules
         found, some = between(z, heads, top, z.dtype.type(np.inf))
     else:
         found, some = surviving(z, heads, top, way, scale, rules, memory)
     count = len(found)
     if count > WIDTH:
-        return None, found, some
+        return number, None, found, some
     prepared = np.empty((1, ARRAYS * count + NUMBERS))
     if not prepare(some, coldness, value, prepared):
-        return None, None, None
-    both = np.empty((2, count))
+        return number, None, None, None
     for j in range(count):
-        both[0, j], both[1, j] = found[j], prepared[0, count + j]
-    return both, None, None
+        prepared[0, j] = found[j]
+    return number, prepared, None, None
 
 
 @short_kernel
-def pick_survivor(both: Any, u: Any) -> Any:
-    """The category that a uniform picks among what ``survivors_seen`` found and summed."""
-    return np.int64(both[0, passed(both[1], u)])
+def pick_survivor(prepared: Any, u: Any) -> Any:
+    """The category that a uniform picks among what ``survivors_of`` found and summed."""
+    return np.int64(prepared[0, pick(prepared, 0, u)])
 
 
 @part

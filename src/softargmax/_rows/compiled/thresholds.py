@@ -22,12 +22,7 @@ from softargmax._rows.compiled.heads import (
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.masses import measure, spread, sum_of_squares, weigh
 from softargmax._rows.compiled.maths import frozen
-from softargmax._rows.compiled.surviving import (
-    pick_survivor,
-    surviving,
-    survivors_of,
-    survivors_seen,
-)
+from softargmax._rows.compiled.surviving import pick_survivor, surviving, survivors_of
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import Scratch, once
 from softargmax._rows.rows import LIMITS, ONE, Temperature
@@ -152,7 +147,7 @@ class CompiledScores(RowScores):
             with Scratch(2 * len(self.q), self.q.dtype) as memory:
                 found, scores = surviving(self.q, self.heads, *self._way, rules, memory)
         else:
-            none = _NONE[self.q.dtype.char]
+            none = _NONE[self.q.dtype.char][0]
             found, scores = surviving(self.q, self.heads, *self._way, rules, none)
         scores.setflags(False)  # as kernels take arrays
         return found, scores
@@ -176,20 +171,23 @@ def picker(
     if setting is None:
         return None
     way, scale, coldness, value = setting
-    row: list[Any] = [frozen(z)]
-    kernel: Any = survivors_of
-    if heads is not None:
-        kernel, row = survivors_seen, [*row, heads, top]
+    none, unit = _NONE[char]
+    if heads is None:
+        heads, top = none, unit
     if rules.item(0, 0) == BY_MASS:
         with Scratch(2 * len(z), z.dtype) as memory:
-            few, found, some = kernel(*row, way, scale, rules, memory, coldness, value)
+            number, few, found, some = survivors_of(
+                frozen(z), heads, top, way, scale, rules, memory, coldness, value
+            )
     else:
-        few, found, some = kernel(*row, way, scale, rules, _NONE[char], coldness, value)
+        number, few, found, some = survivors_of(
+            frozen(z), heads, top, way, scale, rules, none, coldness, value
+        )
     if few is not None:
         return partial(pick_survivor, few)
     if found is None:
         return None
-    law = law_of(some, own, None, (), top)
+    law = law_of(some, own, None, (), unit * number)
     return lambda u: found[law.draw(u)]
 
 
@@ -203,7 +201,8 @@ def _setting(
     return (*_way_of(char, temperature), own.coldness, math.nan if own.value is None else own.value)
 
 
-_NONE = {char: np.empty(0, char) for char in "fd"}
+# No memory, and 1: a product is made faster than a scalar.
+_NONE: dict[str, tuple[Any, Any]] = {c: (np.empty(0, c), np.ones(1, c)[0]) for c in "fd"}
 
 
 @lru_cache
