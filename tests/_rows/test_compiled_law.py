@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 pytest.importorskip("numba", reason="the engine of kernels needs numba")
 
-from softargmax._rows.compiled import answers, inversion
+from softargmax._rows.compiled import answers, inversion, together
 from softargmax._rows.compiled.law import Compiled
 from softargmax._rows.compiled.prepared import WIDTH, Prepared, short_law
 from softargmax._rows.engine import use
@@ -103,7 +103,7 @@ def test_log_probabilities_of_a_row_in_any_batch(dtype, width):
 
 def test_every_kind_of_temperature_is_served_by_one_compilation():
     """A kernel is compiled for each kind of array that it meets, which takes seconds."""
-    kernels = [answers.numbers, answers.fill_d, inversion.invert_short]
+    kernels = [together.numbers_together, answers.fill_d, inversion.invert_short]
     z, given, found = rows(np.float64, 30), np.array([0.5, 1.0, 2.0, 3.0, 4.0]), []
     shared = np.broadcast_to(0.5, 5)
     for heat in (0.5, 1.0, given, given[::-1], shared):

@@ -411,6 +411,7 @@ JOBS: dict[str, Callable[[], Job]] = {
     "action-100": lambda: one_step((100,), "one action of 100: the same"),
     "environments-8": lambda: one_step((8, 18), "8 environments × 18 actions: the same"),
     "environments-64": lambda: one_step((64, 18), "64 environments × 18 actions: the same"),
+    "environments-4096": lambda: one_step((4096, 18), "4,096 environments × 18 actions: the same"),
     "draw": one_draw_of_six,
     "environments": lambda: row_draws(4096, 18, "4,096 environments × 18 actions, one draw each"),
     "rows": lambda: row_draws(100_000, 10, "100,000 different rows of K = 10, one draw each"),

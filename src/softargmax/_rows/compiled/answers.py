@@ -70,9 +70,9 @@ def highest(z: Any, top: Any) -> None:
 
 @kernel
 def numbers(
-    first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, s: Any, entropy: Any
+    first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, level: Any, entropy: Any
 ) -> Any:
-    """s = Σ exp(d) of each row over all categories but one at the top, and its entropy."""
+    """log1p(s) of each row, with s = Σ exp(d) over all categories but one at the top, and H."""
     width = z.shape[1]
     d, e, ties = np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype), np.empty(BLOCK, z.dtype)
     for i in range(first, last):
@@ -88,9 +88,10 @@ def numbers(
                     d[j] = e[j] * d[j] if e[j] > 0 else e[j]
                 rest += total_of(e, n)
                 mean += total_of(d, n)
-            s[i] = rest + ties_but_one(ties, lanes)
-            entropy[i] = log1p(s[i]) - mean / (1 + s[i])
-            if is_enough(s[i], width, d):
+            s = rest + ties_but_one(ties, lanes)
+            level[i] = log1p(s)
+            entropy[i] = level[i] - mean / (1 + s)
+            if is_enough(s, width, d):
                 break
 
 
@@ -233,16 +234,15 @@ def exp_of_blocks(row: Any, blocks: Any, top: Any, scale: Any, e: Any, out: Any)
 
 
 @kernel
-def one_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any) -> Any:
+def one_log_prob(z: Any, top: Any, way: Any, scale: Any, level: Any, x: Any) -> Any:
     """log p of one category of one row."""
     d = np.empty(LANE, z.dtype)
     fill(z[0, x : x + 1], top[0], way[0], scale[0], d)
-    d[1] = log1p(s[0])
-    return np.float64(d[0] - d[1])
+    return np.float64(d[0] - d.dtype.type(level[0]))
 
 
 @kernel
-def each_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any, out: Any) -> Any:
+def each_log_prob(z: Any, top: Any, way: Any, scale: Any, level: Any, x: Any, out: Any) -> Any:
     """log p of one category of each row; False where one is out of range."""
     d = np.empty(LANE, z.dtype)
     for i in range(len(x)):
@@ -250,6 +250,5 @@ def each_log_prob(z: Any, top: Any, way: Any, scale: Any, s: Any, x: Any, out: A
         if not 0 <= x[i] < z.shape[1]:
             return False
         fill(row_of(z, i)[x[i] : x[i] + 1], top[i], way[own], scale[own], d)
-        d[1] = log1p(s[i])
-        out[i] = d[0] - d[1]
+        out[i] = d[0] - d.dtype.type(level[i])
     return True

@@ -26,12 +26,18 @@ from softargmax._rows.compiled.inversion import (
     invert_one,
     invert_one_short,
     invert_short,
-    invert_together,
     sum_and_invert_one,
     sums,
 )
 from softargmax._rows.compiled.maths import BLOCK, frozen
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, short_law
+from softargmax._rows.compiled.together import (
+    NARROW,
+    invert_together,
+    log_probs_together,
+    numbers_together,
+    probs_together,
+)
 from softargmax._rows.law import Law
 from softargmax._rows.memory import blocks, once
 from softargmax._rows.rows import LIMITS, Rows, Temperature, rows_of
@@ -103,10 +109,10 @@ class Compiled(Law):
         return self._filled(fill_d)
 
     def make_log_probs(self, workers: int = 1) -> Any:
-        return self._filled(log_probs, workers)
+        return self._filled(log_probs_together if self.width <= NARROW else log_probs, workers)
 
     def make_probs(self, workers: int = 1) -> Any:
-        return self._filled(probs, workers)
+        return self._filled(probs_together if self.width <= NARROW else probs, workers)
 
     def _filled(self, answer: Callable[..., None], workers: int = 1) -> Any:
         out = None if workers == 1 else self._filled_in_passing(answer, workers)
@@ -145,10 +151,11 @@ class Compiled(Law):
 
     @once
     def _numbers(self) -> tuple[Any, Any]:
-        """s and H of every row, in float64."""
-        s, entropy = np.empty(self.count), np.empty(self.count)
-        numbers(0, self.count, *self._careful, s, entropy)
-        return s, entropy
+        """log1p(s) and H of every row, in float64."""
+        level, entropy = np.empty(self.count), np.empty(self.count)
+        answer = numbers_together if self.width <= NARROW else numbers
+        answer(0, self.count, *self._careful, level, entropy)
+        return level, entropy
 
     def make_entropy(self) -> Any:
         found = self._numbers[1]
