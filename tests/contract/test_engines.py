@@ -109,10 +109,11 @@ for dtype in (np.float32, np.float64):
             d = Categorical(z, heat)
             for n in ((), 3, 2_000 if len(shape) == 1 else 20):
                 found.update(d.sample(n, rng=1).tobytes())
-            found.update(d.log_probs.tobytes() + d.probs.tobytes())
+            found.update(d.log_probs.tobytes() + d.probs.tobytes() + d.entropy().tobytes())
             if shape == (9_000,):
                 for stage in chain(TopK(50), TopP(0.9), MinP(0.02)), TopP(0.9), Typical(0.9):
                     found.update(stage(d).log_probs.tobytes())
+                    found.update(stage.sample(z, heat, rng=1).tobytes())
 print(softargmax.engine(), found.hexdigest())
 """
 

@@ -176,14 +176,13 @@ def rest_of(
     unsigned places. In between, the same blocks of ``old``, the row before, which may be empty, are
     written to ``out``.
     """
-    e[0], e[1], e[2], e[3] = scale, top, 0.0, 1.0
-    factor, own_top, zero, one = e[0], e[1], e[2], e[3]
-    total = 0.0
+    kind, total = row.dtype.type, 0.0
+    factor, zero, one = kind(scale), kind(0), kind(1)
     for b in range(blocks):
         start = np.uint64(b) * np.uint64(BLOCK)
         for k in range(BLOCK):
             j = np.uint64(k)
-            d = (row[start + j] - own_top) * factor
+            d = (row[start + j] - top) * factor
             tie = one if d == zero else zero
             e[j] = weight(d) - tie
             ties[j] += tie
@@ -212,8 +211,7 @@ def probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: An
             for j in range(len(into)):
                 into[j] = e[j]
             total += total_of(e, n)
-        e[0] = total if total >= 1 else np.nan
-        divisor, into = e[0], out[i]
+        divisor, into = z.dtype.type(total if total >= 1 else np.nan), out[i]
         for j in range(width):
             into[np.uint64(j)] /= divisor
 
@@ -221,13 +219,12 @@ def probs(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: An
 @kernel
 def exp_of_blocks(row: Any, blocks: Any, top: Any, scale: Any, e: Any, out: Any) -> Any:
     """exp(d) of the first blocks of a row, where d is a product, and their sum."""
-    e[0], e[1] = scale, top
-    factor, own_top, total = e[0], e[1], 0.0
+    factor, total = row.dtype.type(scale), 0.0
     for b in range(blocks):
         start = np.uint64(b) * np.uint64(BLOCK)
         for k in range(BLOCK):
             j = np.uint64(k)
-            v = exp((row[start + j] - own_top) * factor)
+            v = exp((row[start + j] - top) * factor)
             e[j], out[start + j] = v, v
         total += total_of(e, BLOCK)
     return total

@@ -134,10 +134,9 @@ def bracket(d: Any, w: Any, level: Any, goal: Any, heavy: Any, ends: Any) -> Non
             place = bin_of(np.float64(d[i]) - level, least, scale)
             bins[place] += v
             squares[place] += v * v
-    numbers = np.empty(2, d.dtype)
-    numbers[0], numbers[1] = heavy, np.inf  # in the dtype
-    if numbers[0] < numbers[1]:
-        chosen = between(w, d[:0], numbers[0], numbers[1])[0]
+    least_heavy, endless = d.dtype.type(heavy), d.dtype.type(np.inf)
+    if least_heavy < endless:
+        chosen = between(w, d[:0], least_heavy, endless)[0]
         for i in range(len(chosen)):  # each stands for itself, the others for ``step``
             p = chosen[i]
             bins[bin_of(np.float64(d[p]) - level, least, scale)] += np.float64(w[p]) / step
@@ -176,8 +175,8 @@ def crossing(d: Any, w: Any, level: Any, goal: Any) -> Any:
     width, ends = len(d), np.empty(2, d.dtype)
     if width <= _FEW:
         return crossing_of_few(d, w, level, goal)
-    ends[0], ends[1] = -np.inf, np.inf
-    void, full = ends[0], ends[1]
+    void, full = d.dtype.type(-np.inf), d.dtype.type(np.inf)
+    ends[0], ends[1] = void, full
     low, high = void, full  # where the mass below surely passes the goal
     near, inside = np.empty(width + 1, d.dtype), np.empty(width + 1, d.dtype)
     for attempt in range(0 if level == 0 else 1, 4):
@@ -222,7 +221,7 @@ def within(d: Any, w: Any, level: Any, low: Any, high: Any, near: Any, inside: A
     with their weights.
     """
     key, v, e = np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype), np.empty(BLOCK, d.dtype)
-    under, at, zero = 0.0, np.uint64(0), np.zeros(1, d.dtype)[0]
+    under, at, zero = 0.0, np.uint64(0), d.dtype.type(0)
     for start in range(0, len(d), BLOCK):
         count, first = min(BLOCK, len(d) - start), np.uint64(start)
         if count == BLOCK:  # of a known length: 1.5 times as fast

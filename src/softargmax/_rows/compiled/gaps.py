@@ -30,10 +30,8 @@ def fill(z: Any, top: Any, way: Any, scale: Any, d: Any) -> Any:
     The number of elements written is returned.
     """
     count = len(z)
-    d[0] = -np.inf
-    d[1] = scale
-    d[2] = 0.0
-    void, factor, zero = d[0], d[1], d[2]
+    kind = d.dtype.type
+    void, factor, zero = kind(-np.inf), kind(scale), kind(0)
     if way == PLAIN:
         for j in range(count):
             d[j] = z[j] - top
@@ -117,9 +115,7 @@ def below(d: Any, n: Any, e: Any, ties: Any, careful: Any) -> Any:
 
     Weights that are no normal numbers are 0 unless with care, which takes a third longer.
     """
-    e[0] = 0.0
-    e[1] = 1.0
-    zero, one = e[0], e[1]
+    zero, one = e.dtype.type(0), e.dtype.type(1)
     if careful:
         for j in range(n):
             e[j] = exp(d[j]) if d[j] < zero else zero
