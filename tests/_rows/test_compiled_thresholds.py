@@ -159,6 +159,9 @@ def test_scores_that_change_under_a_kernel_write_nothing_beyond_its_memory(dtype
     heads[1:] = -1  # as if most of a block had risen since its groups were looked at
     found, scores = between(frozen(z), heads, dtype(0), dtype(2))
     assert len(found) == len(scores) == 16
+    void = frozen(np.empty(0, dtype))
+    assert not len(between(void, void.copy(), dtype(0), dtype(2))[0])
+    assert not len(largest(void, void.copy(), 0)[0])
 
 
 def test_blocks_of_every_density(dtype):

@@ -83,6 +83,7 @@ def test_values_at_a_temperature_a_row(width, dtype):
     check(z, rng.uniform(0.5, 2, 200))
     check(z, rng.choice([0.25, 0.5, 2.0], 200))  # whose inverses float32 holds
     check(z, rng.choice(HEATS, 200))
+    check(z, rng.choice([0.5, -0.5], 200))
     check(np.broadcast_to(z[3], z.shape), rng.uniform(0.5, 2, 200))
 
 
@@ -118,6 +119,14 @@ def test_sums_that_are_no_normal_numbers_keep_their_digits():
         level = law_of(z, 1.0)._numbers[0]
         assert_allclose(level[1::2], 3 * np.exp(-far), rtol=rtol)
         assert_allclose(level[::2], np.log1p(np.exp(-1)), rtol=1e-6)
+
+
+def test_weights_beyond_the_digits_of_the_sum_are_never_drawn():
+    z = np.full((64, 18), -np.inf, np.float32)
+    z[:, 0], z[:, -1] = -87, 0  # the least normal number is exp(-87.3)
+    law = law_of(z, 1.0)
+    for n in (1, 2):
+        assert (law.draw_few(np.zeros((n, 64))) == 17).all()
 
 
 def test_rows_of_hidden_faults_are_nan_alone():

@@ -119,6 +119,12 @@ def test_rows_with_ties_and_without_support(values, stage, temperature, seed):
         assert check(stage, z.astype(np.float32), temperature, seed=seed) or temperature <= 1e-30
 
 
+def test_gaps_beyond_the_largest_number():
+    z = np.where(Z[0, 0] > 0, 3e38, -3e38).astype(np.float32)
+    for seed in range(9):  # d = -7.5, or -inf where the gap overflows
+        assert check(chain(Temperature(8e8), MinP(1e-6)), z, 1e29, seed=seed)
+
+
 def test_each_row_has_parameters_of_its_own():
     stage = chain(TopK(np.array([[3], [500]])), TopP(np.array([0.5, 0.9, 0.99])))
     assert check(stage, Z)

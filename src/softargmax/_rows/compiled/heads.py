@@ -137,10 +137,13 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
         room = write_reached(heads, low, reached) * (BLOCK // LANE)
     else:
         reached[:], count = 2**64 - 1, np.int32(0)
-        reached[-1] >>= np.uint64(-groups % 64)
+        if groups % 64:
+            reached[groups // 64] = (np.uint64(1) << np.uint64(groups % 64)) - np.uint64(1)
         for j in range(len(z)):
             count = np.int32(count + np.int32((z[j] >= low) & (z[j] < high)))
         room = np.int64(count)
+    # Where another thread changes the scores meanwhile, 64 more are written before ``at`` is cut
+    # down to the room, and one in any case.
     found, scores, at = np.empty(room + 65, np.int64), np.empty(room + 65, z.dtype), np.uint64(0)
     own = np.uint64(2**LANE - 1)  # the bits of a block
     for i in range(len(reached)):
@@ -166,7 +169,7 @@ def between(z: Any, heads: Any, low: Any, high: Any) -> Any:
                     found[at], scores[at] = first + j, some[j]
                     at += np.uint64(1)
                     bits &= bits - np.uint64(1)
-                at = min(at, np.uint64(room))  # where another thread changes the scores meanwhile
+                at = min(at, np.uint64(room))
     if _LITTLE < room > 2 * np.int64(at):  # not more than twice what is needed is kept
         return found[:at].copy(), scores[:at].copy()
     return found[:at], scores[:at]
@@ -210,7 +213,7 @@ def largest(z: Any, heads: Any, k: Any) -> Any:
     """
     void = z.dtype.type(-np.inf)
     least = unrank(rank(void) + 1, void)  # above it
-    if k * 4 > len(heads):
+    if k * 4 >= len(heads):
         return between(z, heads, least if k >= len(z) else max(kth(z, k), least), -void)
     groups = heads
     if k * 4 * LANE <= len(heads):  # groups of groups
@@ -257,7 +260,9 @@ def reaching(z: Any, heads: Any, top: Any, way: Any, scale: Any, level: Any, bou
         error = 4 * np.float64(np.finfo(z.dtype).eps) * (abs(top) + abs(gap))
         while low + 1 < high:
             middle = (low >> 1) + (high >> 1) + (low & high & 1)
-            if steps < 2:  # it is most likely between these two, which saves 25 steps
+            # It is most likely between these two, which saves 25 steps of 31; where it is not, or
+            # they are no numbers, the search goes on in what is left.
+            if steps < 2:
                 near = rank(kind(top + gap + (error if steps else -error)))
                 middle = min(max(near, low + 1), high - 1)
             steps += 1

@@ -48,15 +48,16 @@ def survivors_of(
 ) -> Any:
     """What survives rules of a row, for a draw at a temperature of its own, and the largest logit.
 
-    Where it is little, it is what ``prepare`` makes of it, with positions in the place of d; else
-    what ``surviving`` returns. Nothing is found where the largest logit is not finite, or d needs
-    more care. Without ``heads`` the top is not known yet.
+    A few survivors are returned as ``prepare`` leaves them, with their positions in the place of d,
+    for ``pick_survivor``; many in two parts, as by ``surviving``. The others are None, and all
+    where the largest logit is not finite, or d needs more care. Without ``heads`` the top is not
+    known yet.
     """
     if not len(heads):
         heads = np.empty(groups_in(len(z)), z.dtype)
         top = z.dtype.type(heads_of(z, None, heads))
     known, number = np.finfo(z.dtype), np.float64(top)
-    if not -np.inf < top <= known.max * known.eps / 4:
+    if not -np.inf < top <= known.max * known.eps / 4:  # beyond ``Limits.far`` a gap may overflow
         return number, None, None, None
     if way == COLDEST:  # the likeliest are left, whatever the rules
         found, some = between(z, heads, top, z.dtype.type(np.inf))
@@ -64,9 +65,10 @@ def survivors_of(
         found, some = surviving(z, heads, top, way, scale, rules, memory)
     count = len(found)
     if count > WIDTH:
-        return number, None, found, some
+        # That of the survivors themselves, in case that another thread changes the row meanwhile.
+        return np.float64(some.max()), None, found, some
     prepared = np.empty((1, ARRAYS * count + NUMBERS))
-    if not prepare(some, coldness, value, prepared):
+    if not count or not prepare(some, coldness, value, prepared):
         return number, None, None, None
     for j in range(count):
         prepared[0, j] = found[j]
