@@ -17,6 +17,8 @@ from softargmax._rows.compiled.gaps import (
     total_of_lanes,
 )
 from softargmax._rows.compiled.maths import BLOCK, LANE, kernel, part, weight
+from softargmax._rows.compiled.together import ROWS
+from softargmax._rows.compiled.vectors import TILE, turn
 
 
 @kernel
@@ -145,6 +147,73 @@ def invert_short(
             while reached[j] <= level:
                 j += 1
             out[k, i] = j
+
+
+@kernel
+def invert_together(
+    first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, tiny: Any, u: Any, out: Any
+) -> Any:
+    """As ``invert_short`` for one uniform a row, with the sums of many rows side by side.
+
+    Its gaps are formed as in ``together``, but times their factor only where they are weighed: by
+    way of finished gaps it takes 1.06 (K = 18) to 1.15 times as long (K = 10).
+    """
+    width, step = np.uint64(z.shape[1]), np.uint64(z.shape[1] if len(z) > 1 else 0)
+    d, tops, flat = np.empty(BLOCK, z.dtype), np.zeros(ROWS, z.dtype), z.reshape(-1)
+    d[0] = tiny * z.shape[1]
+    # One product for all rows at once: a third of the time of ``fill`` row by row.
+    simple = len(way) == 1 and way[0] <= TIMES and scale[0] > 0
+    d[1] = scale[0] if simple else 1.0
+    least, factor, column = d[0], d[1], np.uint64(ROWS)
+    weights, three = np.zeros(z.shape[1] * ROWS, z.dtype), np.empty(3 * ROWS)
+    for start in range(first, last, ROWS):
+        rows = min(ROWS, last - start)
+        filled = (rows + LANE - 1) // LANE * LANE
+        if simple:
+            for r in range(rows):
+                tops[r] = top[start + r]
+            turned = z.shape[1] // TILE * TILE if rows == ROWS else 0
+            for c in range(0, turned, TILE):
+                for r in range(0, ROWS, LANE):
+                    at = np.uint64(start + r) * step + np.uint64(c)
+                    to = np.uint64(c) * column + np.uint64(r)
+                    turn(flat, at, step, weights, to, column)
+            for j in range(turned):
+                to = np.uint64(j) * column
+                for r in range(ROWS):
+                    weights[to + np.uint64(r)] -= tops[r]
+            for j in range(turned, z.shape[1]):
+                at, to = np.uint64(start) * step + np.uint64(j), np.uint64(j) * column
+                for r in range(rows):
+                    k = np.uint64(r)
+                    weights[to + k] = flat[at + k * step] - tops[k]
+        else:
+            for r in range(rows):
+                i = start + r
+                own = i if len(way) > 1 else 0
+                fill(row_of(z, i), top[i], way[own], scale[own], d)
+                for j in range(width):
+                    weights[np.uint64(j) * column + np.uint64(r)] = d[j]
+        three[:] = 0  # of each row the total, later the level; the running sum; how many are passed
+        for p in range(len(weights)):
+            w = weight(weights[np.uint64(p)] * factor)
+            weights[np.uint64(p)] = w if w >= least else w - w
+        for j in range(width):
+            to = np.uint64(j) * column
+            for r in range(filled):
+                k = np.uint64(r)
+                three[k] += weights[to + k]
+        for r in range(rows):
+            three[r] *= u[0, start + r]
+        for j in range(width):
+            to = np.uint64(j) * column
+            for r in range(filled):
+                k = np.uint64(r)
+                reached = three[column + k] + weights[to + k]
+                three[column + k] = reached
+                three[column + column + k] += 1.0 if reached <= three[k] else 0.0
+        for r in range(rows):
+            out[0, start + r] = np.int64(three[2 * ROWS + r])
 
 
 @kernel

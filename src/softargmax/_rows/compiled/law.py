@@ -26,6 +26,7 @@ from softargmax._rows.compiled.inversion import (
     invert_one,
     invert_one_short,
     invert_short,
+    invert_together,
     sum_and_invert_one,
     sums,
 )
@@ -33,7 +34,6 @@ from softargmax._rows.compiled.maths import BLOCK, frozen
 from softargmax._rows.compiled.prepared import SIZE, WIDTH, short_law
 from softargmax._rows.compiled.together import (
     NARROW,
-    invert_together,
     log_probs_together,
     numbers_together,
     probs_together,

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from softargmax._rows.compiled.gaps import RATIO, TIMES, WIDE, fill, is_enough, row_of
-from softargmax._rows.compiled.maths import BLOCK, LANE, exp, kernel, log1p, part, weight
+from softargmax._rows.compiled.maths import LANE, exp, kernel, log1p, part, weight
 from softargmax._rows.compiled.vectors import TILE, turn
 
 NARROW = 100  # categories up to which all that is asked is answered sooner so
-_ROWS = 64  # rows side by side: with 16 each waits for the one before
+ROWS = 64  # rows side by side: with 16 each waits for the one before
 
 
 @kernel
@@ -29,7 +29,7 @@ def numbers_together(
     sums, found, edges = np.empty(3 * column), np.empty(2 * column), np.empty(2 * column, z.dtype)
     for start in range(first, last, column):
         rows = min(column, last - start)
-        write_gaps(z, start, rows, top, way, scale, d, e, sums, edges)
+        write_gaps(z, start, rows, top, way, scale, d, e, sums, edges, column)
         sum_up(d, e, column, sums, found, True)
         for i in range(rows):
             r, at = np.uint64(i), np.uint64(start + i)
@@ -49,7 +49,7 @@ def log_probs_together(
     sums, found, edges = np.empty(3 * column), np.empty(2 * column), np.empty(2 * column, z.dtype)
     for start in range(first, last, column):
         rows = min(column, last - start)
-        write_gaps(z, start, rows, top, way, scale, d, e, sums, edges)
+        write_gaps(z, start, rows, top, way, scale, d, e, sums, edges, column)
         sum_up(d, e, column, sums, found, False)
         for k in range(column):
             r = np.uint64(k)
@@ -70,7 +70,7 @@ def probs_together(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any
     sums, edges = np.empty(column), np.empty(2 * column, z.dtype)
     for start in range(first, last, column):
         rows = min(column, last - start)
-        write_gaps(z, start, rows, top, way, scale, d, e, sums, edges)
+        write_gaps(z, start, rows, top, way, scale, d, e, sums, edges, column)
         for k in range(len(d)):
             p = np.uint64(k)
             d[p] = exp(d[p])
@@ -86,48 +86,10 @@ def probs_together(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any
         write_back(d, column, start, rows, out)
 
 
-@kernel
-def invert_together(
-    first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, tiny: Any, u: Any, out: Any
-) -> Any:
-    """What ``invert_short`` writes for one uniform a row."""
-    column, least = abreast(last - first), z.dtype.type(tiny * z.shape[1])
-    d, e, edges = (
-        np.empty(z.shape[1] * column, z.dtype),
-        np.empty(BLOCK, z.dtype),
-        np.empty(2 * column, z.dtype),
-    )
-    three, high = np.empty(3 * column), np.uint64(column)
-    for start in range(first, last, column):
-        rows = min(column, last - start)
-        write_gaps(z, start, rows, top, way, scale, d, e, three, edges)
-        for k in range(len(d)):
-            p = np.uint64(k)
-            w = weight(d[p])
-            d[p] = w if w >= least else w - w
-        three[:] = 0  # of each row the total, later the level; the running sum; how many are passed
-        for j in range(z.shape[1]):
-            to = np.uint64(j) * high
-            for k in range(column):
-                r = np.uint64(k)
-                three[r] += d[to + r]
-        for i in range(rows):
-            three[i] *= u[0, start + i]
-        for j in range(z.shape[1]):
-            to = np.uint64(j) * high
-            for k in range(column):
-                r = np.uint64(k)
-                reached = three[high + r] + d[to + r]
-                three[high + r] = reached
-                three[high + high + r] += 1.0 if reached <= three[r] else 0.0
-        for i in range(rows):
-            out[0, start + i] = np.int64(three[2 * column + i])
-
-
 @part
 def abreast(rows: Any) -> Any:
     """How many rows stand side by side: whole vectors of them."""
-    return min(_ROWS, (max(rows, 1) + LANE - 1) // LANE * LANE)
+    return min(ROWS, (max(rows, 1) + LANE - 1) // LANE * LANE)
 
 
 @part
@@ -142,6 +104,7 @@ def write_gaps(
     e: Any,
     scales: Any,
     edges: Any,
+    column: Any,
 ) -> None:
     """Write d of some rows, from ``start`` on, one beside the other.
 
@@ -149,7 +112,7 @@ def write_gaps(
     is written several times. The rest is memory: ``e`` for a row, ``scales`` and ``edges`` for one
     number and for two (tops and factors) of each row.
     """
-    width, column, one = z.shape[1], len(edges) // 2, len(way) == 1
+    width, one = z.shape[1], len(way) == 1
     kind = way[0 if one else start]
     alike = rows == column and kind <= RATIO and scale[0 if one else start] > 0
     if not one:
@@ -176,12 +139,15 @@ def write_gaps(
     for k in range(column):  # each array in a loop of its own, which vectors then do
         r = np.uint64(k)
         edges[r] = top[np.uint64(start) + r]
-    for k in range(column):
-        r = np.uint64(k)
-        scales[r] = scale[np.uint64(0) if one else np.uint64(start) + r]
-    for k in range(column):
-        r = np.uint64(k)
-        edges[high + r] = scales[r]
+    if one:
+        scales[:column], edges[column:] = scale[0], scale[0]
+    else:
+        for k in range(column):
+            r = np.uint64(k)
+            scales[r] = scale[np.uint64(start) + r]
+        for k in range(column):
+            r = np.uint64(k)
+            edges[high + r] = scales[r]
     for j in range(width):
         to = np.uint64(j) * high
         if kind <= TIMES:
