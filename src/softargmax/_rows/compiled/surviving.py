@@ -17,20 +17,22 @@ from softargmax._rows.thresholds import EPS, SLACK
 
 
 @kernel
-def surviving(z: Any, heads: Any, top: Any, way: Any, scale: Any, rules: Any, memory: Any) -> Any:
+def surviving(
+    z: Any, heads: Any, top: Any, way: Any, scale: Any, rules: Any, d: Any, w: Any
+) -> Any:
     """The ascending positions of what survives rules (kind, parameter, least), one after another,
     and its scores.
 
-    ``memory`` is twice as long as the row where the first rule is one of mass.
+    ``d`` and ``w`` are memory as long as the row where the first rule is one of mass.
     """
     some, found = z, np.empty(0, np.int64)  # one type for all rules, for which ``staying`` is made
     for r in range(len(rules)):
-        stay, some = staying(some, heads, top, way, scale, rules[r], memory)
+        stay, some = staying(some, heads, top, way, scale, rules[r], d, w)
         found = found[stay] if r else stay
         if r + 1 < len(rules):
             heads = heads[:0]
             size = len(some) if rules[r + 1, 0] == BY_MASS else 0
-            memory = np.empty(2 * size, z.dtype)
+            d, w = np.empty(size, z.dtype), np.empty(size, z.dtype)
     return found, some
 
 
@@ -42,7 +44,8 @@ def survivors_of(
     way: Any,
     scale: Any,
     rules: Any,
-    memory: Any,
+    d: Any,
+    w: Any,
     coldness: Any,
     value: Any,
 ) -> Any:
@@ -62,7 +65,7 @@ def survivors_of(
     if way == COLDEST:  # the likeliest are left, whatever the rules
         found, some = between(z, heads, top, z.dtype.type(np.inf))
     else:
-        found, some = surviving(z, heads, top, way, scale, rules, memory)
+        found, some = surviving(z, heads, top, way, scale, rules, d, w)
     count = len(found)
     if count > WIDTH:
         # That of the survivors themselves, in case that another thread changes the row meanwhile.
@@ -82,7 +85,7 @@ def pick_survivor(prepared: Any, u: Any) -> Any:
 
 
 @part
-def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, memory: Any) -> Any:
+def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, d: Any, w: Any) -> Any:
     """The ascending positions of what one rule keeps, and its scores; ``heads`` may be empty."""
     which, parameter, least = rule[0], rule[1], np.int64(min(rule[2], np.float64(len(z))))
     kind, bound = z.dtype.type, np.inf
@@ -92,7 +95,6 @@ def staying(z: Any, heads: Any, top: Any, way: Any, scale: Any, rule: Any, memor
     elif which == BY_MASS:
         bound = -np.inf
         if parameter < 1:
-            d, w = memory[: len(z)], memory[len(z) : 2 * len(z)]
             goal = (1 - parameter) * weigh(z, top, way, scale, d, w) * (1 + 8 * EPS)
             bound = crossing(d, w, kind(0), goal)
     if bound == -np.inf:

@@ -144,11 +144,12 @@ class CompiledScores(RowScores):
         scores survive the first.
         """
         if rules[0, 0] == BY_MASS:
-            with Scratch(2 * len(self.q), self.q.dtype) as memory:
-                found, scores = surviving(self.q, self.heads, *self._way, rules, memory)
+            with self:
+                d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
+                found, scores = surviving(self.q, self.heads, *self._way, rules, d, w)
         else:
             none = _NONE[self.q.dtype.char][0]
-            found, scores = surviving(self.q, self.heads, *self._way, rules, none)
+            found, scores = surviving(self.q, self.heads, *self._way, rules, none, none)
         scores.setflags(False)  # as kernels take arrays
         return found, scores
 
@@ -175,13 +176,13 @@ def picker(
     if heads is None:
         heads, top = none, unit
     if rules.item(0, 0) == BY_MASS:
-        with Scratch(2 * len(z), z.dtype) as memory:
+        with Scratch(len(z), z.dtype) as d, Scratch(len(z), z.dtype) as w:
             number, few, found, some = survivors_of(
-                frozen(z), heads, top, way, scale, rules, memory, coldness, value
+                frozen(z), heads, top, way, scale, rules, d, w, coldness, value
             )
     else:
         number, few, found, some = survivors_of(
-            frozen(z), heads, top, way, scale, rules, none, coldness, value
+            frozen(z), heads, top, way, scale, rules, none, none, coldness, value
         )
     if few is not None:
         return partial(pick_survivor, few)
