@@ -69,7 +69,7 @@ def survivors_of(
     count = len(found)
     if count > WIDTH:
         # That of the survivors themselves, in case that another thread changes the row meanwhile.
-        return np.float64(some.max()), None, found, some
+        return heads_of(some, None, np.empty(groups_in(count), z.dtype)), None, found, some
     prepared = np.empty((1, ARRAYS * count + NUMBERS))
     if not count or not prepare(some, coldness, value, prepared):
         return number, None, None, None
