@@ -14,7 +14,7 @@ from softargmax._rows.rows import Temperature
 
 WIDTH = 256  # categories, and elements of all rows, up to which they are prepared
 SIZE = 4096
-_UNITS = {"f": np.float32(1), "d": np.float64(1)}  # a product is made faster than a scalar
+UNITS = {"f": np.float32(1), "d": np.float64(1)}  # a product is made faster than a scalar
 _CATEGORIES = [np.int64(i) for i in range(WIDTH)]  # making one takes as long as a draw
 
 
@@ -198,14 +198,14 @@ class Prepared(Law):
 
     def make_entropy(self) -> Any:
         if not self.batch:
-            return _UNITS[self.dtype.char] * self._memory.item(0, -1)
+            return UNITS[self.dtype.char] * self._memory.item(0, -1)
         out = np.empty(self.batch, self.dtype)
         entropies(self._memory, out.reshape(-1))  # 1 µs less than NumPy's cast with its guard
         return out
 
     def log_prob(self, category: int) -> Any:
         memory = self._memory
-        return _UNITS[self.dtype.char] * (memory.item(0, category) - memory.item(0, -2))
+        return UNITS[self.dtype.char] * (memory.item(0, category) - memory.item(0, -2))
 
     def log_prob_each(self, x: Any) -> Any:
         if x.dtype != np.int64 or not x.flags.c_contiguous:
@@ -226,7 +226,7 @@ class Prepared(Law):
 
     def draw_and_log_prob(self, u: float) -> tuple[Any, Any]:
         category, log_p = pick_one(self._memory, u)  # one call takes 0.75 of the time of two
-        return _CATEGORIES[category], _UNITS[self.dtype.char] * log_p
+        return _CATEGORIES[category], UNITS[self.dtype.char] * log_p
 
 
 def short_law(z: Any, temperature: Temperature, batch: Shape | None = None) -> Prepared | None:

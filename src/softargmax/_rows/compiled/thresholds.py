@@ -22,6 +22,7 @@ from softargmax._rows.compiled.heads import (
 from softargmax._rows.compiled.law import law_of
 from softargmax._rows.compiled.masses import measure, spread, sum_of_squares, weigh
 from softargmax._rows.compiled.maths import frozen
+from softargmax._rows.compiled.prepared import UNITS
 from softargmax._rows.compiled.surviving import pick_survivor, surviving, survivors_of
 from softargmax._rows.few import MANY
 from softargmax._rows.memory import Scratch, once
@@ -148,7 +149,7 @@ class CompiledScores(RowScores):
                 d, w = self._memory(self.q.dtype), self._memory(self.q.dtype)
                 found, scores = surviving(self.q, self.heads, *self._way, rules, d, w)
         else:
-            none = _NONE[self.q.dtype.char][0]
+            none = _NONE[self.q.dtype.char]
             found, scores = surviving(self.q, self.heads, *self._way, rules, none, none)
         scores.setflags(False)  # as kernels take arrays
         return found, scores
@@ -172,7 +173,7 @@ def picker(
     if setting is None:
         return None
     way, scale, coldness, value = setting
-    none, unit = _NONE[char]
+    none, unit = _NONE[char], UNITS[char]
     if heads is None:
         heads, top = none, unit
     if rules.item(0, 0) == BY_MASS:
@@ -202,8 +203,7 @@ def _setting(
     return (*_way_of(char, temperature), own.coldness, math.nan if own.value is None else own.value)
 
 
-# No memory, and 1: a product is made faster than a scalar.
-_NONE: dict[str, tuple[Any, Any]] = {c: (np.empty(0, c), np.ones(1, c)[0]) for c in "fd"}
+_NONE = {char: np.empty(0, char) for char in "fd"}  # no memory
 
 
 @lru_cache

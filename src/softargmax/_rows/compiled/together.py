@@ -25,8 +25,7 @@ def numbers_together(
 ) -> Any:
     """What ``numbers`` writes, up to the last bits."""
     column = abreast(last - first)
-    d, e = np.empty(z.shape[1] * column, z.dtype), np.empty(z.shape[1] * column, z.dtype)
-    sums, found, edges = np.empty(3 * column), np.empty(2 * column), np.empty(2 * column, z.dtype)
+    d, e, sums, found, edges = memory_of(z, column)
     for start in range(first, last, column):
         rows = min(column, last - start)
         write_gaps(z, start, rows, top, way, scale, d, e, sums, edges, column)
@@ -45,8 +44,7 @@ def log_probs_together(
 ) -> Any:
     """What ``log_probs`` writes, up to the last bits."""
     column = abreast(last - first)
-    d, e = np.empty(z.shape[1] * column, z.dtype), np.empty(z.shape[1] * column, z.dtype)
-    sums, found, edges = np.empty(3 * column), np.empty(2 * column), np.empty(2 * column, z.dtype)
+    d, e, sums, found, edges = memory_of(z, column)
     for start in range(first, last, column):
         rows = min(column, last - start)
         write_gaps(z, start, rows, top, way, scale, d, e, sums, edges, column)
@@ -66,15 +64,14 @@ def log_probs_together(
 def probs_together(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any, out: Any) -> Any:
     """What ``probs`` writes, up to the last bits."""
     column = abreast(last - first)
-    d, e = np.empty(z.shape[1] * column, z.dtype), np.empty(z.shape[1] * column, z.dtype)
-    sums, edges = np.empty(column), np.empty(2 * column, z.dtype)
+    d, e, sums, _, edges = memory_of(z, column)
     for start in range(first, last, column):
         rows = min(column, last - start)
         write_gaps(z, start, rows, top, way, scale, d, e, sums, edges, column)
         for k in range(len(d)):
             p = np.uint64(k)
             d[p] = exp(d[p])
-        add_up_rows(d, column, sums)
+        add_up_rows(d, column, sums[:column])
         for k in range(column):
             r = np.uint64(k)
             edges[r] = sums[r] if sums[r] >= 1 else np.nan
@@ -90,6 +87,14 @@ def probs_together(first: Any, last: Any, z: Any, top: Any, way: Any, scale: Any
 def abreast(rows: Any) -> Any:
     """How many rows stand side by side: whole vectors of them."""
     return min(ROWS, (max(rows, 1) + LANE - 1) // LANE * LANE)
+
+
+@part
+def memory_of(z: Any, column: Any) -> Any:
+    """Memory for so many rows: d and e for each logit; sums, found and edges, some for each row."""
+    size = z.shape[1] * column
+    d, e, edges = np.empty(size, z.dtype), np.empty(size, z.dtype), np.empty(2 * column, z.dtype)
+    return d, e, np.empty(3 * column), np.empty(2 * column), edges
 
 
 @part
